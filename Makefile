@@ -1,0 +1,53 @@
+# All set-up is done by the targets themselves: Python 3.11, make and the package registries are enough.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test ui lint types check bench docs clean stop
+
+setup: .venv/.ready
+
+$(UV):
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed as '$(PYTHON)'; name another with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet "uv==$(UV_VERSION)"
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@
+
+demo: setup
+	$(BIN)/crm-intake demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+ui: setup
+	$(BIN)/crm-intake ui --sandbox $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy schemas connectors pipelines preferences sandbox benchmarks
+
+check: lint types test
+
+# The peers it is measured against live in an environment of their own.
+benchmarks/.peers/.ready: benchmarks/peers/pyproject.toml benchmarks/peers/uv.lock | $(UV)
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/benchmarks/.peers $(UV) sync --project benchmarks/peers --locked --quiet --python $(PYTHON)
+	@touch $@
+
+bench: setup benchmarks/.peers/.ready
+	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
+
+stop: setup
+	$(BIN)/crm-intake store stop
+
+clean:
+	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis
