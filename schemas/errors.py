@@ -1,0 +1,116 @@
+"""The one hierarchy of errors, by what the caller should do.
+
+    IntakeError
+    ├── ConfigurationError          mend the settings, the mapping or the policy; retrying is useless
+    │   └── MappingError            a mapping that is not valid, or does not fit the file it is for
+    ├── BatchRefused                a whole batch cannot be understood; it stays in the landing and can be replayed
+    ├── StoreError                  the database refused a statement
+    │   └── StoreUnavailable        the database cannot be reached or is going down (transient)
+    ├── SourceError                 an outside source refused what was asked
+    │   └── SourceUnavailable       a source cannot be reached now (transient)
+    ├── CrmError                    the CRM refused a request
+    │   ├── CrmUnavailable          throttled, down, or the answer was lost (transient)
+    │   ├── CrmConflict             the row is not what the plan thought: read it again and decide (reconcile)
+    │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
+    │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
+    └── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+
+A message names what was tried, the status, the request id and the remedy; never a person, a payload
+or a URL with a query. A refused row is data with a reason, not an exception.
+"""
+
+
+class IntakeError(Exception):
+    """Base of all errors of ours; `transient` tells whether the same call may succeed later."""
+
+    transient = False
+
+
+class ConfigurationError(IntakeError):
+    """Settings, mappings or policy are wrong; the message says where and how to mend them."""
+
+
+class MappingError(ConfigurationError):
+    """A mapping is not valid."""
+
+
+class BatchRefused(IntakeError):
+    """A batch cannot be understood as a whole.
+
+    `code` is a short stable word (`unmapped_column`, `cut_short`, `unreadable_encoding`...);
+    `remedy` says how to mend it. The batch is kept and can be replayed.
+    """
+
+    def __init__(self, code: str, message: str, *, remedy: str) -> None:
+        super().__init__(f"{message} Remedy: {remedy}")
+        self.code = code
+        self.remedy = remedy
+
+
+class StoreError(IntakeError):
+    """The database refused a statement; carries sqlstate and constraint name, never values."""
+
+    def __init__(self, message: str, *, sqlstate: str | None = None, constraint: str | None = None) -> None:
+        super().__init__(f"{message} (sqlstate {sqlstate or 'unknown'}, constraint {constraint or 'none'})")
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or is going down."""
+
+    transient = True
+
+
+class SourceError(IntakeError):
+    """An outside source refused what was asked of it."""
+
+
+class SourceUnavailable(SourceError):
+    """A source cannot be reached now."""
+
+    transient = True
+
+
+class CrmError(IntakeError):
+    """The CRM refused a request: `status` and `code` are the server's, `request_id` is for its support."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{message} (status {status}, code {code or 'none'}, request {request_id or 'none'})")
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class CrmUnavailable(CrmError):
+    """Throttled, down, or the answer was lost; `retry_after_s` is the server's own wish, if it had one."""
+
+    transient = True
+    retry_after_s: float | None = None
+
+
+class CrmConflict(CrmError):
+    """The row is not what the plan thought it was: read it again and decide."""
+
+
+class CrmRowRefused(CrmError):
+    """The CRM will never take this row as it is."""
+
+
+class CrmMisconfigured(CrmError):
+    """Credentials, privileges, tables or columns are wrong; no row can succeed."""
+
+
+class ApprovalRequired(IntakeError):
+    """A plan is larger than the blast radius; `plan_id` names it for `run --approve`."""
+
+    def __init__(self, plan_id: str, message: str) -> None:
+        super().__init__(message)
+        self.plan_id = plan_id

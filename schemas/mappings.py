@@ -1,0 +1,321 @@
+"""Mappings: how one feed (a form, a survey, a course table) becomes submissions. Data, validated here.
+
+A mapping names every column its feed may bring: those it reads (`fields`, `consents`, `answers`) and those it knows
+and drops (`ignored`). A column it does not name stops the batch; so does a mapped column that is missing.
+`json_schema()` exports the language for editors.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+RECEIVED_AT = "__received_at"
+# In a raw frame of several batches of one feed: which batch each row came in, as text.
+BATCH_ID = "__batch_id"
+"""The one column of a raw frame that no source has: when each pulled row counts as received, ISO 8601 with its zone."""
+
+
+class Source(StrEnum):
+    """The outside systems, one noun per source in every layer."""
+
+    SHORT_COURSES = "short_courses"
+    WEBROPOL = "webropol"
+    WEB_FORMS = "web_forms"
+    MANUAL = "manual"
+    DATAVERSE = "dataverse"
+
+
+class SubmissionKind(StrEnum):
+    """What a person did by submitting; decides which purposes can begin (schemas.purposes)."""
+
+    COURSE_REGISTRATION = "course_registration"
+    EVENT_REGISTRATION = "event_registration"
+    ENQUIRY = "enquiry"
+    MAILING_LIST = "mailing_list"
+    SURVEY = "survey"
+    MANUAL_ENTRY = "manual_entry"
+
+
+class TimeFormat(StrEnum):
+    """The written forms of a time that a mapping may declare; nothing else is read, nothing is guessed."""
+
+    ISO = "iso"
+    FI_DATE = "fi_date"
+    FI_DATETIME = "fi_datetime"
+    SV_DATETIME = "sv_datetime"
+    DRUPAL = "drupal"
+    UNIX = "unix"
+    EXCEL_SERIAL = "excel_serial"
+
+
+class Polarity(StrEnum):
+    """Whether a yes in the column gives permission or forbids."""
+
+    CONSENT = "consent"
+    PROHIBITION = "prohibition"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnRef(_Strict):
+    """A value taken from a column, or a constant of the feed."""
+
+    column: str | None = None
+    constant: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "ColumnRef":
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("give either column or constant")
+        return self
+
+
+class TimeRef(ColumnRef):
+    """A time: its column, the written forms it may have, and the zone of those that carry none (IANA name)."""
+
+    formats: tuple[TimeFormat, ...] = (TimeFormat.ISO,)
+    timezone: str = "Europe/Helsinki"
+
+
+class FullNameRef(ColumnRef):
+    """One cell with the whole name; the order is declared, never inferred."""
+
+    order: Literal["given_family", "family_given"]
+
+
+class ChoiceRef(ColumnRef):
+    """A coded value: `values` maps each written form (case and space folded) to one of ours; others are faults."""
+
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class FieldMap(_Strict):
+    """What is taken of the person. Every field is optional; what is absent is not collected.
+
+    `message` is free text: kept in the store as an answer, its identity codes cut out.
+    """
+
+    email: ColumnRef | None = None
+    given_name: ColumnRef | None = None
+    family_name: ColumnRef | None = None
+    full_name: FullNameRef | None = None
+    phone: ColumnRef | None = None
+    organisation: ColumnRef | None = None
+    country: ColumnRef | None = None
+    postal_code: ColumnRef | None = None
+    city: ColumnRef | None = None
+    business_id: ColumnRef | None = None
+    message: ColumnRef | None = None
+
+
+class Wording(_Strict):
+    """The very text the person agreed to, its language and version; without it a grant is no grant."""
+
+    text: str = Field(min_length=3)
+    language: Literal["fi", "sv", "en"]
+    version: str
+
+
+class ConsentMap(_Strict):
+    """One question about a purpose.
+
+    `grants` and `refuses` are the written answers that mean yes and no to the question as worded; `silent` are those
+    that say nothing, as blank does (the "0" of an unticked box); anything else is unreadable. With polarity
+    `prohibition` a yes withdraws and a no is no event. `states_current_value`
+    marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
+    `given_by` is whose tick it is; a booker's tick is not the attendee's.
+    """
+
+    purpose: str
+    topic: str | None = None
+    column: str | None = None
+    by_submitting: bool = False
+    polarity: Polarity = Polarity.CONSENT
+    grants: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    states_current_value: bool = False
+    changed_at: TimeRef | None = None
+    given_by: Literal["subject", "booker"] = "subject"
+    wording: Wording | None = None
+    notice_version: str | None = None
+
+    @model_validator(mode="after")
+    def _readable(self) -> "ConsentMap":
+        if self.by_submitting == (self.column is not None):
+            raise ValueError("a consent comes either from a column or by submitting the form")
+        if self.column is not None and not self.grants and not self.refuses:
+            raise ValueError("list the answers that mean yes (grants) and no (refuses)")
+        if self.polarity is Polarity.CONSENT and (self.wording is None or self.notice_version is None):
+            raise ValueError("a consent needs its wording and notice_version: a grant without them is no grant")
+        if self.polarity is Polarity.PROHIBITION and self.by_submitting:
+            raise ValueError("a prohibition needs a column")
+        return self
+
+
+class OccasionMap(_Strict):
+    """The course or event that a row registers for: constants for a form of one event, columns for a feed of many.
+
+    `is_sale` tells whether the registration is a purchase. `notice_shown` tells that the form told of similar events
+    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes.
+    """
+
+    id: ColumnRef
+    name: ColumnRef
+    starts_at: TimeRef
+    ends_at: TimeRef
+    field: ColumnRef | None = None
+    is_sale: ChoiceRef | None = None
+    notice_shown: bool = False
+    organiser_unit: str | None = None
+    organiser_contact: str | None = None
+
+
+class RegistrationMap(_Strict):
+    """The state of a registration (active, waitlisted, cancelled, deleted); without a column every row is active."""
+
+    status: ChoiceRef | None = None
+    is_payer: ChoiceRef | None = None
+
+
+class SpokenMap(_Strict):
+    """Columns of an entry taken down by staff: who, when, how; the wording is in the row.
+
+    `purpose` and `topic` hold the policy's own names; a row may name an event instead of a purpose.
+    """
+
+    collected_by: str
+    method: str
+    wording: str
+    said_at: TimeRef
+    purpose: str
+    topic: str
+    decision: str
+    decisions: dict[str, Literal["grant", "withdraw"]]
+    notice_version: str | None = None
+
+
+class FileShape(_Strict):
+    """How the feed's files look; `pattern` is a glob in the drop folder.
+
+    `manifest` tells what must lie beside each file `F` before it is taken: its SHA-256 in `F.sha256` (as sha256sum
+    writes it) or `F.manifest.json`, or its number of rows in the latter. Without one, a file that was cut exactly
+    between two rows cannot be told from a whole one. `header_row` is the row of the titles, from 1.
+    """
+
+    type: Literal["csv", "xlsx", "json"]
+    pattern: str
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ";"
+    sheet: str | None = None
+    header_row: int = Field(default=1, ge=1, le=50)
+    manifest: Literal["none", "sha256", "rows"] = "none"
+
+    @field_validator("pattern")
+    @classmethod
+    def _inside_the_drop_folder(cls, pattern: str) -> str:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise ValueError("the pattern must stay inside the drop folder: no leading / and no ..")
+        return pattern
+
+
+class ApiShape(_Strict):
+    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words."""
+
+    resource: str
+    page_rows: int = 500
+
+
+class TableShape(_Strict):
+    """A table, view or query of a relational source; `changed_at` is the column that moves with each change."""
+
+    table: str | None = None
+    query: str | None = None
+    changed_at: str
+    key: str
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "TableShape":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        return self
+
+
+class Mapping(_Strict):
+    """One feed. Exactly one of `file`, `api`, `table` says how it is delivered: a survey comes one way, never two.
+
+    `key` names the columns that identify a submission for ever; without it the id is a hash of the mapped fields with
+    the response time and an occurrence number. `deleted_values` are erasure signals of the source ("<DELETED>").
+    `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
+    `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
+    `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `optional` names the mapped columns that the source leaves out when no row has a value for them.
+    """
+
+    version: Literal[1] = 1
+    source: Source
+    feed: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{1,60}$")]
+    title: str
+    kind: SubmissionKind
+    owner: str
+    file: FileShape | None = None
+    api: ApiShape | None = None
+    table: TableShape | None = None
+    key: tuple[str, ...] = ()
+    submitted_at: TimeRef
+    changed_at: TimeRef | None = None
+    fields: FieldMap
+    consents: tuple[ConsentMap, ...] = ()
+    occasion: OccasionMap | None = None
+    registration: RegistrationMap | None = None
+    spoken: SpokenMap | None = None
+    wants_contact: ChoiceRef | None = None
+    answers: dict[str, str] = Field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    drafts: ChoiceRef | None = None
+    deleted_values: tuple[str, ...] = ("<DELETED>",)
+    legal_persons: bool = False
+    needs_person: bool = True
+    overlap_days: int = Field(default=2, ge=0, le=60)
+
+    @model_validator(mode="after")
+    def _one_delivery(self) -> "Mapping":
+        if sum(shape is not None for shape in (self.file, self.api, self.table)) != 1:
+            raise ValueError("give exactly one of file, api, table")
+        registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
+        if registers and self.occasion is None:
+            raise ValueError("a registration needs its occasion (the course or event)")
+        if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
+            raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
+        return self
+
+    def mapped_columns(self) -> frozenset[str]:
+        """Every column the mapping reads, without those it ignores."""
+        return frozenset(_columns_of(self.model_dump())) | frozenset(self.answers) | self._named_columns()
+
+    def _named_columns(self) -> frozenset[str]:
+        names = set(self.key)
+        if self.table:
+            names |= {self.table.key, self.table.changed_at}
+        if self.spoken:
+            s = self.spoken
+            names |= {s.collected_by, s.method, s.wording, s.purpose, s.topic, s.decision}
+        return frozenset(names)
+
+
+def _columns_of(node: object) -> list[str]:
+    """All values under a `column` key anywhere in a dumped mapping."""
+    if isinstance(node, dict):
+        here = [node["column"]] if isinstance(node.get("column"), str) else []
+        return here + [column for child in node.values() for column in _columns_of(child)]
+    if isinstance(node, (list, tuple)):
+        return [column for child in node for column in _columns_of(child)]
+    return []
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema of a mapping, for editors to complete and check."""
+    return Mapping.model_json_schema()

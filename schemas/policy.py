@@ -1,0 +1,121 @@
+"""The policy: the organisation's purposes, topics, retention and CRM rules, read from config/intake.yaml and validated.
+
+What a CRM row may carry is computed from the purposes alive for a person; this module says which purposes there are,
+what begins and ends each, and which columns each may show.
+"""
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Basis(StrEnum):
+    """Lawful bases, GDPR Art. 6(1), with the soft opt-in and objection regimes named apart from consent."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    SOFT_OPT_IN = "soft_opt_in"
+    NONE = "none"
+
+
+class Begin(StrEnum):
+    """What begins a purpose for a person."""
+
+    GRANT = "grant"
+    COURSE_REGISTRATION = "course_registration"
+    EVENT_REGISTRATION = "event_registration"
+    SALE_WITH_NOTICE = "sale_with_notice"
+    REGISTRATION_WITH_NOTICE = "registration_with_notice"
+    ENQUIRY = "enquiry"
+    LOWERING = "lowering"
+    NEVER = "never"
+
+
+class PurposePolicy(_Strict):
+    """One purpose: its basis, the contact columns it may show in the CRM, what begins it, and how long it lives.
+
+    `lives_after_days` counts from the end of the occasion for registrations and from the submission for enquiries and
+    news of similar events; None means until lowered.
+    """
+
+    basis: Basis
+    begins: Begin
+    contact_columns: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    lives_after_days: int | None = Field(default=None, ge=0)
+    description: str = ""
+
+
+class CrmPurpose(_Strict):
+    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows."""
+
+    purpose_id: UUID
+    topics: dict[str, UUID] = Field(default_factory=dict)
+
+
+class BlastRadius(_Strict):
+    """A plan that raises, deletes or clears more than max(rows, share of our rows) waits for approval by name."""
+
+    rows: int = Field(default=50, ge=0)
+    share: float = Field(default=0.01, ge=0, le=1)
+
+
+class CrmPolicy(_Strict):
+    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot)."""
+
+    purposes: dict[str, CrmPurpose]
+    preference_link_column: str | None = None
+    allow_list: tuple[str, ...] | None = None
+    blast_radius: BlastRadius = BlastRadius()
+    chunk_rows: int = Field(default=100, ge=1, le=1000)
+    writers: int = Field(default=4, ge=1, le=64)
+
+
+class RetentionPolicy(_Strict):
+    """Days that technical stores keep personal data."""
+
+    landing_days: int = 14
+    stopped_landing_days: int = 90
+    quarantine_days: int = 90
+
+
+class Organisation(_Strict):
+    """The controller."""
+
+    name: str
+    contact: str
+    timezone: str = "Europe/Helsinki"
+    default_country: str = Field(default="FI", pattern="^[A-Z]{2}$")
+    languages: tuple[Literal["fi", "sv", "en"], ...] = ("fi", "sv", "en")
+
+
+class Policy(_Strict):
+    """config/intake.yaml. `clock_skew_s` is the window in which a withdrawal wins between different clocks."""
+
+    version: int
+    organisation: Organisation
+    purposes: dict[str, PurposePolicy]
+    crm: CrmPolicy
+    retention: RetentionPolicy = RetentionPolicy()
+    clock_skew_s: int = Field(default=300, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Policy":
+        for name, purpose in self.crm.purposes.items():
+            known = self.purposes.get(name)
+            if known is None:
+                raise ValueError(f"crm.purposes.{name}: no such purpose under purposes")
+            if set(purpose.topics) != set(known.topics):
+                raise ValueError(f"crm.purposes.{name}.topics must name exactly the topics of purposes.{name}")
+        marketing = self.purposes.get("marketing")
+        if marketing and marketing.basis is not Basis.CONSENT:
+            raise ValueError("purposes.marketing.basis must be consent")
+        return self
