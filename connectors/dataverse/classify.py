@@ -1,0 +1,112 @@
+"""What an answer means for the row or the run, by status and code alone; messages are localised and never read.
+
+The table is data. Codes marked (U) are not documented and were taken from names or third parties.
+https://learn.microsoft.com/power-apps/developer/data-platform/webapi/compose-http-requests-handle-errors
+"""
+
+from enum import StrEnum
+
+from connectors.dataverse.odata import Answer
+
+
+class Verdict(StrEnum):
+    """What to do about an answer."""
+
+    DONE = "done"
+    THROTTLED = "throttled"  # certainly not executed: wait and send again
+    UNAUTHENTICATED = "unauthenticated"  # not executed: refresh the token once
+    REFUSED = "refused"  # permanent: quarantine the row
+    RECONCILE = "reconcile"  # the row is not what we thought: read it and decide
+    MISCONFIGURED = "misconfigured"  # names, privileges or protocol: stop the run
+    ROLLED_BACK = "rolled_back"  # a deadlock's victim: send again, a few times
+    RACED = "raced"  # lost a race with another write of the same key: send again once
+    TOO_LARGE = "too_large"  # not executed at this size: halve the chunk
+    EXPIRED = "expired"  # the delta link is too old: synchronise in full
+    UNCERTAIN = "uncertain"  # may or may not be executed: read back before anything else
+
+
+BY_STATUS_AND_CODE: dict[tuple[int, str | None], Verdict] = {
+    # Unknown property, malformed JSON, undeclared navigation property.
+    (400, "0x0"): Verdict.MISCONFIGURED,
+    (400, "0x80048d19"): Verdict.MISCONFIGURED,
+    # "Error in query syntax", and answers of gateways that are no JSON at all.
+    (400, ""): Verdict.MISCONFIGURED,
+    (400, None): Verdict.MISCONFIGURED,
+    # A key in the body of an UpsertMultiple; elsewhere an unexpected error.
+    (400, "0x80040216"): Verdict.MISCONFIGURED,
+}
+
+BY_CODE: dict[str, Verdict] = {
+    # Service protection, and the search service's own limit.
+    "0x80072321": Verdict.THROTTLED,
+    "0x80072322": Verdict.THROTTLED,
+    "0x80072326": Verdict.THROTTLED,
+    "0x8005f103": Verdict.THROTTLED,
+    # Not a member of the organisation; PrivilegeDenied (U); PrincipalPrivilegeDenied (U).
+    "0x80072560": Verdict.MISCONFIGURED,
+    "0x80040220": Verdict.MISCONFIGURED,
+    "0x80048306": Verdict.MISCONFIGURED,
+    # Row absent; unknown segment; bind or read by a key that is absent; row has dependants (U).
+    "0x80040217": Verdict.RECONCILE,
+    "0x8006088a": Verdict.MISCONFIGURED,
+    "0x80060891": Verdict.RECONCILE,
+    "0x80040227": Verdict.RECONCILE,
+    # Alternate key violated; unique index violated; ETag differs (U); duplicate rule hit (500 or 412).
+    "0x80060892": Verdict.RECONCILE,
+    "0x80073002": Verdict.RECONCILE,
+    "0x80060882": Verdict.RECONCILE,
+    "0x80040333": Verdict.RECONCILE,
+    # Primary key created by another request meanwhile.
+    "0x80040237": Verdict.RACED,
+    # Too long; option outside the set; status that does not fit the state (U); plug-in without a transaction.
+    "0x80044331": Verdict.REFUSED,
+    "0x8004431a": Verdict.REFUSED,
+    "0x80040203": Verdict.REFUSED,
+    "0x80048408": Verdict.REFUSED,
+    "0x80040251": Verdict.REFUSED,
+    # Generic SQL error (1205, deadlock); transaction already rolled back; SQL timeout.
+    "0x80044150": Verdict.ROLLED_BACK,
+    "0x80040255": Verdict.ROLLED_BACK,
+    "0x80044151": Verdict.TOO_LARGE,
+    "0x80044352": Verdict.EXPIRED,
+}
+
+BY_STATUS: dict[int, Verdict] = {
+    304: Verdict.DONE,
+    400: Verdict.REFUSED,
+    401: Verdict.UNAUTHENTICATED,
+    408: Verdict.UNCERTAIN,
+    409: Verdict.RECONCILE,
+    410: Verdict.EXPIRED,
+    412: Verdict.RECONCILE,
+    413: Verdict.TOO_LARGE,
+    429: Verdict.THROTTLED,
+    501: Verdict.MISCONFIGURED,
+}
+
+# A code in these statuses cannot change what they mean: 401 and 403 come before the row is looked at, 429 before
+# anything is, and gateways answer 502 to 504 without knowing what the server did.
+_STATUS_DECIDES = frozenset({401, 429, 502, 503, 504})
+
+
+def classify(status: int, code: str | None) -> Verdict:
+    """The verdict on an answer; `code` as `Answer.error_code` gives it."""
+    if 200 <= status < 300:
+        return Verdict.DONE
+    if status in _STATUS_DECIDES:
+        return _by_status(status)
+    if status == 403:
+        return Verdict.MISCONFIGURED
+    if (status, code) in BY_STATUS_AND_CODE:
+        return BY_STATUS_AND_CODE[status, code]
+    return BY_CODE.get(code or "") or _by_status(status)
+
+
+def verdict_of(answer: Answer) -> Verdict:
+    """The verdict on an answer."""
+    return classify(answer.status, None if answer.status < 300 else answer.error_code)
+
+
+def _by_status(status: int) -> Verdict:
+    default = Verdict.UNCERTAIN if status >= 500 or status < 200 else Verdict.MISCONFIGURED
+    return BY_STATUS.get(status, default)

@@ -1,0 +1,67 @@
+"""Waiting: deadlines, backoff, and what a Retry-After says. Clock, sleep and chance are passed in."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
+_FIRST_BACKOFF_S = 0.5
+_BACKOFF_CAP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """A monotonic clock in seconds, a sleep, and a source of jitter."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    chance: random.Random = field(default_factory=random.Random)
+
+    def deadline(self, seconds: float) -> "Deadline":
+        """A deadline so many seconds from now."""
+        return Deadline(self.clock() + seconds, self.clock)
+
+    def backoff_s(self, attempt: int) -> float:
+        """Half to all of 0.5 s, 1 s, 2 s... up to 30 s: doubled for each attempt, which counts from 0."""
+        ceiling = min(_BACKOFF_CAP_S, _FIRST_BACKOFF_S * 2.0 ** min(attempt, 10))
+        return ceiling * self.chance.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the clock of `Pacing`."""
+
+    at: float
+    clock: Callable[[], float]
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left; negative when it has passed."""
+        return self.at - self.clock()
+
+
+def retry_after_s(value: str | None, *, answered_at: str | None) -> float | None:
+    """Seconds that a Retry-After asks for: a number or an HTTP date; None if missing, unreadable or not positive.
+
+    A date is measured against the answer's own `Date` header, so that the two clocks need not agree.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+    else:
+        until = _http_date(text)
+        if until is None:
+            return None
+        seconds = (until - (_http_date(answered_at) or datetime.now(UTC))).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

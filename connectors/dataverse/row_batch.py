@@ -1,0 +1,142 @@
+"""Writing rows one by one inside `$batch`: each has its own precondition, its own answer and its own result.
+
+No network here: the call is passed in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connectors.dataverse.batch import parse_batch
+from connectors.dataverse.bulk import RESENDS
+from connectors.dataverse.classify import Verdict, verdict_of
+from connectors.dataverse.contract import NOT_EXECUTED, Outcome, RowResult
+from connectors.dataverse.odata import Answer, Request
+from connectors.dataverse.pacing import Pacing
+from connectors.dataverse.sender import misconfigured
+from connectors.dataverse.wire import Lost
+from schemas.errors import CrmError, CrmMisconfigured, CrmUnavailable
+
+Operation = tuple[str, Request]
+"""A row's id and the request that writes it."""
+
+_SENT_AGAIN = frozenset({Verdict.THROTTLED, Verdict.ROLLED_BACK, Verdict.RACED, Verdict.TOO_LARGE})
+_OUTCOMES: dict[Verdict, Outcome] = {
+    Verdict.DONE: "acknowledged",
+    Verdict.REFUSED: "refused",
+    Verdict.MISCONFIGURED: "refused",
+    Verdict.RECONCILE: "conflict",
+    Verdict.RACED: "conflict",
+    Verdict.EXPIRED: "conflict",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPort:
+    """What a batch of rows needs of the outside: to send one `$batch`, and to be told of a throttled part."""
+
+    send: Callable[[Sequence[Request]], Answer | Lost]
+    note_throttled: Callable[[Answer], None]
+    pacing: Pacing
+
+
+class RowBatch:
+    """Writes the rows of one call; used once. With `gone_is_done` a row that is not there counts as acknowledged."""
+
+    def __init__(self, port: BatchPort, *, gone_is_done: bool = False) -> None:
+        self._port = port
+        self._gone_is_done = gone_is_done
+        self._resends = 0
+        self._results: dict[str, RowResult] = {}
+
+    def write(self, operations: Sequence[Operation], chunk_rows: int) -> list[RowResult]:
+        """The result of every row, in order; no `$batch` carries more than `chunk_rows`.
+
+        `CrmUnavailable` means that nothing was executed, `CrmMisconfigured` that no row was taken for a reason that is
+        no row's own. Once a row has another result, such rows are refused, and unsent ones unresolved (`NOT_EXECUTED`).
+        """
+        try:
+            for start in range(0, len(operations), chunk_rows):
+                self._write(list(operations[start : start + chunk_rows]))
+        except (CrmUnavailable, CrmMisconfigured) as error:
+            if not self._results:
+                raise
+            self._note_unsent(operations, error)
+        return [self._results[row_id] for row_id, _ in operations]
+
+    def _write(self, pending: list[Operation]) -> None:
+        while pending:
+            answer = self._port.send([request for _, request in pending])
+            if isinstance(answer, Lost):
+                self._note_unresolved(pending, answer)
+                return
+            verdict = verdict_of(answer)
+            if verdict is Verdict.TOO_LARGE and len(pending) > 1:
+                middle = len(pending) // 2
+                self._write(pending[:middle])
+                pending = pending[middle:]
+            elif verdict is Verdict.UNCERTAIN:
+                self._note_unresolved(pending, answer)
+                return
+            elif verdict is not Verdict.DONE:
+                raise misconfigured("$batch", answer)
+            else:
+                pending = self._settle(pending, answer)
+
+    def _settle(self, pending: list[Operation], answer: Answer) -> list[Operation]:
+        """Notes the results in an answer; gives the operations that certainly were not executed and may go again."""
+        parts = parse_batch(answer)
+        if len(parts) > len(pending):
+            parts = []
+        self._refuse_if_none_could_succeed(parts, len(pending))
+        again: list[Operation] = []
+        missing: list[Answer | None] = [None] * (len(pending) - len(parts))
+        for operation, part in zip(pending, parts + missing, strict=True):
+            if part is not None and self._may_go_again(part):
+                again.append(operation)
+            else:
+                self._note(operation[0], part, outer_id=answer.request_id)
+        if again:
+            self._wait_before_resending(parts)
+        return again
+
+    def _refuse_if_none_could_succeed(self, parts: list[Answer | None], count: int) -> None:
+        """One row refused for a name or a privilege is that row's trouble; all of them are the configuration's."""
+        if self._results or len(parts) < count:
+            return
+        if all(part is not None and verdict_of(part) is Verdict.MISCONFIGURED for part in parts) and parts[0]:
+            raise misconfigured("$batch", parts[0])
+
+    def _may_go_again(self, part: Answer) -> bool:
+        verdict = verdict_of(part)
+        return verdict is Verdict.THROTTLED or (verdict in _SENT_AGAIN and self._resends < RESENDS)
+
+    def _wait_before_resending(self, parts: list[Answer | None]) -> None:
+        throttled = [part for part in parts if part is not None and verdict_of(part) is Verdict.THROTTLED]
+        for part in throttled:
+            self._port.note_throttled(part)
+        if not throttled:
+            self._port.pacing.sleep(self._port.pacing.backoff_s(self._resends))
+            self._resends += 1
+
+    def _note(self, row_id: str, part: Answer | None, *, outer_id: str | None) -> None:
+        if part is None:
+            self._results[row_id] = RowResult(row_id, "unresolved", None, None, outer_id)
+            return
+        verdict = verdict_of(part)
+        outcome = _OUTCOMES.get(verdict, "unresolved")
+        if self._gone_is_done and part.status == 404 and verdict is Verdict.RECONCILE:
+            outcome = "acknowledged"
+        if part.status == 413:
+            outcome = "refused"
+        code = None if part.status < 300 else part.error_code
+        self._results[row_id] = RowResult(row_id, outcome, part.status, code, part.request_id or outer_id)
+
+    def _note_unresolved(self, pending: list[Operation], answer: Answer | Lost) -> None:
+        status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)
+        for row_id, _ in pending:
+            self._results[row_id] = RowResult(row_id, "unresolved", status, code, answer.request_id)
+
+    def _note_unsent(self, operations: Sequence[Operation], error: CrmError) -> None:
+        for row_id, _ in operations:
+            unsent = RowResult(row_id, "unresolved", error.status, NOT_EXECUTED, error.request_id)
+            self._results.setdefault(row_id, unsent)

@@ -1,0 +1,146 @@
+"""Access tokens of the application user, through msal. One `TokenSource` per process and application user.
+
+Another way to a token (a managed identity) is another class with `token` and `refresh`.
+"""
+
+import threading
+from typing import Any, Protocol
+
+import msal
+import requests
+
+from connectors.dataverse.settings import ClientCertificate, ClientSecret, DataverseSettings
+from schemas.errors import ConfigurationError, CrmMisconfigured, CrmUnavailable
+
+_TRANSIENT_ERRORS = frozenset({"temporarily_unavailable", "server_error", "service_unavailable"})
+
+
+class Tokens(Protocol):
+    """Where the client takes its bearer tokens from; thread-safe."""
+
+    def token(self) -> str:
+        """A token that is valid now, from a cache where there is one."""
+
+    def refresh(self, rejected: str | None = None) -> str:
+        """A new token instead of `rejected`, which the server answered with 401."""
+
+
+class TokenSource:
+    """Client-credential tokens of one application.
+
+    `CrmMisconfigured` when the authority refuses the credential, `CrmUnavailable` when it cannot be reached,
+    `ConfigurationError` when the certificate cannot be read.
+    """
+
+    def __init__(self, settings: DataverseSettings) -> None:
+        self._settings = settings
+        self._app: msal.ConfidentialClientApplication | None = None
+        self._last: str | None = None
+        self._lock = threading.Lock()
+
+    def token(self) -> str:
+        """The cached token, or a new one when it is about to expire."""
+        with self._lock:
+            return self._acquire()
+
+    def refresh(self, rejected: str | None = None) -> str:
+        """A new token, unless another thread has already replaced the rejected one."""
+        with self._lock:
+            if rejected is not None and self._last is not None and rejected != self._last:
+                return self._acquire()
+            if self._app is not None:
+                self._app.remove_tokens_for_client()
+            return self._acquire()
+
+    def _acquire(self) -> str:
+        try:
+            if self._app is None:
+                self._app = self._build_app()
+            result: dict[str, Any] = self._app.acquire_token_for_client(scopes=[self._settings.scope])
+        except (requests.RequestException, AuthorityDown):
+            raise CrmUnavailable("The token endpoint cannot be reached. Remedy: check authority and network.") from None
+        except ValueError:
+            raise _unusable_authority() from None
+        self._last = _token_in(result)
+        return self._last
+
+    def _build_app(self) -> msal.ConfidentialClientApplication:
+        settings = self._settings
+        return msal.ConfidentialClientApplication(
+            settings.client_id,
+            authority=settings.authority_url,
+            client_credential=_msal_credential(settings.credential),
+            http_client=TrustingHttp(settings),
+            # An authority of one's own is unknown to Microsoft's discovery, which msal would ask otherwise.
+            instance_discovery=None if settings.has_microsoft_authority else False,
+        )
+
+
+class AuthorityDown(Exception):
+    """The authority answered 429 or 5xx; stays inside this module."""
+
+
+class TrustingHttp:
+    """The http client that msal uses: trust is passed per request.
+
+    A `REQUESTS_CA_BUNDLE` in the environment would win over a session's `verify`, and over msal's own.
+    """
+
+    def __init__(self, settings: DataverseSettings) -> None:
+        self._session = requests.Session()
+        self._verify = str(settings.ca_path) if settings.ca_path else None
+        self._timeout = (settings.connect_timeout_s, settings.connect_timeout_s * 3)
+
+    def get(self, url: str, **arguments: Any) -> requests.Response:
+        """GET as msal asks for it."""
+        return self._send("GET", url, **arguments)
+
+    def post(self, url: str, **arguments: Any) -> requests.Response:
+        """POST as msal asks for it."""
+        return self._send("POST", url, **arguments)
+
+    def close(self) -> None:
+        """Closes pooled connections."""
+        self._session.close()
+
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        arguments |= {"verify": self._verify, "timeout": self._timeout, "allow_redirects": False}
+        response = self._session.request(method, url, **arguments)
+        if response.status_code == 429 or response.status_code >= 500:
+            raise AuthorityDown
+        return response
+
+
+def _msal_credential(credential: ClientSecret | ClientCertificate) -> str | dict[str, str]:
+    if isinstance(credential, ClientSecret):
+        return credential.value
+    certificate_path = credential.certificate_path or credential.private_key_path
+    try:
+        content = {
+            "private_key": credential.private_key_path.read_text("ascii"),
+            "public_certificate": certificate_path.read_text("ascii"),
+        }
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError("The client certificate cannot be read. Remedy: check its PEM paths.") from None
+    # msal computes the SHA-256 thumbprint from the certificate where no thumbprint is given.
+    return content | ({"passphrase": credential.passphrase} if credential.passphrase else {})
+
+
+def _token_in(result: dict[str, Any]) -> str:
+    token = result.get("access_token")
+    if isinstance(token, str):
+        return token
+    error = str(result.get("error") or "no_token")
+    if error in _TRANSIENT_ERRORS:
+        raise CrmUnavailable(f"The token endpoint is not serving ({error}). Remedy: run again later.")
+    raise CrmMisconfigured(
+        "The token endpoint refused the application. Remedy: check tenant, client id and that the credential is valid.",
+        code=error,
+        request_id=result.get("correlation_id"),
+    )
+
+
+def _unusable_authority() -> CrmMisconfigured:
+    return CrmMisconfigured(
+        "No token can be asked for. Remedy: check authority, tenant, private key and passphrase of the certificate."
+    )

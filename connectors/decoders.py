@@ -1,0 +1,74 @@
+"""From a batch as received to its raw frame: one decoder per media type. Pure: the same bytes give the same frame."""
+
+from enum import StrEnum
+
+import pandas as pd
+import pyarrow as pa
+
+from connectors.csv_files import decode_csv
+from connectors.json_documents import decode_json_file, parse_json, submissions_frame, with_received_at
+from connectors.raw_frames import blank_to_missing, refuse_too_large
+from connectors.text_encoding import cut_short
+from connectors.webropol_answers import responses_frame
+from connectors.xlsx_files import decode_xlsx
+from schemas.errors import BatchRefused
+from schemas.mappings import FileShape, Mapping, Source
+
+
+class MediaType(StrEnum):
+    """What a landed payload is."""
+
+    CSV = "text/csv"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    JSON = "application/json"
+    PULLED_JSON = "application/vnd.crm-intake.pulled+json"
+    ARROW = "application/vnd.apache.arrow.file"
+
+
+def decode(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
+    """The raw frame (see `connectors.raw_frames`): `str` columns by the source's titles, rows in order, empty is NA.
+
+    Pulled batches have the column `__received_at` (ISO 8601). Raises BatchRefused, whose code says why.
+    """
+    match media_type:
+        case MediaType.CSV:
+            return decode_csv(payload, _shape(mapping))
+        case MediaType.XLSX:
+            return decode_xlsx(payload, _shape(mapping))
+        case MediaType.JSON:
+            return decode_json_file(payload, mapping)
+        case MediaType.PULLED_JSON:
+            return _decode_pulled(payload, mapping)
+        case MediaType.ARROW:
+            return _decode_arrow(payload)
+    remedy = "Replay it with the version of this software that received it."
+    raise BatchRefused("unknown_media_type", f"No decoder for {media_type!r}.", remedy=remedy)
+
+
+def _shape(mapping: Mapping) -> FileShape:
+    """How the feed's files look; a feed that was pulled when it was mapped so falls back to the defaults."""
+    return mapping.file or FileShape(type="csv", pattern="*")
+
+
+def _decode_pulled(payload: bytes, mapping: Mapping) -> pd.DataFrame:
+    try:
+        envelope = parse_json(payload)
+        rows, titles, received_at = envelope["rows"], envelope["titles"], envelope["received_at"]
+    except (ValueError, KeyError, TypeError):
+        raise cut_short("The pulled batch is not whole.") from None
+    if mapping.source is Source.WEBROPOL:
+        frame = responses_frame(rows, mapping, titles=titles)
+    else:
+        frame = submissions_frame(rows, mapping, titles=titles)
+    return with_received_at(frame, received_at)
+
+
+def _decode_arrow(payload: bytes) -> pd.DataFrame:
+    try:
+        with pa.ipc.open_file(pa.BufferReader(payload)) as reader:
+            table = reader.read_all()
+    except (pa.ArrowInvalid, OSError):
+        raise cut_short("The pulled table is not whole.") from None
+    refuse_too_large(table.num_rows, table.num_columns)
+    frame = table.to_pandas().astype("str")
+    return frame.apply(blank_to_missing) if len(frame.columns) else frame

@@ -1,0 +1,173 @@
+"""The drop folder: files that people and systems leave, whichever source they are of.
+
+A file is received on the local day of its modification time. It is taken once it has stopped growing and is whole, and
+removed when its batch is durable (`acknowledge`). What is not whole stays where it is.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from io import BytesIO
+from pathlib import Path
+from time import sleep
+from zoneinfo import ZoneInfo
+
+from connectors.batches import delivered_batch
+from connectors.decoders import MediaType
+from connectors.manifests import is_manifest, lacks_proof, manifests_of
+from schemas.errors import BatchRefused, MappingError, SourceUnavailable
+from schemas.mappings import FileShape, Mapping
+from schemas.records import ReceivedBatch, Window
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_MEDIA_TYPES = {"csv": MediaType.CSV, "xlsx": MediaType.XLSX, "json": MediaType.JSON}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """The drop folder, the organisation's timezone, and how many seconds lie between the two looks at each file."""
+
+    folder: Path
+    timezone: str = "Europe/Helsinki"
+    settle_s: float = 2.0
+    max_bytes: int = 100 << 20
+    sleep: Callable[[float], None] = sleep
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A file as it was at one look."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+    @property
+    def modified_at(self) -> datetime:
+        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
+
+
+class DroppedFiles:
+    """Files of the drop folder; implements `connectors.sources.SourceConnector`."""
+
+    def __init__(self, settings: FileSettings) -> None:
+        self._settings = settings
+        self._taken: dict[str, list[_Look]] = {}
+
+    def iter_batches(self, mapping: Mapping, window: Window, *, now: datetime) -> Iterator[ReceivedBatch]:
+        """One batch per file in the folder that was modified on the window's last day or before, oldest first.
+
+        Equal files are one batch, of the time of the oldest. Files that grow between two looks are left for the next
+        run. Files that are not whole stay in the folder, and after all others were given BatchRefused (`cut_short`,
+        `too_large`) says how many and why. Raises SourceUnavailable where the folder cannot be read.
+        """
+        refused: list[BatchRefused] = []
+        given: set[str] = set()
+        for look in self._settled(_shape(mapping), window.last_on):
+            try:
+                batch = self._receive(look, mapping, now)
+            except BatchRefused as refusal:
+                refused.append(refusal)
+                continue
+            if batch is None:
+                continue
+            self._taken[batch.origin] = [*(self._taken.get(batch.origin, []) if batch.origin in given else []), look]
+            if batch.origin not in given:
+                given.add(batch.origin)
+                yield batch
+        if refused:
+            raise _all_refused(mapping, refused)
+
+    def acknowledge(self, batch: ReceivedBatch) -> None:
+        """Removes the files of a batch that is durable, with their manifests; a file that changed meanwhile stays."""
+        for look in self._taken.pop(batch.origin, []):
+            if _look(look.path) == look:
+                for path in (look.path, *manifests_of(look.path)):
+                    path.unlink(missing_ok=True)
+
+    def _settled(self, shape: FileShape, last_on: date) -> list[_Look]:
+        first = self._looks(shape, last_on)
+        if first:
+            self._settings.sleep(self._settings.settle_s)
+        return [look for look in first if _look(look.path) == look]
+
+    def _looks(self, shape: FileShape, last_on: date) -> list[_Look]:
+        if not self._settings.folder.is_dir():
+            raise SourceUnavailable("The drop folder is not there. Check its setting, and that it is mounted.")
+        zone = ZoneInfo(self._settings.timezone)
+        found = (_look(path) for path in self._settings.folder.glob(shape.pattern) if not is_manifest(path))
+        looks = [look for look in found if look and look.modified_at.astimezone(zone).date() <= last_on]
+        return sorted(looks, key=lambda look: (look.mtime_ns, look.path.name))
+
+    def _receive(self, look: _Look, mapping: Mapping, now: datetime) -> ReceivedBatch | None:
+        """The batch of a file; None if it changed while it was read."""
+        payload = self._payload(look)
+        if _look(look.path) != look:
+            return None
+        media_type = media_type_of(mapping)
+        if reason := _why_cut(media_type, payload) or lacks_proof(
+            look.path, payload, media_type=media_type, mapping=mapping
+        ):
+            raise _refusal("cut_short", reason)
+        received_at = min(look.modified_at, now)
+        return delivered_batch(mapping, media_type, payload, received_at=received_at, timezone=self._settings.timezone)
+
+    def _payload(self, look: _Look) -> bytes:
+        if look.size > self._settings.max_bytes:
+            raise _refusal("too_large", f"it is larger than {self._settings.max_bytes} bytes")
+        try:
+            return look.path.read_bytes()
+        except OSError as error:
+            raise SourceUnavailable(
+                f"A dropped file cannot be read ({type(error).__name__}). Check its rights."
+            ) from None
+
+
+def _shape(mapping: Mapping) -> FileShape:
+    if mapping.file is None:
+        raise MappingError(f"Feed {mapping.feed} has no file: give file.type and file.pattern.")
+    return mapping.file
+
+
+def _look(path: Path) -> _Look | None:
+    """None for what is gone, and for folders and links: a link could lead anywhere."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    is_file = path.is_file() and not path.is_symlink()
+    return _Look(path, status.st_size, status.st_mtime_ns) if is_file else None
+
+
+def media_type_of(mapping: Mapping) -> MediaType:
+    """What a dropped file of the feed is. MappingError where the feed is not delivered by file."""
+    return _MEDIA_TYPES[_shape(mapping).type]
+
+
+def _why_cut(media_type: MediaType, payload: bytes) -> str | None:
+    """Why the bytes cannot be a whole file, by a look that needs no mapping; the decoder looks closer."""
+    if not payload:
+        return "it is empty"
+    if media_type is MediaType.CSV and b"\n" not in payload[-2:]:
+        return "it does not end with the end of a line"
+    if media_type is MediaType.CSV and not payload.startswith(_UTF16) and payload.count(b'"') % 2:
+        return "it ends within a quoted cell"
+    if media_type is MediaType.JSON and payload.rstrip()[-1:] not in (b"}", b"]"):
+        return "its document is not closed"
+    if media_type is MediaType.XLSX and not zipfile.is_zipfile(BytesIO(payload)):
+        return "its archive is not closed"
+    return None
+
+
+def _refusal(code: str, reason: str) -> BatchRefused:
+    return BatchRefused(code, reason, remedy="Deliver the whole file again, under the same name.")
+
+
+def _all_refused(mapping: Mapping, refused: list[BatchRefused]) -> BatchRefused:
+    reasons = "; ".join(sorted({str(refusal) for refusal in refused}))
+    return BatchRefused(
+        refused[0].code,
+        f"{len(refused)} files of feed {mapping.feed} are not whole and stay in the drop folder: {reasons}",
+        remedy=refused[0].remedy,
+    )

@@ -1,0 +1,129 @@
+"""JSON deliveries: files of submissions, one entry posted by itself, and the envelope that a pull is kept in.
+
+Nested data becomes columns named by their path (`data.contact.city`); several ticked options are one cell, `a;b`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
+from connectors.text_encoding import cut_short, decode_text
+from schemas.errors import BatchRefused
+from schemas.mappings import RECEIVED_AT, Mapping, Source
+
+# What Drupal's Webform module itself keeps of each submission (drupal.org/project/webform, WebformSubmission).
+WEBFORM_FIELDS = frozenset(
+    {
+        *("serial", "sid", "uuid", "token", "uri", "created", "completed", "changed", "in_draft", "current_page"),
+        *("remote_addr", "uid", "langcode", "webform_id", "entity_type", "entity_id", "locked", "sticky", "notes"),
+    }
+)
+_DEEPEST = 8
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse_json(payload: bytes) -> Any:
+    """The document, lone surrogates (which no store takes) made U+FFFD. Raises ValueError where it is no JSON."""
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        text = json.dumps(json.loads(payload), ensure_ascii=False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return orjson.loads(_SURROGATE.sub("\ufffd", text).encode())
+
+
+def decode_json_file(payload: bytes, mapping: Mapping) -> pd.DataFrame:
+    """The raw frame of one submission or a list of them. Raises BatchRefused: `cut_short`, `unreadable_table`..."""
+    text = decode_text(payload)
+    try:
+        document = parse_json(text.encode())
+    except ValueError:
+        raise _broken(text) from None
+    rows = document if isinstance(document, list) else [document]
+    if not all(isinstance(row, dict) for row in rows):
+        raise _unreadable("it is neither an object nor a list of objects")
+    return submissions_frame(rows, mapping)
+
+
+def submissions_frame(rows: Sequence[dict[str, Any]], mapping: Mapping, *, titles: Iterable[str] = ()) -> pd.DataFrame:
+    """The raw frame of submissions. Webform's own fields are columns where the mapping names them, the form's always.
+
+    A mapped column that no row has is wholly blank where `titles`, the form's element keys, have it.
+    """
+    withheld = WEBFORM_FIELDS - named_columns(mapping) if mapping.source is Source.WEB_FORMS else frozenset()
+    flat = [{name: cell for name, cell in _flat(_unwrapped(row)) if name not in withheld} for row in rows]
+    known = {f"data.{title}" for title in titles}
+    return frame_of_rows(flat, sorted(known & mapping.mapped_columns()))
+
+
+def frame_of_rows(rows: Sequence[dict[str, Any]], absent: Iterable[str] = ()) -> pd.DataFrame:
+    """The raw frame of rows whose columns differ: in order of first sight, then the `absent` ones, wholly blank."""
+    titles = list(dict.fromkeys([title for row in rows for title in row] + list(absent)))
+    refuse_too_large(len(rows), len(titles))
+    return raw_frame(titles, ([row.get(title) for row in rows] for title in titles))
+
+
+def named_columns(mapping: Mapping) -> frozenset[str]:
+    """Every column that the mapping knows, read or ignored."""
+    return mapping.mapped_columns() | frozenset(mapping.ignored)
+
+
+def pulled_payload(rows: Sequence[Any], received_at: Sequence[datetime], *, titles: Sequence[Any]) -> bytes:
+    """The envelope of a pull: the source's rows as given, when each counts as received, and the titles the form has."""
+    return orjson.dumps(
+        {"received_at": [at.isoformat() for at in received_at], "titles": list(titles), "rows": list(rows)}
+    )
+
+
+def with_received_at(frame: pd.DataFrame, received_at: Sequence[str]) -> pd.DataFrame:
+    """The raw frame of a pull, with the column `RECEIVED_AT`; every pulled row has a key, so none was left out."""
+    return frame.assign(**{RECEIVED_AT: pd.Series(list(received_at), index=frame.index, dtype="str")})
+
+
+def _flat(node: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterable[tuple[str, str | None]]:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and depth < _DEEPEST:
+            yield from _flat(value, f"{name}.", depth + 1)
+        elif not (name == "data" and not value):  # PHP writes an empty object as []
+            yield name, _cell(value)
+
+
+def _cell(value: Any) -> str | None:
+    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+        return ";".join(cell for item in value if (cell := as_cell(item)) is not None) or None
+    return None if value == {} else as_cell(value)
+
+
+def _unwrapped(row: dict[str, Any]) -> dict[str, Any]:
+    """A submission as `webform_rest` gives it, its fields as lists of {"value": ...}, in the form that exports have."""
+    if not isinstance(row.get("entity"), dict):
+        return row
+    fields = {name: items[0].get("value") for name, items in row["entity"].items() if _is_field(items)}
+    return {**fields, "data": row.get("data") or {}}
+
+
+def _is_field(items: object) -> bool:
+    return isinstance(items, list) and bool(items) and isinstance(items[0], dict)
+
+
+def _broken(text: str) -> BatchRefused:
+    return (
+        _unreadable("it is no JSON") if text.rstrip().endswith(("}", "]")) else cut_short("The document is not whole.")
+    )
+
+
+def _unreadable(what: str) -> BatchRefused:
+    message = f"The file is no list of submissions: {what}."
+    return BatchRefused(
+        "unreadable_table", message, remedy="Export the submissions again as JSON, completed ones only."
+    )

@@ -1,0 +1,72 @@
+"""Manifests beside dropped files, which prove a file whole: `F.sha256`, or `F.manifest.json` with rows and sha256."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from connectors.decoders import decode
+from connectors.json_documents import parse_json
+from schemas.errors import BatchRefused
+from schemas.mappings import Mapping
+
+SUFFIXES = (".sha256", ".manifest.json")
+_LARGEST = 1 << 16
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether the file is itself a manifest, and so no delivery."""
+    return path.name.endswith(SUFFIXES)
+
+
+def manifests_of(path: Path) -> list[Path]:
+    """Where the manifests of a file may lie."""
+    return [path.with_name(path.name + suffix) for suffix in SUFFIXES]
+
+
+def lacks_proof(path: Path, payload: bytes, *, media_type: str, mapping: Mapping) -> str | None:
+    """Why the manifest that the mapping asks for does not prove the file whole; None where it does or none is asked."""
+    asked = mapping.file.manifest if mapping.file else "none"
+    if asked == "none":
+        return None
+    claims = _claims(path)
+    if claims.get(asked) is None:
+        return f"a manifest that states its {asked} is missing"
+    if claims.get("sha256") not in (None, hashlib.sha256(payload).hexdigest()):
+        return "its SHA-256 is not that of its manifest"
+    if asked == "rows" and claims["rows"] != _rows(media_type, payload, mapping):
+        return "it has not the number of rows that its manifest states"
+    return None
+
+
+def _claims(path: Path) -> dict[str, Any]:
+    checksum, document = (_read(manifest) for manifest in manifests_of(path))
+    claims = _parsed(document) if document else {}
+    if checksum and (stated := re.match(rb"[0-9A-Fa-f]{64}\b", checksum)):
+        claims["sha256"] = stated[0].decode()
+    if isinstance(claims.get("sha256"), str):
+        claims["sha256"] = claims["sha256"].lower()
+    return claims
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST)
+    except OSError:
+        return None
+
+
+def _parsed(document: bytes) -> dict[str, Any]:
+    try:
+        claims = parse_json(document)
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _rows(media_type: str, payload: bytes, mapping: Mapping) -> int | None:
+    try:
+        return len(decode(media_type, payload, mapping))
+    except BatchRefused:
+        return None

@@ -1,0 +1,110 @@
+"""Reading the configuration: config/intake.yaml (the policy) and config/sources/*.yaml (one mapping per feed).
+
+An error names the file, the field, the line and how to mend it; it never repeats a value.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.errors import ConfigurationError, MappingError
+from schemas.mappings import Mapping
+from schemas.policy import Policy
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_REMEDIES = {
+    "missing": "Add the field.",
+    "extra_forbidden": "There is no such field: check its spelling and indentation, or remove it.",
+    "literal_error": "Use one of the words listed.",
+    "enum": "Use one of the words listed.",
+    "string_type": "Put the value in quotes.",
+}
+
+
+def load_policy(config: Path) -> Policy:
+    """The policy in `config`/intake.yaml. Raises ConfigurationError."""
+    return _load(config / "intake.yaml", Policy, ConfigurationError)
+
+
+def load_mappings(config: Path) -> dict[str, Mapping]:
+    """All mappings under `config`/sources by feed, in the order of their files' names.
+
+    Raises MappingError, with every fault of every file in one message.
+    """
+    mappings: dict[str, Mapping] = {}
+    faults: list[str] = []
+    for path in sorted((config / "sources").glob("*.yaml")):
+        try:
+            mapping = load_mapping(path)
+        except MappingError as error:
+            faults.append(str(error))
+            continue
+        if mapping.feed in mappings:
+            faults.append(
+                f"{path.name}: feed {mapping.feed!r} is already the feed of another file. Give it a name of its own."
+            )
+        mappings[mapping.feed] = mapping
+    if faults:
+        raise MappingError("\n".join(faults))
+    return mappings
+
+
+def load_mapping(path: Path) -> Mapping:
+    """One mapping. Raises MappingError."""
+    return _load(path, Mapping, MappingError)
+
+
+def _load(path: Path, model: type[Model], kind: type[ConfigurationError]) -> Model:
+    node, content = _parsed(path, kind)
+    try:
+        return model.model_validate(content)
+    except ValidationError as invalid:
+        faults = [_sentence(fault, node) for fault in invalid.errors(include_input=False, include_url=False)]
+        raise kind("\n".join(f"{path.name}{fault}" for fault in faults)) from None
+
+
+def _parsed(path: Path, kind: type[ConfigurationError]) -> tuple[yaml.Node | None, object]:
+    """The document with its lines, and as plain data: what YAML can make beyond that is refused."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise kind(
+            f"{path.name} cannot be read ({type(error).__name__}). Check that it is there and is UTF-8."
+        ) from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return node, yaml.SafeLoader("").construct_document(node) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise kind(f"{path.name}, line {line}: no valid YAML: {error.problem}. Check indentation and quotes.") from None
+
+
+def _sentence(fault: ErrorDetails, node: yaml.Node | None) -> str:
+    where = [part for part in fault["loc"] if not str(part).startswith("function-")]
+    field = ".".join(str(part) for part in where) or "the whole"
+    remedy = _REMEDIES.get(fault["type"], "Correct it; the language is in schemas/mappings.py and schemas/policy.py.")
+    return f", line {_line(node, where)}, {field}: {fault['msg']}. {remedy}"
+
+
+def _line(node: yaml.Node | None, where: Sequence[int | str]) -> int:
+    """The line of the deepest part of the path that the file has."""
+    line = 1
+    for part in where:
+        key, node = _child(node, part)
+        if node is None:
+            break
+        line = (key or node).start_mark.line + 1
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == str(part)), (None, None))
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return None, node.value[part]
+    return None, None

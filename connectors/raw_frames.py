@@ -1,0 +1,96 @@
+"""The raw frame: what a delivery says, as text, under the source's own titles. Every decoder ends here.
+
+A raw frame has only `str` columns, one row per submission in the order delivered; an empty cell is missing (NA).
+A pulled delivery has one more column, `schemas.mappings.RECEIVED_AT`. What the columns mean is the mapping's affair.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from schemas.errors import BatchRefused
+
+MAX_ROWS = 2_000_000
+MAX_COLUMNS = 2_000
+
+
+def raw_frame(titles: Sequence[str], columns: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """The raw frame of `columns` of Python values; wholly blank rows are no submissions and go.
+
+    Titles that repeat get the suffixes ` #2`, ` #3` in their order.
+    """
+    texts = {title: text_column(column) for title, column in zip(unique_titles(titles), columns, strict=True)}
+    return without_blank_rows(pd.DataFrame(texts))
+
+
+def text_column(values: Sequence[Any]) -> "pd.Series[str]":
+    """The values as text; NUL and lone surrogates, which no store takes, become U+FFFD, which value rules refuse."""
+    texts = [value if type(value) is str else as_cell(value) for value in values]
+    try:
+        column = pd.Series(texts, dtype="str")
+    except UnicodeEncodeError:
+        column = pd.Series([None if text is None else _encodable(text) for text in texts], dtype="str")
+    return blank_to_missing(column.str.replace("\x00", "\ufffd", regex=False))
+
+
+def blank_to_missing(column: "pd.Series[str]") -> "pd.Series[str]":
+    """The column with its empty texts missing."""
+    return column.mask(column == "")
+
+
+def without_blank_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that say anything, numbered anew from 0."""
+    return frame.dropna(how="all").reset_index(drop=True)
+
+
+def unique_titles(titles: Iterable[str]) -> list[str]:
+    """The titles with ` #2`, ` #3` after those that came before, so that identical questions stay apart."""
+    seen: dict[str, int] = {}
+    unique = []
+    for title in titles:
+        seen[title] = seen.get(title, 0) + 1
+        unique.append(title if seen[title] == 1 else f"{title} #{seen[title]}")
+    return unique
+
+
+def as_cell(value: Any) -> str | None:
+    """One value as text: whole numbers without a fraction, dates and times in ISO 8601, nested data as JSON.
+
+    A spreadsheet reader gives every number as a float, so that a postal code arrives as 15100.0: whole floats lose
+    the fraction here, before any rule looks at them.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict | list | tuple):
+        return orjson.dumps(value, default=str).decode()
+    return str(value) if not isinstance(value, timedelta) else str(value.total_seconds())
+
+
+def refuse_too_large(rows: int, columns: int) -> None:
+    """Raises BatchRefused (`too_large`) beyond 2 million rows or 2,000 columns."""
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        message = f"The delivery has {rows} rows and {columns} columns; at most {MAX_ROWS} and {MAX_COLUMNS} are read."
+        raise BatchRefused("too_large", message, remedy="Export a shorter time, or fewer questions, per file.")
+
+
+def _number(value: float) -> str | None:
+    if math.isnan(value):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def _encodable(text: str) -> str:
+    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)

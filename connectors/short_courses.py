@@ -1,0 +1,152 @@
+"""The short-course system: a table, view or query of its database (any that SQLAlchemy reads), pulled by window.
+
+Read only, and exactly the columns that the table or query gives: one that the mapping does not name stops the batch.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.batches import Pulled, pulled_batch
+from connectors.decoders import MediaType
+from connectors.raw_frames import as_cell, refuse_too_large, unique_titles
+from connectors.windows import PullWindow, pull_window, read_instant
+from schemas.errors import MappingError, SourceError, SourceUnavailable
+from schemas.mappings import RECEIVED_AT, Mapping, TableShape
+from schemas.records import ReceivedBatch, Window
+
+_ROWS_AT_A_TIME = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ShortCoursesSettings:
+    """Where the database is; `timezone` is the organisation's, in which days are told apart."""
+
+    url: str = field(repr=False)
+    timezone: str = "Europe/Helsinki"
+    connect_timeout_s: int = 10
+    statement_timeout_s: int = 300
+
+
+class ShortCourseRegistrations:
+    """Rows of the short-course system; implements `connectors.sources.SourceConnector`."""
+
+    def __init__(self, settings: ShortCoursesSettings) -> None:
+        self._settings = settings
+
+    def iter_batches(self, mapping: Mapping, window: Window, *, now: datetime) -> Iterator[ReceivedBatch]:
+        """At most one batch: the rows changed within the window and its overlap. Raises SourceError."""
+        shape = _shape(mapping)
+        days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
+        titles, columns = self._fetch(shape, days)
+        if columns and columns[0]:
+            yield _batch(mapping, window, days=days, table=(titles, columns))
+
+    def acknowledge(self, batch: ReceivedBatch) -> None:
+        """Nothing: the watermark moves with the batch."""
+
+    def _fetch(self, shape: TableShape, days: PullWindow) -> tuple[list[str], list[list[str | None]]]:
+        try:
+            with self._engine.connect() as connection:
+                self._limit(connection, days)
+                return _texts(connection.execution_options(stream_results=True), _statement(shape), self._bounds(days))
+        except sa.exc.OperationalError:
+            raise SourceUnavailable(
+                "The short-course database cannot be reached. Check its address; run again when it answers."
+            ) from None
+        except sa.exc.SQLAlchemyError as error:
+            raise SourceError(f"The short-course database refused the query ({_code(error)}). {_REMEDY}") from None
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        url = sa.make_url(self._settings.url)
+        arguments = {"connect_timeout": self._settings.connect_timeout_s} if self._is_postgresql(url) else {}
+        return sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True)
+
+    def _limit(self, connection: sa.Connection, days: PullWindow) -> None:
+        """PostgreSQL compares a column without a zone by the session's: it is made the source's own."""
+        if self._is_postgresql(self._engine.url):
+            connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+            connection.execute(sa.select(sa.func.set_config("TimeZone", days.clock.key, True)))
+            limit = f"{self._settings.statement_timeout_s}s"
+            connection.execute(sa.select(sa.func.set_config("statement_timeout", limit, True)))
+
+    def _bounds(self, days: PullWindow) -> dict[str, datetime]:
+        bounds = {"since": days.since, "until": days.until}
+        if self._is_postgresql(self._engine.url):
+            return bounds
+        return {name: at.astimezone(days.clock).replace(tzinfo=None) for name, at in bounds.items()}
+
+    @staticmethod
+    def _is_postgresql(url: sa.URL) -> bool:
+        return url.get_backend_name() == "postgresql"
+
+
+_REMEDY = "Check table or query, changed_at and key in the mapping, and that the account may read them."
+
+
+def _shape(mapping: Mapping) -> TableShape:
+    if mapping.table is None:
+        raise MappingError(f"Feed {mapping.feed} has no table: give table.table or table.query.")
+    return mapping.table
+
+
+def _statement(shape: TableShape) -> sa.Executable:
+    """The mapping's own query, with `:since` (inclusive) and `:until` (exclusive), or the table by `changed_at`."""
+    moment = sa.DateTime(timezone=True)
+    bounds = (sa.bindparam("since", type_=moment), sa.bindparam("until", type_=moment))
+    if shape.query is not None:
+        return sa.text(shape.query).bindparams(*[b for b in bounds if f":{b.key}" in shape.query])
+    schema, _, name = (shape.table or "").rpartition(".")
+    changed_at = sa.column(shape.changed_at, moment)
+    key: sa.ColumnClause[Any] = sa.column(shape.key)
+    table = sa.table(name, changed_at, key, schema=schema or None)
+    within = sa.and_(changed_at >= bounds[0], changed_at < bounds[1])
+    return sa.select(sa.literal_column("*")).select_from(table).where(within).order_by(changed_at, key)
+
+
+def _texts(
+    connection: sa.Connection, statement: sa.Executable, bounds: dict[str, datetime]
+) -> tuple[list[str], list[list[str | None]]]:
+    """Titles, and cells as text by column."""
+    with connection.execute(statement, bounds) as result:
+        titles = unique_titles(result.keys())
+        columns: list[list[str | None]] = [[] for _ in titles]
+        for rows in result.partitions(_ROWS_AT_A_TIME):
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                column.extend(value if type(value) is str else as_cell(value) for value in values)
+            refuse_too_large(len(columns[0]), len(columns))
+    return titles, columns
+
+
+def _batch(
+    mapping: Mapping, window: Window, *, days: PullWindow, table: tuple[list[str], list[list[str | None]]]
+) -> ReceivedBatch:
+    titles, columns = table
+    if _shape(mapping).changed_at not in titles:
+        raise SourceError(f"Feed {mapping.feed}: the query gives no column {_shape(mapping).changed_at!r}. {_REMEDY}")
+    changed_at = [read_instant(text, days.clock) for text in columns[titles.index(_shape(mapping).changed_at)]]
+    received_at = [days.received_at(at).isoformat() for at in changed_at]
+    pulled = Pulled(
+        MediaType.ARROW, _arrow([*titles, RECEIVED_AT], [*columns, received_at]), _arrow(titles, columns), changed_at
+    )
+    return pulled_batch(mapping, window, days=days, pulled=pulled)
+
+
+def _arrow(titles: Sequence[str], columns: Sequence[Sequence[str | None]]) -> bytes:
+    arrays = [pa.array(column, pa.large_string()) for column in columns]
+    table = pa.Table.from_arrays(arrays, names=list(titles))
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _code(error: sa.exc.SQLAlchemyError) -> Any:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or type(error).__name__

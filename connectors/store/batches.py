@@ -1,0 +1,287 @@
+"""Batches in the store: landed once per content, found again by state, counted per run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from connectors.store import outcomes_sql
+from connectors.store.keys import KeyRing
+from connectors.store.landing import LANDING_KEY, put_batch
+from connectors.store.tables import BATCH, RUN, STAGED_GROUP, WATERMARK
+from schemas.intents import Phase
+from schemas.records import BatchState, ReceivedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One landed batch, without its payload."""
+
+    batch_id: UUID
+    source: str
+    feed: str
+    received_on: date
+    received_at: datetime
+    media_type: str
+    content_hash: str
+    mapping_hash: str | None
+    state: BatchState
+    stop_code: str | None
+    stop_reason: str | None
+    stop_remedy: str | None
+
+
+_FIELDS = [BATCH.c[name] for name in BatchRow.__slots__]
+
+
+def land_batch(
+    conn: Connection, received: ReceivedBatch, batch_id: UUID, *, keys: KeyRing, expires_at: datetime
+) -> BatchRow:
+    """Land what was received; the same content of a feed is one batch, however often it comes."""
+    known = find_by_content(conn, received)
+    if known is not None:
+        return known
+    conn.execute(
+        insert(BATCH).values(
+            batch_id=batch_id,
+            source=received.source,
+            feed=received.feed,
+            received_on=received.received_on,
+            received_at=received.received_at,
+            media_type=received.media_type,
+            origin=received.origin,
+            content_hash=received.content_hash,
+            state=str(BatchState.LANDED),
+            expires_at=expires_at,
+        )
+    )
+    put_batch(conn, received, batch_id, keys=keys)
+    return get_batch(conn, batch_id)
+
+
+def record_batch(
+    conn: Connection, batch_id: UUID, *, source: str, feed: str, received_at: datetime, content_hash: str
+) -> None:
+    """Record a batch that has no payload to land: what was read from it is all there was."""
+    conn.execute(
+        insert(BATCH).values(
+            batch_id=batch_id,
+            source=source,
+            feed=feed,
+            received_on=received_at.date(),
+            received_at=received_at,
+            media_type="none",
+            origin=feed,
+            content_hash=content_hash,
+            state=str(BatchState.LANDED),
+            expires_at=received_at,
+        )
+    )
+
+
+def find_by_content(conn: Connection, received: ReceivedBatch) -> BatchRow | None:
+    """The batch of this feed that had exactly this content, if it came before."""
+    row = conn.execute(
+        select(*_FIELDS).where(
+            BATCH.c.source == received.source,
+            BATCH.c.feed == received.feed,
+            BATCH.c.content_hash == received.content_hash,
+        )
+    ).one_or_none()
+    return None if row is None else _batch(row)
+
+
+def get_batch(conn: Connection, batch_id: UUID) -> BatchRow:
+    """One batch by its id."""
+    return _batch(conn.execute(select(*_FIELDS).where(BATCH.c.batch_id == batch_id)).one())
+
+
+def batches_in_state(conn: Connection, source: str, state: BatchState) -> list[BatchRow]:
+    """The batches of a source in a state, in the order received."""
+    query = select(*_FIELDS).where(BATCH.c.source == source, BATCH.c.state == str(state))
+    return [
+        _batch(row) for row in conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.feed, BATCH.c.content_hash))
+    ]
+
+
+def stopped_batches(conn: Connection) -> list[BatchRow]:
+    """Every stopped batch, in the order received."""
+    query = select(*_FIELDS).where(BATCH.c.state == str(BatchState.STOPPED)).order_by(BATCH.c.received_at)
+    return [_batch(row) for row in conn.execute(query)]
+
+
+def replayable(conn: Connection, batch_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the batches whose payload is still in the landing, in the order received."""
+    query = (
+        select(BATCH.c.batch_id)
+        .join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id)
+        .where(BATCH.c.batch_id.in_(batch_ids))
+    )
+    return list(conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.feed)).scalars())
+
+
+def _batch(row: Any) -> BatchRow:
+    return BatchRow(**{**row._mapping, "state": BatchState(row.state)})
+
+
+def reopen(conn: Connection, batch_id: UUID) -> None:
+    """Let a batch be judged again: it came again, or under another mapping."""
+    conn.execute(update(BATCH).where(BATCH.c.batch_id == batch_id).values(state=str(BatchState.LANDED)))
+
+
+def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, expires_at: datetime) -> None:
+    """Mark a batch as stopped: code, reason, remedy. Its payload is kept longer, to be replayed."""
+    code, reason, remedy = stop
+    conn.execute(
+        update(BATCH)
+        .where(BATCH.c.batch_id == batch_id)
+        .values(
+            state=str(BatchState.STOPPED),
+            stop_code=code,
+            stop_reason=reason,
+            stop_remedy=remedy,
+            expires_at=expires_at,
+        )
+    )
+
+
+def record_gate(conn: Connection, batch_ids: Sequence[UUID], gate: dict[str, Any]) -> None:
+    """Keep how the gate's rules came out on the given batches: counts per rule, no row values."""
+    conn.execute(update(BATCH).where(BATCH.c.batch_id.in_(batch_ids)).values(gate=gate))
+
+
+def gated_batches(conn: Connection, run_id: UUID, source: str) -> list[dict[str, Any]]:
+    """The batches of a source that a run gated, with the rules' outcome and where the batch stands now."""
+    names = ("feed", "received_on", "state", "stop_code", "stop_reason", "stop_remedy", "gate")
+    query = select(*(BATCH.c[name] for name in names)).where(
+        BATCH.c.source == source, BATCH.c.gate["run_id"].astext == str(run_id)
+    )
+    return [dict(row) for row in conn.execute(query.order_by(BATCH.c.feed, BATCH.c.received_at)).mappings()]
+
+
+def count_again(conn: Connection, batch: BatchRow, run_id: UUID) -> None:
+    """Count a batch that came again with the same content: what was applied then is unchanged now."""
+    conn.execute(
+        text(outcomes_sql.COUNT_OUTCOMES),
+        {
+            "run_id": run_id,
+            "batch_ids": [batch.batch_id],
+            "source": batch.source,
+            "feed": batch.feed,
+            "seen_again": True,
+        },
+    )
+
+
+def median_rows(conn: Connection, source: str, feed: str) -> float | None:
+    """The median number of rows of the feed's batches applied so far; None where there were fewer than five."""
+    row = conn.execute(
+        text(
+            "select count(*) as n, percentile_cont(0.5) within group (order by row_count) as median from intake.batch"
+            " where source = :source and feed = :feed and state = 'applied' and row_count > 0"
+        ),
+        {"source": source, "feed": feed},
+    ).one()
+    return row.median if row.n >= 5 else None
+
+
+def watermarks(conn: Connection) -> dict[tuple[str, str], str]:
+    """How far each feed has been read durably, in the source's own words."""
+    return {(row.source, row.feed): row.position for row in conn.execute(select(WATERMARK))}
+
+
+def add_staged_group(conn: Connection, group_id: UUID, *, run_id: UUID, source: str, request: dict[str, Any]) -> None:
+    """Keep what merging a staged group needs to know, between staging it and merging it."""
+    conn.execute(insert(STAGED_GROUP).values(group_id=group_id, run_id=run_id, source=source, request=request))
+
+
+def staged_groups(conn: Connection, run_id: UUID, source: str) -> list[tuple[UUID, dict[str, Any]]]:
+    """The groups that a run has staged of a source and not yet merged, in the order staged."""
+    query = select(STAGED_GROUP.c.group_id, STAGED_GROUP.c.request).where(
+        STAGED_GROUP.c.run_id == run_id, STAGED_GROUP.c.source == source
+    )
+    return [(row.group_id, row.request) for row in conn.execute(query.order_by(STAGED_GROUP.c.group_no))]
+
+
+def remove_staged_group(conn: Connection, group_id: UUID) -> None:
+    """Forget a group that is merged."""
+    conn.execute(delete(STAGED_GROUP).where(STAGED_GROUP.c.group_id == group_id))
+
+
+def forget_abandoned_groups(conn: Connection, *, before: datetime) -> None:
+    """Forget groups of runs that died between staging and merging; their batches are still landed."""
+    conn.execute(delete(STAGED_GROUP).where(STAGED_GROUP.c.made_at < before))
+
+
+def start_run(conn: Connection, run_id: UUID, kind: str, *, at: datetime) -> None:
+    """Open the record of a run (or go on with it, where it was opened already)."""
+    conn.execute(
+        text(
+            "insert into intake.run (run_id, kind, started_at, state) values (:run_id, :kind, :at, 'running')"
+            " on conflict (run_id) do nothing"
+        ),
+        {"run_id": run_id, "kind": kind, "at": at},
+    )
+
+
+def finish_run(conn: Connection, run_id: UUID, state: str, counts: dict[str, Any], *, at: datetime) -> None:
+    """Close the record of a run with its state and counts."""
+    conn.execute(update(RUN).where(RUN.c.run_id == run_id).values(state=state, counts=counts, finished_at=at))
+
+
+def finish_part(conn: Connection, run_id: UUID, part: str, *, of: Sequence[str], at: datetime) -> None:
+    """Note that a part of a run is done; with its last part the run is, unless another part failed."""
+    statement = (
+        "update intake.run set counts = coalesce(counts, '{}') || jsonb_build_object(cast(:part as text), true),"
+        " finished_at = :at, state = case when state = 'running'"
+        " and coalesce(counts, '{}') || jsonb_build_object(cast(:part as text), true) ?& cast(:of as text[])"
+        " then 'done' else state end where run_id = :run_id"
+    )
+    conn.execute(text(statement), {"run_id": run_id, "part": part, "of": list(of), "at": at})
+
+
+def run_counts(conn: Connection, run_ids: Sequence[UUID]) -> list[Any]:
+    """Rows read and their states per source and feed over the given runs, with the reasons."""
+    return list(
+        conn.execute(
+            text(
+                "select source, feed, sum(rows_read) as rows_read, sum(quarantined) as quarantined,"
+                " sum(withheld) as withheld, sum(applied) as applied, sum(unchanged) as unchanged,"
+                " jsonb_agg(reasons) as reasons from intake.run_count where run_id = any(:ids)"
+                " group by source, feed order by source, feed"
+            ),
+            {"ids": list(run_ids)},
+        ).mappings()
+    )
+
+
+def write_counts(conn: Connection, run_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Intents of the given runs by phase, table and state."""
+    statement = (
+        "select phase, table_name as table, state, count(*) as rows from intake.outbox_intent"
+        " where run_id = any(:ids) group by phase, table_name, state order by phase, table_name, state"
+    )
+    rows = conn.execute(text(statement), {"ids": list(run_ids)}).mappings()
+    return [{**row, "phase": Phase(row["phase"]).name.lower()} for row in rows]
+
+
+def waiting_plan(conn: Connection) -> dict[str, Any] | None:
+    """The newest plan, if it waits for approval."""
+    row = (
+        conn.execute(text("select plan_id, state, counts from intake.plan order by made_at desc limit 1"))
+        .mappings()
+        .first()
+    )
+    return dict(row) if row is not None and row["state"] == "waiting" else None
+
+
+def last_good_at(conn: Connection) -> datetime | None:
+    """When the last intake began before which no intake of the last week failed; None before the first."""
+    statement = (
+        "select least(min(started_at) filter (where state <> 'done' and started_at > now() - interval '7 days'),"
+        " max(started_at) filter (where state = 'done')) from intake.run where kind = 'intake'"
+    )
+    return conn.execute(text(statement)).scalar()

@@ -1,0 +1,137 @@
+"""Reading the store for people who ask: status, why somebody is where they are, what is in quarantine."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+_LAST_RUN = "select run_id, kind, state, started_at, finished_at from intake.run order by started_at desc limit 1"
+_LAST_GOOD = "select max(finished_at) from intake.run where state = 'done'"
+_OPEN_LOWERINGS = """
+select count(*) as open, min(e.recorded_at) as oldest_at
+from intake.outbox_intent i join intake.consent_event e using (contact_point_id)
+where i.phase = 0 and i.state in ('pending', 'claimed') and e.value = 'withdraw'
+"""
+_UNPLANNED_LOWERINGS = """
+select count(distinct c.contact_point_id) as open, min(e.recorded_at) as oldest_at
+from intake.contact_point c join intake.consent_event e using (contact_point_id)
+where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
+    select max(r.acked_at) from intake.crm_row r where r.contact_point_id = c.contact_point_id), '-infinity')
+"""
+_QUARANTINE = """
+select source, count(*) as open, min(first_seen_at) as oldest_at from intake.quarantine where state = 'open'
+group by source order by source
+"""
+_SILENCE = """
+select source, feed, max(landed_at) as last_at from intake.batch group by source, feed order by source, feed
+"""
+_STOPPED = """
+select source, feed, count(*) as batches, min(landed_at) as oldest_at from intake.batch where state = 'stopped'
+group by source, feed order by source, feed
+"""
+_WAITING = "select plan_id, counts, made_at from intake.plan where state = 'waiting' order by made_at desc limit 1"
+_REFUSED = """
+select table_name, code, status, count(*) as rows from intake.outbox_intent where state in ('refused', 'conflict')
+  and finished_at > :since group by table_name, code, status order by table_name, code
+"""
+
+
+def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
+    """What an operator looks at first; instants are UTC, None where there is nothing."""
+    return {
+        "last_run": _one(conn, _LAST_RUN),
+        "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
+        "withdrawals_planned": _one(conn, _OPEN_LOWERINGS),
+        "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS),
+        "quarantine": _all(conn, _QUARANTINE),
+        "feeds": _all(conn, _SILENCE),
+        "stopped": _all(conn, _STOPPED),
+        "waiting_plan": _one(conn, _WAITING),
+        "refused": _all(conn, _REFUSED, since=since),
+    }
+
+
+_EXPLAIN = {
+    "persons": "select * from intake.person where contact_point_id = any(:ids) order by person_id",
+    "purposes": "select * from intake.person_purpose where contact_point_id = any(:ids) order by person_id, purpose",
+    "consent_states": (
+        "select purpose, topic, state from intake.consent_state where contact_point_id = any(:ids) order by 1, 2"
+    ),
+    "consent_events": (
+        "select e.event_id, e.purpose, e.topic, e.value, e.actor, e.reason, e.clock, e.occurred_at, e.precision_s,"
+        " e.effective_at, e.received_at, e.recorded_at, e.source, e.batch_id, v.submission_id, v.channel,"
+        " v.notice_version, v.collected_by, v.method, w.text as wording, w.language, w.version as wording_version"
+        " from intake.consent_event e left join intake.consent_evidence v using (event_key)"
+        " left join intake.consent_wording w using (wording_hash)"
+        " where e.contact_point_id = any(:ids) order by e.effective_at, e.purpose, e.topic"
+    ),
+    "submissions": (
+        "select s.source, s.submission_id, s.feed, s.kind, s.submitted_from, s.received_at, s.is_enquiry,"
+        " o.state, o.reason, o.effects from intake.submission s"
+        " left join intake.row_outcome o on o.batch_id = s.batch_id and o.row_no = s.row_no"
+        " where s.contact_point_id = any(:ids) order by s.received_at, s.source, s.submission_id"
+    ),
+    "registrations": (
+        "select g.registration_id, g.source, g.submission_id, g.status, g.registered_at, g.is_sale, g.is_payer,"
+        " g.notice_shown, o.kind, o.name, o.starts_at, o.ends_at, o.organiser_unit, o.organiser_contact"
+        " from intake.registration g join intake.occasion o using (occasion_pk)"
+        " where g.contact_point_id = any(:ids) order by g.registered_at"
+    ),
+    "crm_rows": (
+        "select table_name, row_id, columns, acked_at from intake.crm_row where contact_point_id = any(:ids)"
+        " order by table_name, row_id"
+    ),
+    "writes": (
+        "select intent_id, run_id, phase, method, table_name, row_id, columns, state, status, code, request_id,"
+        " claimed_at, finished_at from intake.outbox_intent where contact_point_id = any(:ids) order by intent_id"
+    ),
+}
+
+
+def find_addresses(conn: Connection, *, address_key: str | None, person_id: UUID | None) -> Sequence[RowMapping]:
+    """The contact points of an address, or of a person (also one whose id is the contact's in the CRM)."""
+    statement = (
+        "select distinct c.contact_point_id, c.address, c.version, c.acked_version, c.next_end_at"
+        " from intake.contact_point c left join intake.person p using (contact_point_id)"
+        " where c.address_key = :address_key or p.person_id = :person_id or c.contact_point_id = :person_id"
+    )
+    return conn.execute(text(statement), {"address_key": address_key, "person_id": person_id}).mappings().all()
+
+
+def read_history(conn: Connection, contact_point_ids: Sequence[UUID]) -> dict[str, list[dict[str, Any]]]:
+    """Everything known of the given addresses, by kind, oldest first."""
+    return {name: _all(conn, statement, ids=list(contact_point_ids)) for name, statement in _EXPLAIN.items()}
+
+
+_LIST = """
+select quarantine_id, source, feed, batch_id, row_no, submission_id, field, column_title, fault, value_class, blocks,
+       state, first_seen_at
+from intake.quarantine
+where (cast(:state as text) is null or state = :state) and (cast(:feed as text) is null or feed = :feed)
+  and (cast(:id as bigint) is null or quarantine_id = :id)
+order by first_seen_at, quarantine_id limit :limit
+"""
+
+
+def read_quarantine(
+    conn: Connection, *, state: str | None = "open", feed: str | None = None, entry: int | None = None, limit: int = 500
+) -> list[dict[str, Any]]:
+    """Quarantine entries, oldest first; no value is in them."""
+    return _all(conn, _LIST, state=state, feed=feed, id=entry, limit=limit)
+
+
+def discard_entry(conn: Connection, entry: int) -> bool:
+    """Close an open entry without mending it; False where it was not open."""
+    statement = "update intake.quarantine set state = 'discarded' where quarantine_id = :id and state = 'open'"
+    return conn.execute(text(statement), {"id": entry}).rowcount > 0
+
+
+def _one(conn: Connection, statement: str, **parameters: Any) -> dict[str, Any] | None:
+    row = conn.execute(text(statement), parameters).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _all(conn: Connection, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in conn.execute(text(statement), parameters).mappings()]

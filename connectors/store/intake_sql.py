@@ -1,0 +1,207 @@
+"""SQL that turns one staged batch into submissions, contact points, subjects and registrations.
+
+Each statement is set-based and runs in the caller's transaction; temporary tables carry the batch between them:
+
+t_row    the staged rows with what the store already knew of each (`class`: new, changed, unchanged)
+t_dirty  the contact points that the batch touched
+
+A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
+A version that arrives after a newer one of its submission still makes events, but decides nothing else (`is_winner`).
+"""
+
+from connectors.store.made_ids_sql import MADE_ID
+
+_MADE_ID = MADE_ID.format(
+    table="intake.contact_point", key="contact_point_id", maker="n.maker_id", nth="n.nth", elsewhere=""
+)
+
+CLASSIFY_ROWS = """
+create temporary table t_row as
+with decided as (
+    select row_no, bool_or(value = 'grant') as grants, bool_or(value = 'withdraw') as withdraws
+    from {decisions} group by row_no
+), ranked as (
+    select s.*, row_number() over (
+        partition by s.submission_id order by s.version_at desc nulls last, s.row_no desc) as newest_first
+    from {submissions} s
+)
+select s.row_no, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
+       s.submitted_to, s.received_at, s.address, s.address_key, s.is_role_address, s.given_name, s.family_name,
+       coalesce(s.given_key, '') as given_key, s.phone, s.organisation, s.country, s.postal_code, s.city,
+       s.occasion_id, s.registration_status, s.is_sale, s.is_payer, s.notice_shown, s.is_enquiry, s.is_deleted,
+       s.withheld, s.maker_id, s.registration_id,
+       s.is_usable and :raises as is_usable,
+       s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false) as is_winner,
+       coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
+       s.is_usable and :raises and s.address_key is not null and (
+           coalesce(d.grants, false) or s.is_enquiry
+           or coalesce(s.registration_status in ('active', 'waitlisted'), false)) as has_ground,
+       case when p.submission_id is null then 'new'
+            when p.content_hash = s.content_hash then 'unchanged'
+            else 'changed' end as class,
+       p.contact_point_id as old_contact_point_id,
+       null::uuid as contact_point_id,
+       null::uuid as subject_id
+from ranked s
+left join decided d on d.row_no = s.row_no
+left join intake.submission p on p.source = :source and p.submission_id = s.submission_id
+"""
+
+ADD_CONTACT_POINTS = f"""
+insert into intake.contact_point (contact_point_id, address, address_key, is_role_address)
+select {_MADE_ID}, n.address, n.address_key, n.is_role_address
+from (
+    select *, row_number() over (partition by maker_id order by row_no) as nth
+    from (
+        select distinct on (r.address_key) r.address_key, r.address, r.is_role_address, r.maker_id, r.row_no
+        from t_row r
+        where (r.has_ground or r.withdraws) and r.class <> 'unchanged'
+          and not exists (select from intake.contact_point c where c.address_key = r.address_key)
+        order by r.address_key, r.row_no) unknown
+) n
+on conflict (address_key) do nothing
+"""
+
+# One spelling of an address, whichever came first: the last in the order of the bytes, so small letters before capitals.
+SPELL_ADDRESSES = """
+update intake.contact_point c set address = s.address
+from (select address_key, max(address collate "C") as address from t_row
+      where (has_ground or withdraws) and class <> 'unchanged' group by address_key) s
+where s.address_key = c.address_key and s.address collate "C" > c.address collate "C"
+"""
+
+FIND_CONTACT_POINTS = """
+update t_row r set contact_point_id = c.contact_point_id
+from intake.contact_point c where c.address_key = r.address_key
+"""
+
+ADD_SUBJECTS = """
+insert into intake.subject (contact_point_id, given_key, has_ground)
+select contact_point_id, given_key, bool_or(has_ground)
+from t_row where contact_point_id is not null and (has_ground or withdraws) and class <> 'unchanged'
+group by contact_point_id, given_key
+order by contact_point_id, given_key
+on conflict (contact_point_id, given_key) do update set has_ground = true
+where excluded.has_ground and not intake.subject.has_ground
+"""
+
+FIND_SUBJECTS = """
+update t_row r set subject_id = s.subject_id
+from intake.subject s where s.contact_point_id = r.contact_point_id and s.given_key = r.given_key
+"""
+
+MARK_DIRTY = """
+create temporary table t_dirty as
+select distinct contact_point_id from (
+    select contact_point_id from t_row where class <> 'unchanged' and (has_ground or withdraws)
+    union all
+    select old_contact_point_id from t_row where class = 'changed'
+    union all
+    select g.contact_point_id from t_row r
+    join intake.registration g on g.source = :source and g.submission_id = r.submission_id
+    where r.class <> 'unchanged'
+) touched where contact_point_id is not null
+"""
+
+SAVE_SUBMISSIONS = """
+insert into intake.submission as old (
+    source, submission_id, feed, kind, content_hash, version_at, submitted_from, submitted_to, received_at,
+    batch_id, row_no, contact_point_id, subject_id, given_name, family_name, phone, organisation,
+    country, postal_code, city, is_enquiry)
+select :source, submission_id, :feed, :kind, content_hash, version_at, submitted_from, submitted_to, received_at,
+       batch_id, batch_row_no,
+       case when has_ground then contact_point_id end, case when has_ground then subject_id end,
+       case when has_ground then given_name end, case when has_ground then family_name end,
+       case when has_ground then phone end, case when has_ground then organisation end,
+       case when has_ground then country end, case when has_ground then postal_code end,
+       case when has_ground then city end, is_enquiry and has_ground
+from t_row where is_winner and is_usable and class <> 'unchanged'
+order by submission_id
+on conflict (source, submission_id) do update set
+    content_hash = excluded.content_hash, version_at = excluded.version_at,
+    submitted_from = excluded.submitted_from, submitted_to = excluded.submitted_to,
+    batch_id = excluded.batch_id, row_no = excluded.row_no,
+    subject_id = coalesce(excluded.subject_id, old.subject_id),
+    contact_point_id = case when excluded.subject_id is null then old.contact_point_id
+                            else excluded.contact_point_id end,
+    given_name = case when excluded.subject_id is null then old.given_name else excluded.given_name end,
+    family_name = case when excluded.subject_id is null then old.family_name else excluded.family_name end,
+    phone = case when excluded.subject_id is null then old.phone else excluded.phone end,
+    organisation = case when excluded.subject_id is null then old.organisation else excluded.organisation end,
+    country = case when excluded.subject_id is null then old.country else excluded.country end,
+    postal_code = case when excluded.subject_id is null then old.postal_code else excluded.postal_code end,
+    city = case when excluded.subject_id is null then old.city else excluded.city end,
+    is_enquiry = excluded.is_enquiry
+"""
+
+# A version that gives no ground any more (a cancellation beside an earlier grant) does not tell who the person was; an
+# earlier one of the same submission does, whether it comes in the same batch or later.
+NAME_SUBMISSIONS = """
+update intake.submission u set
+    contact_point_id = g.contact_point_id, subject_id = g.subject_id, given_name = g.given_name,
+    family_name = g.family_name, phone = g.phone, organisation = g.organisation, country = g.country,
+    postal_code = g.postal_code, city = g.city
+from (select distinct on (submission_id) * from t_row where has_ground
+      order by submission_id, version_at desc nulls last, row_no desc) g
+where u.source = :source and u.submission_id = g.submission_id and u.subject_id is null
+"""
+
+SAVE_OCCASIONS = """
+insert into intake.occasion as old (
+    occasion_pk, source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
+    version_at)
+select occasion_pk, :source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
+       version_at
+from {occasions} where :raises
+on conflict (source, occasion_id) do update set
+    name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at, field = excluded.field,
+    organiser_unit = excluded.organiser_unit, organiser_contact = excluded.organiser_contact,
+    version_at = excluded.version_at, version = old.version + 1
+where coalesce(excluded.version_at, '-infinity') >= coalesce(old.version_at, '-infinity')
+  and (old.name, old.starts_at, old.ends_at) is distinct from (excluded.name, excluded.starts_at, excluded.ends_at)
+returning occasion_pk
+"""
+
+DIRTY_BY_OCCASION = """
+insert into t_dirty
+select distinct g.contact_point_id from intake.registration g
+where g.occasion_pk = any(:changed) and not exists (
+    select from t_dirty d where d.contact_point_id = g.contact_point_id)
+"""
+
+SAVE_REGISTRATIONS = """
+insert into intake.registration as old (
+    registration_id, source, submission_id, occasion_pk, contact_point_id, subject_id, status, registered_at,
+    is_sale, is_payer, notice_shown, version_at)
+select r.registration_id, :source, r.submission_id, o.occasion_pk, r.contact_point_id, r.subject_id,
+       r.registration_status, coalesce(r.submitted_from, r.received_at), r.is_sale, r.is_payer, r.notice_shown,
+       r.version_at
+from t_row r join intake.occasion o on o.source = :source and o.occasion_id = r.occasion_id
+where r.is_winner and r.has_ground and r.class <> 'unchanged' and r.registration_status in ('active', 'waitlisted')
+order by r.submission_id
+on conflict (source, submission_id) do update set
+    occasion_pk = excluded.occasion_pk, contact_point_id = excluded.contact_point_id,
+    subject_id = excluded.subject_id, status = excluded.status, is_sale = excluded.is_sale,
+    is_payer = excluded.is_payer, notice_shown = excluded.notice_shown, version_at = excluded.version_at
+"""
+
+LOWER_REGISTRATIONS = """
+update intake.registration g set
+    status = case when r.is_deleted then 'deleted' else r.registration_status end, version_at = r.version_at
+from t_row r
+where g.source = :source and g.submission_id = r.submission_id and r.is_winner
+  and (r.is_deleted or r.registration_status in ('cancelled', 'deleted'))
+  and coalesce(r.version_at, 'infinity') >= coalesce(g.version_at, '-infinity')
+  and g.status <> case when r.is_deleted then 'deleted' else r.registration_status end
+returning g.contact_point_id
+"""
+
+SAVE_ANSWERS = """
+insert into intake.answer (source, submission_id, question, answer)
+select :source, r.submission_id, a.question, max(a.answer)
+from {answers} a join t_row r on r.row_no = a.row_no
+where r.is_winner and r.has_ground and r.class <> 'unchanged'
+group by r.submission_id, a.question
+on conflict (source, submission_id, question) do update set answer = excluded.answer
+where intake.answer.answer <> excluded.answer
+"""

@@ -1,0 +1,121 @@
+"""SQL of the consent ledger: new events, their erasable evidence, and what must not be sent any more because of them.
+
+The event itself holds ids, codes, times and a salted commitment; address, names and the submission's id stand in
+`consent_evidence`, which can be erased without touching the ledger.
+"""
+
+# A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
+# store or earlier in the batch. At first sight its plain "no" is a default and no event. With a changed address a
+# withdrawal is carried over, a grant is not. Its events are told apart by when they count as well: the form's own time
+# is the same for every change of it.
+_STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
+
+NEW_EVENTS = f"""
+create temporary table t_event as
+with stated as (
+    select d.*, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id, r.address, r.given_name, r.family_name,
+           r.address_key, r.given_key, r.received_at, {_STATED_AT} as stated_at, v.value as known_value,
+           v.contact_point_id as known_contact_point_id, coalesce(v.stated_at, '-infinity') as known_at
+    from {{decisions}} d
+    join t_row r on r.row_no = d.row_no
+    left join intake.stated_value v
+      on v.source = :source and v.submission_id = r.submission_id and v.purpose = d.purpose
+     and v.topic = coalesce(d.topic, '')
+    where r.contact_point_id is not null and (r.is_usable or d.value <> 'grant')
+), sequenced as (
+    select s.*, null as last_value, null::uuid as last_contact_point_id from stated s where not s.states_current_value
+    union all
+    select s.*, coalesce(lag(s.value) over w, s.known_value),
+           coalesce(lag(s.contact_point_id) over w, s.known_contact_point_id)
+    from stated s where s.states_current_value and s.known_at <= s.stated_at
+    window w as (partition by s.submission_id, s.purpose, s.topic order by s.stated_at, s.row_no)
+), keyed as (
+    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', :source, s.submission_id, s.address_key, s.given_key,
+               s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
+               case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
+           decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt
+    from sequenced s
+    where s.value <> 'lifted' and (not s.states_current_value or case
+        when s.last_value is null then s.value = 'grant' or s.reason is distinct from 'refused'
+        when s.last_value = s.value then s.value = 'withdraw' and s.last_contact_point_id <> s.contact_point_id
+        else true end)
+)
+select distinct on (event_key) * from keyed order by event_key, row_no
+"""
+
+# A record that withdraws and changes its address in one version withdraws for the address it had, too.
+WITHDRAWN_AND_MOVED = """
+create temporary table t_moved as
+select e.*, p.contact_point_id as old_contact_point_id, p.subject_id as old_subject_id, c.address as old_address
+from t_event e
+join intake.submission p on p.source = :source and p.submission_id = e.submission_id
+join intake.contact_point c on c.contact_point_id = p.contact_point_id
+where e.value = 'withdraw' and p.subject_id is not null and p.contact_point_id <> e.contact_point_id
+"""
+
+TURN_TO_OLD_ADDRESS = """
+update t_moved set event_key = sha256(event_key || convert_to('address before', 'UTF8')),
+    salt = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
+    contact_point_id = old_contact_point_id, subject_id = old_subject_id, address = old_address
+"""
+
+FORGET_WHERE_FROM = """
+alter table t_moved drop column old_contact_point_id, drop column old_subject_id, drop column old_address
+"""
+
+ADD_MOVED = "insert into t_event select * from t_moved"
+
+DROP_KNOWN_EVENTS = """
+delete from t_event t using intake.consent_event e where e.event_key = t.event_key
+"""
+
+ADD_EVENTS = """
+insert into intake.consent_event (
+    event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at, precision_s,
+    effective_at, received_at, reason, source, batch_id, commitment)
+select event_key, subject_id, contact_point_id, purpose, coalesce(topic, ''), value, actor, clock, occurred_at,
+       precision_s, effective_at, received_at, reason, :source, batch_id,
+       sha256(salt || convert_to(concat_ws('|', address, given_name, family_name, wording_hash), 'UTF8'))
+from t_event
+order by event_key
+on conflict (event_key) do nothing
+"""
+
+ADD_EVIDENCE = """
+insert into intake.consent_evidence (
+    event_key, salt, submission_id, address, given_name, family_name, wording_hash, notice_version, channel,
+    collected_by, method)
+select event_key, salt, submission_id, address, given_name, family_name, wording_hash, notice_version, channel,
+       collected_by, method
+from t_event
+on conflict (event_key) do nothing
+"""
+
+REMEMBER_STATED_VALUES = f"""
+insert into intake.stated_value as old (source, submission_id, purpose, topic, contact_point_id, value, stated_at)
+select distinct on (r.submission_id, d.purpose, coalesce(d.topic, ''))
+       :source, r.submission_id, d.purpose, coalesce(d.topic, ''), r.contact_point_id, d.value, {_STATED_AT}
+from {{decisions}} d join t_row r on r.row_no = d.row_no
+where d.states_current_value and r.contact_point_id is not null and (r.is_usable or d.value <> 'grant')
+order by r.submission_id, d.purpose, coalesce(d.topic, ''), {_STATED_AT} desc, d.row_no desc
+on conflict (source, submission_id, purpose, topic) do update set
+    contact_point_id = excluded.contact_point_id, value = excluded.value, stated_at = excluded.stated_at
+where excluded.stated_at >= old.stated_at
+"""
+
+DIRTY_BY_EVENT = """
+insert into t_dirty
+select distinct e.contact_point_id from t_event e
+where not exists (select from t_dirty d where d.contact_point_id = e.contact_point_id)
+"""
+
+SUPERSEDE_RAISING = """
+update intake.outbox_intent set state = 'superseded', finished_at = now()
+where state in ('pending', 'waiting') and is_raising and contact_point_id in (
+    select contact_point_id from t_event where value = 'withdraw')
+"""
+
+ADD_WORDINGS = """
+insert into intake.consent_wording (wording_hash, text, language, version)
+values (:wording_hash, :text, :language, :version) on conflict (wording_hash) do nothing
+"""

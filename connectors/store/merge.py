@@ -1,0 +1,225 @@
+"""Merging one staged batch into the store, in one transaction of the caller's.
+
+Afterwards submissions, people, registrations, the ledger with its folded states, living purposes, outcomes and counts
+agree with each other; raising intents not yet sent to an address that a withdrawal lowered are superseded.
+What a stopped batch may do is only to lower (`raises=False`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql
+
+TEMPORARY = ("t_row", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold")
+
+# Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
+INDEX_ROWS = "create index on t_row (submission_id)"
+INDEX_DIRTY = "create unique index on t_dirty (contact_point_id)"
+# A temporary table has no statistics until it is told to: without them the planner takes a batch for a handful of rows.
+ANALYSED = ("t_row", "t_dirty", "t_event", "t_latest", "t_fold")
+ANALYSE_ROWS, ANALYSE_DIRTY, ANALYSE_EVENTS, ANALYSE_LATEST, ANALYSE_FOLD = (f"analyze {name}" for name in ANALYSED)
+
+# Takes the subjects of addresses with more than one (contact_point_id, subject_id, given_key, has_ground, person_id,
+# maker_id) and returns them with `person_id` decided; pure, in pipelines.transforms.identity.
+ResolveSubjects = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTables:
+    """Qualified names of the staging tables of one batch."""
+
+    submissions: str
+    decisions: str
+    faults: str
+    occasions: str
+    answers: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeRules:
+    """The policy's purposes as parallel arrays, as the SQL takes them."""
+
+    names: list[str]
+    begins: list[str]
+    days: list[int]
+    topic_purposes: list[str]
+    topics: list[str]
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise."""
+
+    batch_ids: list[UUID]
+    run_id: UUID
+    source: str
+    feed: str
+    kind: str
+    mapping_hash: str
+    now: datetime
+    expires_at: datetime
+    raises: bool
+    ledger_key: bytes
+    staged: StagedTables
+    rules: PurposeRules
+    wordings: Sequence[Mapping[str, str]] = ()
+    watermark: str | None = None
+    stop: tuple[str, str, str] | None = None
+
+
+def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubjects) -> None:
+    """Merge the staged batch; nothing is committed here."""
+    _drop_temporary(conn)
+    run = _runner(conn, request)
+    for wording in request.wordings:
+        conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
+    run(intake_sql.CLASSIFY_ROWS)
+    _merge_people(conn, run, resolve)
+    _refold(conn, run)
+    _record_outcomes(run, request)
+
+
+def refresh_addresses(conn: Connection, request: MergeRequest, contact_point_ids: Sequence[UUID]) -> None:
+    """Fold and derive purposes again for the given addresses (after a read-back or a repair)."""
+    _drop_temporary(conn)
+    conn.execute(
+        text("create temporary table t_dirty as select distinct unnest(cast(:ids as uuid[])) as contact_point_id"),
+        {"ids": [str(i) for i in contact_point_ids]},
+    )
+    conn.execute(text(INDEX_DIRTY))
+    _refold(conn, _runner(conn, request))
+
+
+def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
+    for statement in (
+        intake_sql.ADD_CONTACT_POINTS,
+        intake_sql.SPELL_ADDRESSES,
+        intake_sql.FIND_CONTACT_POINTS,
+        intake_sql.ADD_SUBJECTS,
+        intake_sql.FIND_SUBJECTS,
+        INDEX_ROWS,
+        ANALYSE_ROWS,
+        intake_sql.MARK_DIRTY,
+        INDEX_DIRTY,
+        ANALYSE_DIRTY,
+        ledger_sql.NEW_EVENTS,
+        ledger_sql.WITHDRAWN_AND_MOVED,
+        ledger_sql.TURN_TO_OLD_ADDRESS,
+        ledger_sql.FORGET_WHERE_FROM,
+        ledger_sql.ADD_MOVED,
+        ledger_sql.DROP_KNOWN_EVENTS,
+        ANALYSE_EVENTS,
+        ledger_sql.ADD_EVENTS,
+        ledger_sql.ADD_EVIDENCE,
+        ledger_sql.REMEMBER_STATED_VALUES,
+        ledger_sql.DIRTY_BY_EVENT,
+        ledger_sql.SUPERSEDE_RAISING,
+    ):
+        run(statement)
+    changed = [row.occasion_pk for row in run(intake_sql.SAVE_OCCASIONS)]
+    if changed:
+        conn.execute(text(intake_sql.DIRTY_BY_OCCASION), {"changed": changed})
+    for statement in (
+        intake_sql.SAVE_SUBMISSIONS,
+        intake_sql.NAME_SUBMISSIONS,
+        intake_sql.SAVE_REGISTRATIONS,
+        intake_sql.LOWER_REGISTRATIONS,
+        intake_sql.SAVE_ANSWERS,
+        people_sql.SOLE_SUBJECTS,
+    ):
+        run(statement)
+    _assign_shared(conn, resolve)
+
+
+def _assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
+    shared = pd.DataFrame(conn.execute(text(people_sql.SHARED_SUBJECTS)).mappings().all())
+    if shared.empty:
+        return
+    answer = resolve(shared)
+    decided: list[dict[str, Any]] = [
+        dict(zip(answer.columns, row, strict=True)) for row in answer.itertuples(index=False)
+    ]
+    persons = [row for row in decided if row["person_id"] is not None]
+    if persons:
+        conn.execute(text(people_sql.ADD_PERSON), persons)
+    conn.execute(text(people_sql.ASSIGN_SUBJECT), decided)
+
+
+def _refold(conn: Connection, run: Callable[[str], Any]) -> None:
+    for statement in (ANALYSE_DIRTY, folding_sql.LATEST, ANALYSE_LATEST, folding_sql.FOLD, ANALYSE_FOLD):
+        run(statement)
+    for table in ("intake.person_consent", "intake.consent_state"):
+        conn.execute(text(folding_sql.FORGET_STATES.format(table=table)))
+    for statement in (
+        folding_sql.SAVE_PERSON_CONSENT,
+        folding_sql.SAVE_ADDRESS_CONSENT,
+        people_sql.SURVIVORSHIP,
+        people_sql.FORGET_PURPOSES,
+        people_sql.SAVE_PURPOSES,
+        people_sql.BUMP_VERSIONS,
+    ):
+        run(statement)
+
+
+def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
+    run(outcomes_sql.SAVE_QUARANTINE)
+    run(outcomes_sql.CLOSE_MENDED)
+    run(outcomes_sql.SAVE_OUTCOMES)
+    run(outcomes_sql.COUNT_OUTCOMES)
+    run(outcomes_sql.CLOSE_BATCH)
+    if request.watermark is not None:
+        run(outcomes_sql.MOVE_WATERMARK)
+
+
+def _runner(conn: Connection, request: MergeRequest) -> Callable[[str], Any]:
+    """A function that runs one statement with the request's tables and parameters filled in."""
+    tables = {name: getattr(request.staged, name) for name in StagedTables.__slots__}
+    stop = request.stop or (None, None, None)
+    known: dict[str, Any] = {
+        "batch_ids": request.batch_ids,
+        "run_id": request.run_id,
+        "source": request.source,
+        "feed": request.feed,
+        "kind": request.kind,
+        "mapping_hash": request.mapping_hash,
+        "now": request.now,
+        "expires_at": request.expires_at,
+        "raises": request.raises,
+        "ledger_key": request.ledger_key,
+        "names": request.rules.names,
+        "begins": request.rules.begins,
+        "days": request.rules.days,
+        "purposes": request.rules.topic_purposes,
+        "topics": request.rules.topics,
+        "window_s": request.rules.window_s,
+        "state": "applied" if request.stop is None else "stopped",
+        "stop_code": stop[0],
+        "stop_reason": stop[1],
+        "stop_remedy": stop[2],
+        "position": request.watermark,
+        "seen_again": False,
+    }
+
+    def run(statement: str) -> Any:
+        clause = text(_fill(statement, tables))
+        return conn.execute(clause, {name: known[name] for name in clause._bindparams})
+
+    return run
+
+
+def _fill(statement: str, tables: Mapping[str, str]) -> str:
+    for name, table in tables.items():
+        statement = statement.replace("{" + name + "}", table)
+    return statement.replace("{{}}", "{}")
+
+
+def _drop_temporary(conn: Connection) -> None:
+    for name in TEMPORARY:
+        conn.execute(text(f"drop table if exists pg_temp.{name}"))

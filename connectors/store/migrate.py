@@ -1,0 +1,72 @@
+"""Brings a database to the newest layout: Alembic, driven from code, its scripts inside the package.
+
+Two processes may do it at once: the second waits, and finds nothing to do.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from connectors.store.address import ServerAddress
+from connectors.store.engine import create_store_engine
+from connectors.store.locks import advisory_lock
+from schemas.errors import ConfigurationError, StoreError
+
+PIPELINE_ROLE = "intake_pipeline"
+RETENTION_ROLE = "intake_retention"
+_INSUFFICIENT_PRIVILEGE = "42501"
+_LOCK_S = 600
+
+
+def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
+    """Migrates the database of `address`, as who logs in, and returns the revision it is at now.
+
+    One transaction: a migration that fails leaves the database as it was. ConfigurationError where the login may not
+    make schemas or roles.
+    """
+    engine = create_store_engine(address, role=None, pool_size=1)
+    try:
+        with engine.connect() as conn, advisory_lock(conn, "migrate", wait_s=_LOCK_S):
+            _migrate(conn, revision)
+            return _revision(conn)
+    except StoreError as refused:
+        if refused.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+    finally:
+        engine.dispose()
+    raise ConfigurationError(
+        f"The login may not make what the store needs in database '{address.database}'. Let an administrator run: "
+        f"CREATE ROLE {PIPELINE_ROLE} NOLOGIN; CREATE ROLE {RETENTION_ROLE} NOLOGIN; "
+        f"GRANT {PIPELINE_ROLE}, {RETENTION_ROLE} TO <login>; GRANT CREATE ON DATABASE {address.database} TO <login>;"
+    )
+
+
+def current_revision(address: ServerAddress) -> str | None:
+    """The revision the database is at; None where it was never migrated."""
+    engine = create_store_engine(address, role=None, pool_size=1)
+    try:
+        with engine.connect() as conn:
+            return _revision(conn)
+    finally:
+        engine.dispose()
+
+
+def _migrate(conn: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = conn
+    # Alembic keeps its own table there, and makes it before the first migration.
+    if not conn.execute(text("SELECT to_regnamespace('intake')")).scalar():
+        conn.execute(text("CREATE SCHEMA intake"))
+    command.upgrade(config, revision)
+    conn.commit()
+
+
+def _revision(conn: Connection) -> str | None:
+    if conn.execute(text("SELECT to_regclass('intake.alembic_version')")).scalar() is None:
+        return None
+    revision = conn.execute(text("SELECT version_num FROM intake.alembic_version")).scalar_one_or_none()
+    conn.commit()
+    return revision

@@ -1,0 +1,105 @@
+"""Reading what a plan needs: the addresses whose CRM rows may be out of date, and all that is known of each.
+
+An address is dirty when its version is past the one the CRM acknowledged, or when the earliest end of one of its
+purposes has passed. Cost follows the change: nothing here reads an address that is not asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+_DIRTY = """
+select contact_point_id, address, version from intake.contact_point
+where (version > acked_version or next_end_at <= :now) and contact_point_id > :after
+  and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+order by contact_point_id limit :limit
+"""
+
+_ALL = """
+select contact_point_id, address, version from intake.contact_point
+where contact_point_id > :after and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+order by contact_point_id limit :limit
+"""
+
+_PERSONS = """
+select p.person_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
+       array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends
+from intake.person p join intake.person_purpose u using (person_id)
+where p.contact_point_id = any(:ids) group by p.person_id order by p.person_id
+"""
+
+_CONSENTS = """
+select contact_point_id, purpose, topic, state from intake.consent_state where contact_point_id = any(:ids)
+order by contact_point_id, purpose, topic
+"""
+
+_REGISTRATIONS = """
+select g.registration_id, g.contact_point_id, s.person_id, g.occasion_pk, g.status, g.registered_at, o.kind,
+       coalesce(o.ends_at, o.starts_at, g.registered_at) as occasion_ended_at
+from intake.registration g join intake.subject s using (subject_id) join intake.occasion o using (occasion_pk)
+where g.contact_point_id = any(:ids) and s.person_id is not null order by g.registration_id
+"""
+
+_ACKNOWLEDGED = """
+select table_name, row_id, contact_point_id, columns from intake.crm_row where contact_point_id = any(:ids)
+order by table_name, row_id
+"""
+
+_OCCASIONS = """
+select o.occasion_pk, o.kind, o.name, o.starts_at, o.ends_at, o.version, r.columns
+from intake.occasion o left join intake.crm_row r on r.table_name = :table and r.row_id = o.occasion_pk
+where (o.version > o.acked_version or :every)
+  and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
+order by o.occasion_pk
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRows:
+    """One chunk of addresses and, by address, the rows known of each."""
+
+    addresses: Sequence[RowMapping]
+    persons: dict[UUID, list[RowMapping]]
+    consents: dict[UUID, list[RowMapping]]
+    registrations: dict[UUID, list[RowMapping]]
+    acknowledged: dict[UUID, list[RowMapping]]
+
+
+def iter_addresses(
+    conn: Connection, *, now: datetime, every: bool = False, allowed: Sequence[str] | None = None, limit: int = 5000
+) -> Iterator[AddressRows]:
+    """Dirty addresses (or every one) in chunks of at most `limit`, in the order of their ids."""
+    after = UUID(int=0)
+    while True:
+        parameters = {"after": after, "limit": limit, "allowed": list(allowed) if allowed is not None else None}
+        if not every:
+            parameters["now"] = now
+        addresses = conn.execute(text(_ALL if every else _DIRTY), parameters).mappings().all()
+        if not addresses:
+            return
+        yield load_addresses(conn, addresses)
+        after = addresses[-1]["contact_point_id"]
+
+
+def load_addresses(conn: Connection, addresses: Sequence[RowMapping]) -> AddressRows:
+    """What is known of the given addresses (rows with contact_point_id, address, version)."""
+    ids = {"ids": [row["contact_point_id"] for row in addresses]}
+    return AddressRows(
+        addresses, *(_by_address(conn, query, ids) for query in (_PERSONS, _CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED))
+    )
+
+
+def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID, list[RowMapping]]:
+    grouped: dict[UUID, list[RowMapping]] = {}
+    for row in conn.execute(text(query), ids).mappings().all():
+        grouped.setdefault(row["contact_point_id"], []).append(row)
+    return grouped
+
+
+def load_occasions(conn: Connection, *, table: str, every: bool = False) -> Sequence[RowMapping]:
+    """Courses and events with a registration whose CRM row may be out of date (or every one)."""
+    return conn.execute(text(_OCCASIONS), {"table": table, "every": every}).mappings().all()

@@ -1,0 +1,420 @@
+"""The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
+
+received   batch, staged_group, watermark, row_outcome, quarantine            (landing_* stand in landing.py)
+people     contact_point, subject, person, submission, answer
+occasions  occasion, registration, person_purpose
+ledger     consent_event (append-only), consent_evidence (erasable), consent_wording, consent_state, person_consent
+crm        crm_row (what the CRM acknowledged), plan, outbox_intent, crm_cursor
+runs       run, run_count
+
+An id that is sent to the CRM as a row's key is a uuid5 under a secret salt, never made of an address or a name.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
+
+from connectors.store.metadata import METADATA
+
+
+def _at(name: str, *, nullable: bool = True, now: bool = False) -> Column:
+    default = sql("now()") if now else None
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
+
+
+BATCH = Table(
+    "batch",
+    METADATA,
+    Column("batch_id", UUID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("received_on", Date, nullable=False),
+    _at("received_at", nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("mapping_hash", Text),
+    Column("row_count", Integer),
+    Column("state", Text, nullable=False),
+    Column("stop_code", Text),
+    Column("stop_reason", Text),
+    Column("stop_remedy", Text),
+    Column("gate", JSONB),
+    _at("landed_at", nullable=False, now=True),
+    _at("applied_at"),
+    _at("expires_at", nullable=False),
+    CheckConstraint("state in ('landed', 'stopped', 'applied')", name="state"),
+    Index("ix_batch_one_content", "source", "feed", "content_hash", unique=True),
+    Index("ix_batch_received", "source", "received_on"),
+)
+
+STAGED_GROUP = Table(
+    "staged_group",
+    METADATA,
+    Column("group_id", UUID, primary_key=True),
+    Column("group_no", BigInteger, Identity(), nullable=False),
+    Column("run_id", UUID, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("request", JSONB, nullable=False),
+    _at("made_at", nullable=False, now=True),
+    Index("ix_staged_group_run", "run_id", "source"),
+)
+
+WATERMARK = Table(
+    "watermark",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    _at("moved_at", nullable=False, now=True),
+)
+
+ROW_OUTCOME = Table(
+    "row_outcome",
+    METADATA,
+    Column("batch_id", UUID, ForeignKey("batch.batch_id", ondelete="CASCADE"), primary_key=True),
+    Column("row_no", Integer, primary_key=True),
+    Column("submission_id", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("effects", ARRAY(Text), nullable=False),
+    CheckConstraint("state in ('quarantined', 'withheld', 'applied', 'unchanged')", name="state"),
+    Index("ix_row_outcome_submission", "submission_id"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    Column("quarantine_id", BigInteger, Identity(), primary_key=True),
+    Column("batch_id", UUID, ForeignKey("batch.batch_id", ondelete="CASCADE"), nullable=False),
+    Column("row_no", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("submission_id", Text),
+    Column("field", Text, nullable=False),
+    Column("column_title", Text),
+    Column("fault", Text, nullable=False),
+    Column("value_class", Text),
+    Column("blocks", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _at("first_seen_at", nullable=False, now=True),
+    Index("ix_quarantine_once", "batch_id", "row_no", "field", "fault", unique=True),
+    Index("ix_quarantine_open", "source", "feed", "first_seen_at", postgresql_where=sql("state = 'open'")),
+    CheckConstraint("state in ('open', 'mended', 'discarded')", name="state"),
+)
+
+CONTACT_POINT = Table(
+    "contact_point",
+    METADATA,
+    Column("contact_point_id", UUID, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, unique=True),
+    Column("is_role_address", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("acked_version", BigInteger, nullable=False, server_default="0"),
+    _at("next_end_at"),
+    _at("created_at", nullable=False, now=True),
+    Index("ix_contact_point_dirty", "contact_point_id", postgresql_where=sql("version > acked_version")),
+    Index("ix_contact_point_ending", "next_end_at", postgresql_where=sql("next_end_at is not null")),
+)
+
+SUBJECT = Table(
+    "subject",
+    METADATA,
+    Column("subject_id", UUID, primary_key=True, server_default=sql("gen_random_uuid()")),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id"), nullable=False),
+    Column("given_key", Text, nullable=False),
+    Column("has_ground", Boolean, nullable=False, server_default=sql("false")),
+    Column("person_id", UUID),
+    Index("ix_subject_one", "contact_point_id", "given_key", unique=True),
+    Index("ix_subject_person", "person_id"),
+)
+
+PERSON = Table(
+    "person",
+    METADATA,
+    Column("person_id", UUID, primary_key=True),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id"), nullable=False),
+    Column("given_name", Text),
+    Column("family_name", Text),
+    Column("phone", Text),
+    Column("organisation", Text),
+    _at("created_at", nullable=False, now=True),
+    Index("ix_person_contact_point", "contact_point_id"),
+)
+
+SUBMISSION = Table(
+    "submission",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("submission_id", Text, primary_key=True),
+    Column("feed", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    _at("version_at"),
+    _at("submitted_from"),
+    _at("submitted_to"),
+    _at("received_at", nullable=False),
+    Column("batch_id", UUID, nullable=False),
+    Column("row_no", Integer, nullable=False),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id")),
+    Column("subject_id", UUID, ForeignKey("subject.subject_id")),
+    Column("given_name", Text),
+    Column("family_name", Text),
+    Column("phone", Text),
+    Column("organisation", Text),
+    Column("country", Text),
+    Column("postal_code", Text),
+    Column("city", Text),
+    Column("is_enquiry", Boolean, nullable=False),
+    Index("ix_submission_subject", "subject_id"),
+    Index("ix_submission_contact_point", "contact_point_id"),
+)
+
+ANSWER = Table(
+    "answer",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("submission_id", Text, primary_key=True),
+    Column("question", Text, primary_key=True),
+    Column("answer", Text, nullable=False),
+)
+
+OCCASION = Table(
+    "occasion",
+    METADATA,
+    Column("occasion_pk", UUID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("occasion_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    _at("starts_at"),
+    _at("ends_at"),
+    Column("field", Text),
+    Column("organiser_unit", Text),
+    Column("organiser_contact", Text),
+    _at("version_at"),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("acked_version", BigInteger, nullable=False, server_default="0"),
+    Index("ix_occasion_one", "source", "occasion_id", unique=True),
+)
+
+REGISTRATION = Table(
+    "registration",
+    METADATA,
+    Column("registration_id", UUID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("submission_id", Text, nullable=False),
+    Column("occasion_pk", UUID, ForeignKey("occasion.occasion_pk"), nullable=False),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id"), nullable=False),
+    Column("subject_id", UUID, ForeignKey("subject.subject_id"), nullable=False),
+    Column("status", Text, nullable=False),
+    _at("registered_at", nullable=False),
+    Column("is_sale", Boolean, nullable=False),
+    Column("is_payer", Boolean, nullable=False),
+    Column("notice_shown", Boolean, nullable=False),
+    _at("version_at"),
+    Index("ix_registration_one", "source", "submission_id", unique=True),
+    Index("ix_registration_contact_point", "contact_point_id"),
+    Index("ix_registration_occasion", "occasion_pk"),
+    CheckConstraint("status in ('active', 'waitlisted', 'cancelled', 'deleted')", name="status"),
+)
+
+PERSON_PURPOSE = Table(
+    "person_purpose",
+    METADATA,
+    Column("person_id", UUID, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id"), nullable=False),
+    _at("begins_at", nullable=False),
+    _at("ends_at"),
+    Index("ix_person_purpose_contact_point", "contact_point_id"),
+)
+
+CONSENT_EVENT = Table(
+    "consent_event",
+    METADATA,
+    Column("event_id", UUID, primary_key=True, server_default=sql("gen_random_uuid()")),
+    Column("event_key", BYTEA, nullable=False, unique=True),
+    Column("subject_id", UUID, nullable=False),
+    Column("contact_point_id", UUID, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("clock", Text, nullable=False),
+    _at("occurred_at"),
+    Column("precision_s", Integer, nullable=False),
+    _at("effective_at", nullable=False),
+    _at("received_at", nullable=False),
+    Column("reason", Text),
+    Column("source", Text, nullable=False),
+    Column("batch_id", UUID),
+    Column("commitment", BYTEA, nullable=False),
+    _at("recorded_at", nullable=False, now=True),
+    CheckConstraint("value in ('grant', 'withdraw')", name="value"),
+    Index("ix_consent_event_contact_point", "contact_point_id"),
+)
+
+CONSENT_EVIDENCE = Table(
+    "consent_evidence",
+    METADATA,
+    Column("event_key", BYTEA, primary_key=True),
+    Column("salt", BYTEA, nullable=False),
+    Column("submission_id", Text),
+    Column("address", Text, nullable=False),
+    Column("given_name", Text),
+    Column("family_name", Text),
+    Column("wording_hash", Text),
+    Column("notice_version", Text),
+    Column("channel", Text),
+    Column("collected_by", Text),
+    Column("method", Text),
+)
+
+CONSENT_WORDING = Table(
+    "consent_wording",
+    METADATA,
+    Column("wording_hash", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("version", Text, nullable=False),
+)
+
+STATED_VALUE = Table(
+    "stated_value",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("submission_id", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("contact_point_id", UUID, nullable=False),
+    Column("value", Text, nullable=False),
+    _at("stated_at", nullable=False),
+)
+
+CONSENT_STATE = Table(
+    "consent_state",
+    METADATA,
+    Column("contact_point_id", UUID, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("latest_event_key", BYTEA),
+)
+
+PERSON_CONSENT = Table(
+    "person_consent",
+    METADATA,
+    Column("contact_point_id", UUID, primary_key=True),
+    Column("person_id", UUID, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    _at("granted_at"),
+)
+
+CRM_ROW = Table(
+    "crm_row",
+    METADATA,
+    Column("table_name", Text, primary_key=True),
+    Column("row_id", UUID, primary_key=True),
+    Column("contact_point_id", UUID),
+    Column("is_ours", Boolean, nullable=False),
+    Column("columns", JSONB, nullable=False),
+    _at("acked_at", nullable=False, now=True),
+    Index("ix_crm_row_contact_point", "contact_point_id"),
+)
+
+PLAN = Table(
+    "plan",
+    METADATA,
+    Column("plan_id", Text, primary_key=True),
+    Column("run_id", UUID),
+    Column("counts", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    _at("made_at", nullable=False, now=True),
+    Column("approved_by", Text),
+    _at("approved_at"),
+)
+
+UNFINISHED = "state in ('waiting', 'pending', 'claimed', 'refused', 'conflict')"
+
+OUTBOX_INTENT = Table(
+    "outbox_intent",
+    METADATA,
+    Column("intent_id", BigInteger, Identity(), primary_key=True),
+    Column("plan_id", Text, nullable=False),
+    Column("run_id", UUID),
+    Column("phase", Integer, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("row_id", UUID, nullable=False),
+    Column("contact_point_id", UUID),
+    Column("occasion_pk", UUID),
+    Column("planned_version", BigInteger),
+    _at("valid_until"),
+    Column("is_raising", Boolean, nullable=False),
+    Column("columns", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    _at("claimed_at"),
+    Column("status", Integer),
+    Column("code", Text),
+    Column("request_id", Text),
+    _at("finished_at"),
+    CheckConstraint(
+        "state in ('waiting', 'pending', 'claimed', 'acknowledged', 'superseded', 'refused', 'conflict')", name="state"
+    ),
+    Index("ix_outbox_open", "phase", "intent_id", postgresql_where=sql("state in ('waiting', 'pending', 'claimed')")),
+    Index("ix_outbox_unfinished", "contact_point_id", "phase", postgresql_where=sql(UNFINISHED)),
+    Index("ix_outbox_claimed", "table_name", "row_id", postgresql_where=sql("state = 'claimed'")),
+    Index("ix_outbox_run", "run_id"),
+)
+
+CRM_CURSOR = Table(
+    "crm_cursor",
+    METADATA,
+    Column("table_name", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    _at("moved_at", nullable=False, now=True),
+)
+
+RUN = Table(
+    "run",
+    METADATA,
+    Column("run_id", UUID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    _at("started_at", nullable=False, now=True),
+    _at("finished_at"),
+    Column("state", Text, nullable=False),
+    Column("counts", JSONB),
+)
+
+RUN_COUNT = Table(
+    "run_count",
+    METADATA,
+    Column("run_id", UUID, primary_key=True),
+    Column("batch_id", UUID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("rows_read", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("withheld", Integer, nullable=False),
+    Column("applied", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    CheckConstraint("rows_read = quarantined + withheld + applied + unchanged", name="adds_up"),
+    Index("ix_run_count_source", "source", "feed"),
+)

@@ -1,0 +1,95 @@
+"""What the Webropol API answers, as a raw frame: one row per response, one column per question or option.
+
+Two shapes of an answer are read: the flat one of the vendor's README (Question, Label, Answer) and the nested one of
+the type definitions (QuestionTitle, QuestionAnswers). A title depends on its answer alone and on the survey's list of
+questions, never on what else the batch holds, so that the same question has the same title every day.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from connectors.json_documents import frame_of_rows, named_columns
+from schemas.mappings import Mapping
+
+RESPONSE_ID = "ResponseId"
+RESPONSE_DATE = "ResponseDate"
+RESPONSE_FIELDS = (RESPONSE_ID, RESPONSE_DATE, "ResponseLanguageId", "RespondentId", "RespondentEmail")
+"""The API's own fields; each is a column where the mapping names it."""
+
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+_MULTIPLE = "questionType_multipleChoice"
+
+
+def responses_frame(responses: Sequence[dict[str, Any]], mapping: Mapping, *, titles: Sequence[Any]) -> pd.DataFrame:
+    """The raw frame. `titles` are the survey's questions as [QuestionId, QuestionText], in their order.
+
+    Columns: `Question`, or `Question:Label` where the answer has a row, field or option of its own;
+    `...:text` for the text field of an option; ` #2` after the title of the second question with the same text.
+    A mapped column of a question that nobody answered is wholly blank.
+    """
+    suffixes = _suffixes(titles)
+    fields = [name for name in RESPONSE_FIELDS if name in named_columns(mapping)]
+    rows = [{**_own_fields(response, fields), **_answers(response, suffixes)} for response in responses]
+    return frame_of_rows(rows, _unanswered(mapping, [text for _, text in titles]))
+
+
+def _own_fields(response: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    return {name: None if response.get(name) == _NO_ID else response.get(name) for name in fields}
+
+
+def _answers(response: dict[str, Any], suffixes: dict[str, str]) -> dict[str, str]:
+    cells: dict[str, str] = {}
+    for answer in response.get("RespondentAnswers") or []:
+        suffix = suffixes.get(str(answer.get("QuestionId")), "")
+        for title, text in _cells(answer):
+            name = title + suffix
+            cells[name] = f"{cells[name]};{text}" if name in cells else text
+    return cells
+
+
+def _cells(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Titles and texts of one answer. The links of uploaded files are left out: they open to whoever has them."""
+    if "QuestionAnswers" not in answer:
+        title = _joined(answer.get("Question"), answer.get("Label"))
+        yield from _texts(title, answer.get("Answer"), answer.get("AttachedTextFieldValue"))
+        return
+    is_multiple = answer.get("QuestionTypeName") == _MULTIPLE
+    for option in answer["QuestionAnswers"] or []:
+        part = option.get("RowText") or answer.get("Label") or (option.get("OptionAnswer") if is_multiple else None)
+        title = _joined(answer.get("QuestionTitle"), part)
+        attached = option.get("AttahedTextFieldValue") or option.get("AttachedTextFieldValue")
+        yield from _texts(title, option.get("OptionAnswer"), attached)
+
+
+def _texts(title: str, text: Any, attached: Any) -> Iterator[tuple[str, str]]:
+    if text not in (None, ""):
+        yield title, str(text)
+    if attached not in (None, ""):
+        yield f"{title}:text", str(attached)
+
+
+def _joined(question: Any, label: Any) -> str:
+    return f"{question or ''}:{label}" if label else str(question or "")
+
+
+def _suffixes(titles: Sequence[Any]) -> dict[str, str]:
+    """By question id: ` #2`, ` #3` for the questions whose text an earlier one has too."""
+    seen: dict[str, int] = {}
+    suffixes = {}
+    for question_id, text in titles:
+        seen[text] = seen.get(text, 0) + 1
+        suffixes[str(question_id)] = f" #{seen[text]}" if seen[text] > 1 else ""
+    return suffixes
+
+
+def _unanswered(mapping: Mapping, texts: Sequence[str]) -> list[str]:
+    """The mapped columns that belong to a question of the survey, by its text or by `text:`."""
+    known = tuple(texts)
+    lead = tuple(f"{text}:" for text in texts)
+    return [
+        column
+        for column in sorted(mapping.mapped_columns())
+        if column.partition(" #")[0] in known or (lead and column.startswith(lead))
+    ]
