@@ -1,0 +1,1 @@
+"""The flow: Dagster definitions, assets and checks over pure transforms and plain operations, and the command line."""

@@ -1,0 +1,104 @@
+"""Proof after a run: the CRM compared with the ledger row by row, and pictures of what came in and what may be shown."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from connectors.store.reports import consent_funnel, rows_received
+from pipelines.assets import metadata as md
+from pipelines.assets.crm import KINDS, POOL, STEPS
+from pipelines.assets.intake import NOUNS, asset_name
+from pipelines.assets.steps import step
+from pipelines.operations.reconciliation import Reconciliation, reconcile
+from pipelines.operations.sync import as_writer
+from pipelines.plots import draw_funnel, draw_received
+from pipelines.resources import WorkspaceResource, open_crm
+
+ZERO_UNEXPLAINED = "zero_unexplained"
+SHOWN_DAYS = 60
+
+
+def ops_assets(retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
+    """Reconciliation and the funnel."""
+    return [reconciliation_asset(retry), funnel_asset(retry)]
+
+
+def reconciliation_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """What the ledger says against what the CRM holds."""
+
+    @dg.asset(
+        name="ops__reconciliation",
+        group_name="ops",
+        deps=[STEPS[-1].name],
+        check_specs=[
+            dg.AssetCheckSpec(
+                ZERO_UNEXPLAINED,
+                asset="ops__reconciliation",
+                description="Every difference between the ledger and the CRM has a reason that is written down.",
+            )
+        ],
+        retry_policy=retry,
+        pool=POOL,
+        kinds=KINDS,
+        description="Every row of ours in the CRM against what the ledger says it should be, column by column.",
+    )
+    def compare(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm, as_writer(session):
+            return _reconciled(reconcile(session, crm))
+
+    return compare
+
+
+def _reconciled(outcome: Reconciliation) -> dg.MaterializeResult:
+    unexplained = Counter((table, kind.split(":")[0]) for table, _, kind in outcome.unexplained)
+    rows = [
+        *({"difference": name, "reason": "written down", "rows": n} for name, n in sorted(outcome.explained.items())),
+        *({"difference": ":".join(key), "reason": "none", "rows": n} for key, n in sorted(unexplained.items())),
+    ]
+    differences = md.table(rows, ("difference", "reason", "rows"))
+    counts = {
+        "rows_compared": outcome.compared,
+        "differences_explained": sum(outcome.explained.values()),
+        "differences_unexplained": len(outcome.unexplained),
+        "rows_not_ours": sum(outcome.unmanaged.values()),
+    }
+    check = dg.AssetCheckResult(
+        check_name=ZERO_UNEXPLAINED,
+        passed=not outcome.unexplained,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(outcome.unexplained)} of {outcome.compared} rows differ without a reason.",
+        metadata={"differences": differences},
+    )
+    return dg.MaterializeResult(metadata={**counts, "differences": differences}, check_results=[check])
+
+
+def funnel_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """Pictures for people, of aggregates."""
+
+    @dg.asset(
+        name="ops__funnel",
+        group_name="ops",
+        deps=[STEPS[-1].name, *(asset_name("core", source) for source in NOUNS)],
+        retry_policy=retry,
+        kinds={"matplotlib", "postgres"},
+        description="From addresses known to addresses that may be mailed; and what each source brought in, day by day.",
+    )
+    def draw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        with step(context, workspace, "crm") as session:
+            after = session.now.date() - timedelta(days=SHOWN_DAYS)
+            with session.transaction() as conn:
+                stages = consent_funnel(conn, now=session.now)
+                received = rows_received(conn, after=after)
+            return dg.MaterializeResult(metadata=_drawn(stages, received))
+
+    return draw
+
+
+def _drawn(stages: list[dict[str, Any]], received: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "funnel": md.picture(draw_funnel(stages), "Addresses from known to visible for marketing"),
+        "received": md.picture(draw_received(received), f"Rows received by source, last {SHOWN_DAYS} days"),
+        "stages": md.table(stages, ("stage", "rows")),
+    }

@@ -1,0 +1,28 @@
+"""`crm-intake`: the command line. Exit 0 done, 1 done but not all of it, 2 wrong use, 3 an outside system failed."""
+
+import typer
+
+from pipelines.commands import repairing, running, sandboxing
+
+APP = typer.Typer(
+    name="crm-intake",
+    help="From consented intake to a CRM: every person once, correct, and visible only for what they agreed to.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+APP.command()(sandboxing.demo)
+APP.command()(running.run)
+APP.command()(running.plan)
+APP.command()(repairing.status)
+APP.command()(repairing.explain)
+APP.command()(sandboxing.ui)
+APP.add_typer(repairing.SOURCES, name="sources")
+APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(sandboxing.SANDBOX, name="sandbox")
+APP.add_typer(sandboxing.STORE, name="store")
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    APP()

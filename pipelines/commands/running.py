@@ -1,0 +1,253 @@
+"""`run` and `plan`: the job with its writes, and the same engine without them."""
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from connectors.store import batches
+from pipelines.commands.console import (
+    CONSOLE,
+    DONE,
+    ERRORS,
+    INCOMPLETE,
+    OUTSIDE_FAILED,
+    ConfigOption,
+    JsonOption,
+    parse_day,
+    print_json,
+    print_table,
+    session_for,
+    speaking,
+)
+from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
+from pipelines.operations.planning import Plan, approve_plan, make_plan
+from pipelines.operations.readback import read_back
+from pipelines.operations.sessions import Session, rehearse
+from pipelines.operations.sync import require_no_wait
+from pipelines.operations.workspace import dataverse_client
+from schemas.errors import ConfigurationError
+from schemas.mappings import Source
+from schemas.records import Window
+
+SOURCES = [str(source) for source in Source if source is not Source.DATAVERSE]
+COUNT_COLUMNS = ("source", "feed", "rows_read", "quarantined", "withheld", "applied", "unchanged")
+
+SourceOption = Annotated[list[str] | None, typer.Option("--source", help=f"One of {', '.join(SOURCES)}; repeatable.")]
+DayOption = Annotated[str | None, typer.Option("--partition", help="One day received, YYYY-MM-DD.")]
+FromOption = Annotated[str | None, typer.Option("--from", help="First day received, YYYY-MM-DD.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Last day received, YYYY-MM-DD.")]
+
+
+def run(
+    source: SourceOption = None,
+    partition: DayOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    approve: Annotated[str | None, typer.Option(help="Approve the waiting plan of this id, then run.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who approves; needed with --approve.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit 1 if rows were quarantined or withheld.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take in what was received and bring the CRM up to date."""
+    with session_for(config) as session:
+        window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
+        if approve is not None:
+            _approve(session, approve, by)
+        report = run_window(session, source or SOURCES, window)
+        _show_run(report, as_json=as_json)
+        if report["failed"]:
+            raise typer.Exit(OUTSIDE_FAILED)
+        incomplete = any(row["quarantined"] or row["withheld"] for row in report["counts"])
+        raise typer.Exit(INCOMPLETE if strict and incomplete else DONE)
+
+
+def plan(
+    source: SourceOption = None,
+    partition: DayOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    rows: Annotated[bool, typer.Option("--rows", help="List every write by row id.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say what a run would write, row by row, and write nothing."""
+    with session_for(config) as session:
+        window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
+        counts, planned = predict(session, source or SOURCES, window)
+        _show_plan(counts, planned, rows=rows, as_json=as_json)
+
+
+def window_of(session: Session, day: date | None, first: date | None, last: date | None) -> Window:
+    """The window asked for; without one, from the day of the last good run to today."""
+    if day is not None and (first or last):
+        raise ConfigurationError("Give either --partition or --from and --to, not both.")
+    today = session.now.astimezone(ZoneInfo(session.workspace.policy.organisation.timezone)).date()
+    if day is None and first is None and last is None:
+        return Window(_last_good_on(session, today), today)
+    first_on = day or first or last or today
+    last_on = day or last or today
+    if first_on > last_on:
+        raise ConfigurationError(f"--from {first_on} is after --to {last_on}; turn them round.")
+    return Window(first_on, last_on)
+
+
+def _last_good_on(session: Session, today: date) -> date:
+    with session.transaction() as conn:
+        at = batches.last_good_at(conn)
+    return today - timedelta(days=1) if at is None else min(at.date(), today) - timedelta(days=1)
+
+
+def _approve(session: Session, plan_id: str, by: str | None) -> None:
+    if not by:
+        raise ConfigurationError("An approval is by a named person: add --by NAME.")
+    with session.transaction() as conn:
+        if not approve_plan(conn, plan_id, by=by, session=session):
+            raise ConfigurationError(f"No plan {plan_id} waits for approval. See `crm-intake status`.")
+
+
+def run_window(session: Session, sources: list[str], window: Window) -> dict[str, Any]:
+    """Run through Dagster, in this process, so that the run shows in its UI; returns what `run` prints."""
+    from pipelines.launch import run_in_process
+
+    with progress() as bar:
+        task = bar.add_task("starting", total=None)
+        summary = run_in_process(
+            session.workspace.settings,
+            sources=sources,
+            window=window,
+            on_event=lambda text: bar.update(task, description=text),
+        )
+    return report_of(session, summary)
+
+
+def report_of(session: Session, summary: Any) -> dict[str, Any]:
+    """Counts by source and feed, the plan and what became of its writes, of the Dagster runs of a summary."""
+    with session.transaction() as conn:
+        counts = batches.run_counts(conn, summary.run_ids)
+        writes = batches.write_counts(conn, summary.run_ids)
+        waiting = batches.waiting_plan(conn)
+        stopped = batches.stopped_batches(conn)
+    return {
+        "window": [summary.window.first_on, summary.window.last_on],
+        "runs": dict(summary.states),
+        "problems": {name: told for name, told in summary.problems.items() if told},
+        "failed": [name for name, state in summary.states.items() if state != "success"],
+        "counts": [_flat(row) for row in counts],
+        "writes": writes,
+        "waiting_plan": waiting,
+        "stopped": [
+            {"feed": b.feed, "code": b.stop_code, "reason": b.stop_reason, "remedy": b.stop_remedy} for b in stopped
+        ],
+    }
+
+
+def _flat(row: Any) -> dict[str, Any]:
+    reasons: Counter[str] = Counter()
+    for part in row["reasons"]:
+        reasons.update(part)
+    return {**{name: row[name] for name in COUNT_COLUMNS}, "reasons": dict(sorted(reasons.items()))}
+
+
+def predict(session: Session, sources: list[str], window: Window) -> tuple[list[dict[str, Any]], Plan]:
+    """The counts and the plan that a run over the window would have now; nothing is kept, and the CRM only read."""
+    workspace = session.workspace
+    with rehearse(workspace) as rehearsal, rehearsal.transaction() as conn:
+        batches.start_run(conn, rehearsal.run_id, "plan", at=rehearsal.now)
+        if workspace.settings.dataverse_url:
+            read_back(rehearsal, dataverse_client(workspace.settings, workspace.policy))
+        for source in sources:
+            for mapping in workspace.feeds_of(source):
+                _warn_refused(mapping.feed, land_feed(rehearsal, mapping, window))
+            _warn_stopped(stage_source(rehearsal, source))
+            merge_staged(rehearsal, source)
+        counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
+        return counts, make_plan(rehearsal, conn)
+
+
+def _warn_refused(feed: str, report: LandReport) -> None:
+    for refused in report.refused:
+        ERRORS.print(f"{feed}: {refused}", markup=False)
+
+
+def _warn_stopped(gated: list[Gated]) -> None:
+    for one in gated:
+        if one.stop:
+            ERRORS.print(f"{one.batch.feed}: {one.stop[1]}", markup=False)
+
+
+def progress() -> Progress:
+    """A progress bar on standard error, so that `--json` stays clean."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=ERRORS,
+        transient=True,
+    )
+
+
+def _show_run(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    first_on, last_on = report["window"]
+    print_counts(report["counts"], f"Rows received {first_on} to {last_on}")
+    print_table("Writes to the CRM", report["writes"], ("phase", "table", "state", "rows"))
+    for batch in report["stopped"]:
+        CONSOLE.print(f"stopped: {batch['feed']}: {batch['reason']}", markup=False)
+    if report["waiting_plan"]:
+        plan_id = report["waiting_plan"]["plan_id"]
+        CONSOLE.print(
+            f"Plan {plan_id} is larger than the blast radius; its lowerings were sent, the rest waits:\n"
+            f"  crm-intake run --approve {plan_id} --by NAME"
+        )
+    for name, told in report["problems"].items():
+        for problem in told:
+            CONSOLE.print(f"{name}: {problem}", markup=False)
+    for name in report["failed"]:
+        CONSOLE.print(f"failed: {name} (see the Dagster UI: make ui)")
+
+
+def print_counts(counts: list[dict[str, Any]], title: str) -> None:
+    """Rows read per feed with the states they ended in, and beneath each the reasons."""
+    print_table(title, counts, COUNT_COLUMNS)
+    for row in counts:
+        total = row["quarantined"] + row["withheld"] + row["applied"] + row["unchanged"]
+        sign = "=" if total == row["rows_read"] else "≠"
+        reasons = ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())
+        CONSOLE.print(f"  {row['feed']}: {row['rows_read']} {sign} {total}: {reasons}", markup=False, style="dim")
+
+
+def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_json: bool) -> None:
+    listed = [
+        {
+            "phase": i.phase.name.lower(),
+            "method": str(i.method),
+            "table": i.table_name,
+            "row_id": str(i.row_id),
+            "columns": sorted(i.columns),
+        }
+        for i in planned.intents
+    ]
+    if as_json:
+        summary = {
+            "plan_id": planned.plan_id,
+            "waits": planned.waits,
+            "guarded": planned.guarded,
+            "limit": planned.limit,
+        }
+        print_json({**summary, "counts": counts, "writes": planned.counts(), "rows": listed})
+        return
+    print_counts(counts, "Rows that would be read")
+    writes = [{"phase_and_table": name, "rows": n} for name, n in planned.counts().items()]
+    print_table(f"Plan {planned.plan_id}: {len(planned.intents)} writes", writes, ("phase_and_table", "rows"))
+    if rows:
+        print_table("Writes", listed, ("phase", "method", "table", "row_id", "columns"))
+    with speaking():
+        require_no_wait(planned)

@@ -1,0 +1,292 @@
+"""Starting Dagster: runs in this process for the command line, and its web UI and daemon beside it.
+
+Both use one instance, kept in the database `dagster` beside the store, so that every run shows in the UI.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import dagster as dg
+import psutil
+from pydantic import SecretStr
+
+from connectors.store.address import ServerAddress
+from pipelines.assets.intake import NOUNS, chain_of
+from pipelines.definitions import build_definitions
+from pipelines.operations.workspace import open_workspace, server_address
+from pipelines.resources import LentWorkspace, OnEvent
+from pipelines.schedules import CRM_SYNC, INTAKE, window_tags
+from pipelines.sensors import CRM_FOLLOWS
+from pipelines.settings import ENV_FILE, Settings
+from schemas.errors import ConfigurationError
+from schemas.records import Window
+
+ROOT = Path(__file__).resolve().parents[1]
+DAGSTER_URL = "INTAKE_DAGSTER_URL"
+PROCESS, HOST = "crm_intake/process", "crm_intake/host"
+# No traceback of a step is stored, because what a library says may quote a row; our own messages stay.
+QUIET = {
+    "DAGSTER_REDACT_USER_CODE_ERRORS": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+# The event log has it all; the console is for the command line's own words.
+SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_STOP_S = 20
+
+
+@dataclass
+class RunSummary:
+    """What ran: the Dagster runs in order; by name, a source's or `crm`: `success` or `failure`, and what went wrong.
+
+    A run may succeed and still have problems: a batch that was stopped, a plan that waits.
+    """
+
+    window: Window
+    run_ids: list[UUID] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every run succeeded."""
+        return set(self.states.values()) <= {"success"}
+
+
+def run_in_process(
+    settings: Settings,
+    *,
+    sources: Sequence[str],
+    window: Window,
+    on_event: OnEvent | None = None,
+    address: ServerAddress | None = None,
+) -> RunSummary:
+    """Take in the given sources for a window, one run each, then bring the CRM up to date, in this process.
+
+    A source that fails keeps neither the next nor the CRM back. Raises ConfigurationError for a source that there is
+    not, and what opening the workspace raises.
+    """
+    if unknown := sorted(set(sources) - set(NOUNS)):
+        raise ConfigurationError(f"There is no source {', '.join(unknown)}; there are {', '.join(NOUNS)}.")
+    address = address or server_address(settings)
+    lent = LentWorkspace(open_workspace(settings, address=address), on_event)
+    summary = RunSummary(window)
+    try:
+        definitions = build_definitions(covering(settings, window), workspace=lent)
+        with dagster_instance(settings, address) as instance:
+            close_dead_runs(instance)
+            for source in sources:
+                _run(definitions, instance, summary, source)
+            _run(definitions, instance, summary, "crm")
+    finally:
+        lent.workspace.engine.dispose()
+    return summary
+
+
+def covering(settings: Settings, window: Window) -> Settings:
+    """Settings whose partitions begin no later than the window does."""
+    first_on = min(date.fromisoformat(settings.partitions_first_on), window.first_on)
+    return settings.model_copy(update={"partitions_first_on": first_on.isoformat()})
+
+
+def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, summary: RunSummary, name: str) -> None:
+    tags = {PROCESS: str(os.getpid()), HOST: socket.gethostname(), CRM_FOLLOWS: "yes"}
+    job = definitions.resolve_job_def(CRM_SYNC if name == "crm" else INTAKE)
+    if name != "crm":
+        tags |= window_tags(str(summary.window.first_on), str(summary.window.last_on))
+    result = job.execute_in_process(
+        instance=instance,
+        tags=tags,
+        asset_selection=None if name == "crm" else chain_of([name]),
+        run_config=SILENT,
+        raise_on_error=False,
+    )
+    summary.problems[name] = problems_of(result)
+    summary.run_ids.append(UUID(result.run_id))
+    summary.states[name] = "success" if result.success else "failure"
+
+
+def problems_of(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What failed in a run, in the words of its failures and of its failed checks."""
+    failed = [event for event in result.all_events if event.is_step_failure]
+    told = [event.step_failure_data.user_failure_data for event in failed]
+    failures = [
+        f"{event.step_key}: {data.description if data else 'failed'}" for event, data in zip(failed, told, strict=True)
+    ]
+    checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    return failures + [
+        f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}" for check in checks
+    ]
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of processes of this machine that are no more as failed, and free what they held.
+
+    Without it a run that was killed would hold its place in the pool until a daemon looks.
+    """
+    started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=started, tags={HOST: socket.gethostname()})):
+        if not psutil.pid_exists(int(run.tags[PROCESS])):
+            instance.report_run_failed(run, "The process of this run ended before the run did.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Dagster's home under the data directory, with its dagster.yaml as the project has it."""
+    home = (settings.data_dir / "dagster").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    return home
+
+
+@contextmanager
+def dagster_instance(settings: Settings, address: ServerAddress) -> Iterator[dg.DagsterInstance]:
+    """The instance that the UI and the daemon use too."""
+    wanted = {**QUIET, DAGSTER_URL: address.dagster.url_psycopg2}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    try:
+        with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+            yield instance
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def dagster_environment(settings: Settings, address: ServerAddress) -> dict[str, str]:
+    """What a process of Dagster's must be told to work as these settings say, over its starter's environment."""
+    return {
+        **QUIET,
+        **settings_environment(settings),
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        DAGSTER_URL: address.dagster.url_psycopg2,
+        ENV_FILE: os.devnull,
+    }
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The variables by which `load_settings` gives the same settings in another process."""
+    told: dict[str, str] = {}
+    for name in settings.model_fields_set | {"data_dir", "config_dir"}:
+        value = getattr(settings, name)
+        if value is not None:
+            variable = "DATABASE_URL" if name == "database_url" else f"INTAKE_{name.upper()}"
+            told[variable] = _written(value)
+    return told
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+@dataclass(frozen=True)
+class RunningUi:
+    """The web UI at `url` and the daemon beside it."""
+
+    url: str
+    processes: tuple[subprocess.Popen[bytes], ...]
+
+    def is_running(self) -> bool:
+        """Whether neither has ended."""
+        return all(process.poll() is None for process in self.processes)
+
+
+@contextmanager
+def served_ui(
+    settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, address: ServerAddress | None = None
+) -> Iterator[RunningUi]:
+    """The web UI and the daemon as processes of their own, while the block lasts.
+
+    Loopback only by default: the UI has no login, and whoever reaches it can start runs.
+    """
+    address = address or server_address(settings)
+    environment = {**os.environ, **dagster_environment(settings, address)}
+    workspace = ["-w", str(ROOT / "workspace.yaml")]
+    commands = [
+        ["dagster-webserver", *workspace, "-h", host, "-p", str(port), "--log-level", "warning"],
+        ["dagster-daemon", "run", *workspace, "--log-level", "warning"],
+    ]
+    started = tuple(_start(command, environment, log_dir=dagster_home(settings)) for command in commands)
+    try:
+        _wait_until_listening(host, port, started[0])
+        yield RunningUi(f"http://{host}:{port}", started)
+    finally:
+        _stop(started)
+
+
+def serve_ui(settings: Settings, host: str = "127.0.0.1", port: int = 3000) -> None:
+    """Serve the UI and run the daemon until interrupted (KeyboardInterrupt), or until one of the two ends."""
+    with served_ui(settings, host=host, port=port) as ui:
+        while ui.is_running():
+            time.sleep(1)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], *, log_dir: Path) -> subprocess.Popen[bytes]:
+    """A program of Dagster's beside this Python; what it prints is in `log_dir`, from its last start on."""
+    program = Path(sys.executable).with_name(command[0])
+    with (log_dir / f"{command[0]}.log").open("wb") as log:
+        return subprocess.Popen(
+            [str(program), *command[1:]],
+            env=dict(environment),
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes], *, within_s: float = 90.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((host, port)) == 0:
+                return
+        time.sleep(0.2)
+    raise ConfigurationError(
+        f"The UI does not come up on {host}:{port}. Is the port taken? Try another with --port; what it said is in "
+        "dagster-webserver.log under the data directory's `dagster`."
+    )
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask each and what it started to end, and end what does not."""
+    family = [member for process in processes for member in _family(process)]
+    for member in family:
+        with _gone_is_fine():
+            member.terminate()
+    for member in psutil.wait_procs(family, timeout=_STOP_S)[1]:
+        with _gone_is_fine():
+            member.kill()
+
+
+def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(process.pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except psutil.NoSuchProcess:
+        return

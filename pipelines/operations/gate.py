@@ -1,0 +1,170 @@
+"""The gate: contracts on a shaped batch, checked with Great Expectations. What fails stops the batch, not its lowerings.
+
+Row-level reasons are not made here: they come with the rows (pipelines.transforms.shape). The suites look at a batch as
+a whole: its contract, ranges, uniqueness, its volume and unreadable share against the feed's own history.
+Only counts leave: `partial_unexpected_count` is 0, and of each result only whitelisted keys are read.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipelines.transforms.shape import StagedBatch
+from schemas.errors import BatchRefused
+from schemas.mappings import Mapping, SubmissionKind
+from schemas.records import SUBMISSION_COLUMNS
+
+if TYPE_CHECKING:
+    from great_expectations.core.batch_definition import BatchDefinition
+
+COUNT_KEYS = ("element_count", "unexpected_count", "missing_count", "unexpected_percent")
+RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+MAX_UNREADABLE_SHARE = 0.25
+MIN_ROWS_FOR_SHARES = 20
+VOLUME_FACTOR = 20
+MIN_VOLUME = 1000
+STATUSES = ["active", "waitlisted", "cancelled", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One expectation: its type in the library's words, the column (None: the table) and its bounds."""
+
+    expectation: str
+    column: str | None
+    bounds: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the rule is called in reports."""
+        return self.expectation if self.column is None else f"{self.expectation}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """How one rule came out: `could_not_run` is neither passed nor failed, and stops the batch all the same."""
+
+    name: str
+    passed: bool
+    could_not_run: bool
+    counts: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's word on one batch; `stop` is (code, reason, remedy) where it may only lower."""
+
+    results: tuple[RuleResult, ...]
+    stop: tuple[str, str, str] | None
+
+    @classmethod
+    def refused(cls, refused: BatchRefused) -> "Verdict":
+        """The verdict on a batch that could not be understood at all."""
+        return cls((), (refused.code, str(refused), refused.remedy))
+
+
+def gate_batch(shaped: StagedBatch, mapping: Mapping, *, median_rows: float | None = None) -> Verdict:
+    """Check one shaped batch; `median_rows` is the usual size of the feed's batches, None while unknown."""
+    frame = checked_frame(shaped)
+    results = validate(frame, suite_for(mapping, rows=len(frame), median_rows=median_rows))
+    failed = [result.name for result in results if not result.passed]
+    if not failed:
+        return Verdict(results, None)
+    reason = f"{len(failed)} of {len(results)} rules failed: {', '.join(failed)}."
+    remedy = "Look at the feed's export and mapping; then run the day again, or `quarantine retry` the batch."
+    return Verdict(results, ("gate_failed", reason, remedy))
+
+
+def checked_frame(shaped: StagedBatch) -> pd.DataFrame:
+    """The frame the suites look at: submissions in plain `object` strings, with `is_unreadable` per row (0 or 1)."""
+    frame = shaped.submissions[list(SUBMISSION_COLUMNS)].copy()
+    blocking = shaped.faults.loc[shaped.faults["blocks"] == "row", "row_no"]
+    frame["is_unreadable"] = frame["row_no"].isin(blocking).astype("int64")
+    frame["usable_address_key"] = frame["address_key"].where(frame["is_usable"] & ~frame["is_deleted"], "-")
+    return frame
+
+
+def suite_for(mapping: Mapping, *, rows: int, median_rows: float | None) -> list[Rule]:
+    """The rules of a feed, by its kind and source."""
+    rules = [
+        Rule("ExpectTableColumnsToMatchSet", None, {"column_set": [*SUBMISSION_COLUMNS], "exact_match": False}),
+        Rule("ExpectColumnValuesToBeUnique", "row_no", {}),
+        Rule("ExpectColumnValuesToNotBeNull", "submission_id", {}),
+        Rule("ExpectColumnValuesToNotBeNull", "content_hash", {}),
+        Rule("ExpectColumnValuesToMatchRegex", "phone", {"regex": r"^\+[1-9]\d{5,14}$"}),
+        Rule("ExpectColumnValuesToMatchRegex", "address_key", {"regex": r"^[^@\s]+@[^@\s]+$"}),
+        Rule("ExpectColumnValueLengthsToBeBetween", "address", {"max_value": 100}),
+        Rule("ExpectColumnValueLengthsToBeBetween", "given_name", {"max_value": 50}),
+        Rule("ExpectColumnValueLengthsToBeBetween", "family_name", {"max_value": 50}),
+        Rule("ExpectColumnValuesToBeInSet", "registration_status", {"value_set": STATUSES}),
+    ]
+    if mapping.needs_person:
+        rules.append(Rule("ExpectColumnValuesToNotBeNull", "usable_address_key", {}))
+    if mapping.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION):
+        rules.append(Rule("ExpectColumnValuesToNotBeNull", "occasion_id", {"mostly": 0.9}))
+    if rows >= MIN_ROWS_FOR_SHARES:
+        rules.append(Rule("ExpectColumnMeanToBeBetween", "is_unreadable", {"max_value": MAX_UNREADABLE_SHARE}))
+    if median_rows is not None:
+        most = int(max(MIN_VOLUME, VOLUME_FACTOR * median_rows))
+        rules.append(Rule("ExpectTableRowCountToBeBetween", None, {"max_value": most}))
+    return rules
+
+
+def validate(frame: pd.DataFrame, rules: list[Rule]) -> tuple[RuleResult, ...]:
+    """Run the rules on a frame. A rule that raised is told apart from one that failed."""
+    import great_expectations as gx
+    import great_expectations.expectations as expectations
+
+    definition = _definition()
+    suite = gx.ExpectationSuite(name="gate")
+    for rule in rules:
+        column = {} if rule.column is None else {"column": rule.column}
+        suite.add_expectation(getattr(expectations, rule.expectation)(**column, **rule.bounds))
+    outcome = definition.get_batch({"dataframe": frame}).validate(suite, result_format=RESULT_FORMAT)
+    # Rules that could not run come first in the library's answer, so results are matched by name, not by position.
+    found = {_key(result.expectation_config): result for result in outcome.results}
+    ordered = [found[_key(expectation.configuration)] for expectation in suite.expectations]
+    return tuple(_result(rule, result) for rule, result in zip(rules, ordered, strict=True))
+
+
+def _key(config: Any) -> tuple[str, str | None]:
+    return config.type, config.kwargs.get("column")
+
+
+def _result(rule: Rule, result: Any) -> RuleResult:
+    raised = _raised(result.exception_info)
+    counts = {key: float(result.result[key]) for key in COUNT_KEYS if result.result.get(key) is not None}
+    return RuleResult(rule.name, bool(result.success) and not raised, raised, counts)
+
+
+def _raised(info: dict[str, Any] | None) -> bool:
+    if not info:
+        return False
+    if "raised_exception" in info:
+        return bool(info["raised_exception"])
+    return any(_raised(part) for part in info.values() if isinstance(part, dict))
+
+
+@cache
+def _definition() -> "BatchDefinition":
+    """One in-memory context per process; importing the library takes seconds, so it waits until it is needed."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    return (
+        context.data_sources.add_pandas("staged")
+        .add_dataframe_asset("batch")
+        .add_batch_definition_whole_dataframe("all")
+    )

@@ -1,0 +1,284 @@
+"""Intake: from what a source gives to what the store knows, one batch at a time: land, stage, gate, apply.
+
+Each step can be run again. A batch's rows are durable before its source may forget them and before the watermark moves.
+Nothing holds back a lowering: a batch that the gate stops still gives its readable withdrawals and cancellations.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pandas as pd
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from connectors.decoders import decode
+from connectors.sources import connector_for
+from connectors.store import batches
+from connectors.store.arrow_columns import table_from_frame
+from connectors.store.batches import BatchRow, add_staged_group, remove_staged_group, staged_groups
+from connectors.store.bulk import drop_staged, stage_tables
+from connectors.store.landing import get_payload
+from connectors.store.merge import MergeRequest, StagedTables, merge_batch
+from connectors.store.migrate import PIPELINE_ROLE
+from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.sessions import Session
+from pipelines.operations.workspace import Workspace, purpose_rules
+from pipelines.transforms.identity import resolve_subjects
+from pipelines.transforms.row_ids import row_ids
+from pipelines.transforms.shape import StagedBatch, shape_batch, shape_lowering
+from schemas.errors import BatchRefused
+from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping
+from schemas.records import BatchState, Window
+
+# Rows shaped and merged at once: bounds memory, whatever the size of a backfill.
+GROUP_ROWS = 100_000
+
+
+@dataclass
+class LandReport:
+    """What landing a feed gave: batches new, batches known by content, and what was refused at the door."""
+
+    landed: list[UUID] = field(default_factory=list)
+    seen_again: list[UUID] = field(default_factory=list)
+    refused: list[BatchRefused] = field(default_factory=list)
+
+
+def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
+    """Land every batch of a feed received within the window; a known content is counted again, not applied again.
+
+    Raises SourceUnavailable or SourceError; a refused file is reported and stays where it is.
+    """
+    report = LandReport()
+    connector = connector_for(mapping, session.workspace.sources)
+    expires_at = session.workspace.landing_ends_at(session.now, stopped=False)
+    try:
+        for received in connector.iter_batches(mapping, window, now=session.now):
+            with session.transaction() as conn:
+                batch = batches.land_batch(conn, received, uuid4(), keys=session.workspace.keys, expires_at=expires_at)
+                _classify(session, conn, batch, mapping, report)
+            if not session.is_rehearsal:
+                connector.acknowledge(received)
+    except BatchRefused as refused:
+        report.refused.append(refused)
+    return report
+
+
+def _classify(session: Session, conn: Connection, batch: BatchRow, mapping: Mapping, report: LandReport) -> None:
+    known = batch.state is BatchState.APPLIED and batch.mapping_hash == mapping_hash(mapping)
+    if known:
+        batches.count_again(conn, batch, session.run_id)
+        report.seen_again.append(batch.batch_id)
+    else:
+        batches.reopen(conn, batch.batch_id)
+        report.landed.append(batch.batch_id)
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The gate's word on one batch; `stop` is (code, reason, remedy) where it could only lower."""
+
+    batch: BatchRow
+    results: tuple[RuleResult, ...]
+    stop: tuple[str, str, str] | None
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    batch: BatchRow
+    raw: pd.DataFrame
+
+
+def stage_source(session: Session, source: str) -> list[Gated]:
+    """Shape and gate every landed batch of a source, and stage what passed for `merge_staged`.
+
+    A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can.
+    """
+    with session.transaction() as conn:
+        landed = batches.batches_in_state(conn, source, BatchState.LANDED)
+    known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
+    return stage_batches(session, known)
+
+
+def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
+    """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given."""
+    gated: list[Gated] = []
+    group: list[_Decoded] = []
+    for decoded in _iter_decoded(session, batch_ids, gated):
+        if group and not _go_together(group, decoded):
+            gated += _stage_group(session, group)
+            group = []
+        group.append(decoded)
+    return gated + (_stage_group(session, group) if group else [])
+
+
+def merge_staged(session: Session, source: str) -> int:
+    """Merge what this run staged of a source, group by group, each in one transaction; returns the number of batches."""
+    with session.transaction() as conn:
+        groups = staged_groups(conn, session.run_id, source)
+    for group_id, request in groups:
+        merge_group(session, request, group_id)
+    return sum(len(request["batch_ids"]) for _, request in groups)
+
+
+def apply_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
+    """Stage and merge given batches in one go."""
+    gated = stage_batches(session, batch_ids)
+    for source in sorted({one.batch.source for one in gated}):
+        merge_staged(session, source)
+    return gated
+
+
+def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[_Decoded]:
+    """The batches that can be decoded; the others are stopped and noted in `gated`."""
+    for batch_id in batch_ids:
+        with session.transaction() as conn:
+            batch = batches.get_batch(conn, batch_id)
+            payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+        try:
+            raw = decode(batch.media_type, payload, session.workspace.mappings[batch.feed])
+        except BatchRefused as refused:
+            gated.append(_stop(session, batch, refused))
+            continue
+        if RECEIVED_AT not in raw.columns:
+            raw[RECEIVED_AT] = batch.received_at.isoformat()
+        raw[BATCH_ID] = str(batch_id)
+        yield _Decoded(batch, raw)
+
+
+def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
+    first = group[0]
+    rows = sum(len(member.raw) for member in group) + len(decoded.raw)
+    same_columns = first.raw.columns.equals(decoded.raw.columns)
+    return first.batch.feed == decoded.batch.feed and same_columns and rows <= GROUP_ROWS
+
+
+def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
+    stop = (refused.code, str(refused), refused.remedy)
+    with session.transaction() as conn:
+        expires_at = session.workspace.landing_ends_at(session.now, stopped=True)
+        batches.stop_batch(conn, batch.batch_id, stop, expires_at=expires_at)
+    return Gated(batch, (), stop)
+
+
+def _stage_group(session: Session, group: Sequence[_Decoded]) -> list[Gated]:
+    """Judge a group and stage it; where the gate stops it as a whole, each batch is judged by itself."""
+    workspace = session.workspace
+    batch = group[0].batch
+    mapping = workspace.mappings[batch.feed]
+    raw = pd.concat([member.raw for member in group], ignore_index=True) if len(group) > 1 else group[0].raw
+    with session.transaction() as conn:
+        median = batches.median_rows(conn, batch.source, batch.feed)
+    shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
+    if verdict.stop is not None and len(group) > 1:
+        return [gated for member in group for gated in _stage_group(session, [member])]
+    request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
+    if verdict.stop is None:
+        with session.transaction() as conn:
+            add_staged_group(conn, uuid4(), run_id=session.run_id, source=batch.source, request=request)
+    else:
+        merge_group(session, request)
+    return [Gated(member.batch, verdict.results, verdict.stop) for member in group]
+
+
+def _judge(
+    workspace: Workspace, raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, median_rows: float | None
+) -> tuple[StagedBatch, Verdict]:
+    """A shaped group and the gate's verdict; of columns that do not fit the mapping only lowerings are read."""
+    try:
+        shaped = shape_batch(raw, mapping, received_at=received_at, policy=workspace.policy)
+    except BatchRefused as refused:
+        lowering = shape_lowering(raw, mapping, received_at=received_at, policy=workspace.policy)
+        return lowering, Verdict.refused(refused)
+    return shaped, gate_batch(shaped, mapping, median_rows=median_rows)
+
+
+def _describe(
+    session: Session, group: Sequence[_Decoded], raw: pd.DataFrame, *, shaped: StagedBatch, verdict: Verdict
+) -> dict[str, Any]:
+    """What merging a staged group needs to know, as it is kept between the two steps; no row values are in it."""
+    batch = group[0].batch
+    watermark = shaped.submissions["version_at"].max()
+    return {
+        "batch_ids": [str(member.batch.batch_id) for member in group],
+        "feed": batch.feed,
+        "has_faults": not shaped.faults.empty,
+        "staged": stage_frames(session, batch, raw, shaped),
+        "wordings": shaped.wordings,
+        "watermark": None if verdict.stop or pd.isna(watermark) else watermark.isoformat(),
+        "stop": verdict.stop,
+    }
+
+
+def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None = None) -> None:
+    """Merge one staged group in one transaction, and drop its staging tables with it."""
+    with session.transaction() as conn:
+        merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
+        if group_id is not None:
+            remove_staged_group(conn, group_id)
+        if not session.is_rehearsal:
+            drop_staged(conn, request["staged"].values())
+    if not session.is_rehearsal:
+        session.staged = [name for name in session.staged if name not in request["staged"].values()]
+
+
+def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
+    workspace = session.workspace
+    mapping = workspace.mappings[request["feed"]]
+    stop = tuple(request["stop"]) if request["stop"] else None
+    return MergeRequest(
+        batch_ids=[UUID(batch_id) for batch_id in request["batch_ids"]],
+        run_id=session.run_id,
+        source=str(mapping.source),
+        feed=mapping.feed,
+        kind=str(mapping.kind),
+        mapping_hash=mapping_hash(mapping),
+        now=session.now,
+        expires_at=workspace.landing_ends_at(session.now, stopped=stop is not None or request["has_faults"]),
+        raises=stop is None,
+        ledger_key=workspace.keys.current("ledger").secret,
+        staged=StagedTables(**request["staged"]),
+        rules=purpose_rules(workspace.policy),
+        wordings=request["wordings"],
+        watermark=request["watermark"],
+        stop=stop,
+    )
+
+
+def stage_frames(session: Session, batch: BatchRow, raw: pd.DataFrame, shaped: StagedBatch) -> dict[str, str]:
+    """Put a shaped group into staging tables, with the row ids that the CRM would get; names by frame."""
+    salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
+    submissions = shaped.submissions.assign(
+        batch_id=raw[BATCH_ID].astype("str"), batch_row_no=raw.groupby(BATCH_ID, sort=False).cumcount() + 1
+    )
+    frames = {
+        "submissions": _with_ids(submissions, batch.source, salt),
+        "decisions": table_from_frame(shaped.decisions),
+        "faults": table_from_frame(shaped.faults),
+        "occasions": _with_occasion_ids(shaped.occasions, batch.source, salt),
+        "answers": table_from_frame(shaped.answers),
+    }
+    tables = {f"b_{uuid4().hex}_{name}": frame for name, frame in frames.items()}
+    staged = stage_tables(session.workspace.address, tables, role=PIPELINE_ROLE)
+    session.staged += staged
+    return dict(zip(frames, staged, strict=True))
+
+
+def _with_ids(submissions: pd.DataFrame, source: str, salt: UUID) -> pa.Table:
+    names = [f"{source}|{submission_id}" for submission_id in submissions["submission_id"]]
+    table = table_from_frame(submissions, uuid_columns=["batch_id"])
+    table = table.append_column("maker_id", row_ids(salt, names))
+    return table.append_column("registration_id", row_ids(salt, (f"{name}|registration" for name in names)))
+
+
+def _with_occasion_ids(occasions: pd.DataFrame, source: str, salt: UUID) -> pa.Table:
+    names = (f"{source}|occasion|{occasion_id}" for occasion_id in occasions["occasion_id"])
+    return table_from_frame(occasions).append_column("occasion_pk", row_ids(salt, names))
+
+
+def mapping_hash(mapping: Mapping) -> str:
+    """A name for exactly this mapping: a batch applied under another one is shaped again."""
+    return hashlib.sha256(mapping.model_dump_json().encode()).hexdigest()[:16]

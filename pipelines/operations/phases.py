@@ -1,0 +1,38 @@
+"""Synchronising the CRM in steps that may be apart: each takes the writer's lock, and looks whether its plan still counts."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from connectors.store.reports import is_run_superseded
+from pipelines.operations.delivery import deliver_phase
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare
+from schemas.intents import Phase
+
+
+def plan_step(session: Session, crm: Crm) -> SyncReport:
+    """Settle what an earlier run left open, read back what people withdrew in the CRM, then write the plan down."""
+    with as_writer(session):
+        return prepare(session, crm)
+
+
+def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes: bool = False) -> Counter[str] | None:
+    """Deliver the given phases of this run's plan; intents by what became of them.
+
+    None where another run has planned since: what this one meant is then in that plan. `closes` ends the
+    synchronisation: what was acknowledged in full is marked as up to date.
+    """
+    counts: Counter[str] = Counter()
+    with as_writer(session):
+        if _is_superseded(session):
+            return None
+        for phase in phases:
+            counts += deliver_phase(session, crm, phase).counts
+        if closes:
+            close(session)
+    return counts
+
+
+def _is_superseded(session: Session) -> bool:
+    with session.transaction() as conn:
+        return is_run_superseded(conn, session.run_id)

@@ -1,0 +1,116 @@
+"""Reconciliation: what the ledger says the CRM should hold against what it holds, row by row and column by column.
+
+Every difference is explained (an intent waits, was refused, or met a conflict; the row is not ours) or it is reported.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import text
+
+from connectors.dataverse import TableName
+from connectors.store.planning import load_occasions
+from pipelines.operations.delivery import table_name
+from pipelines.operations.sessions import Session
+from pipelines.operations.views import iter_views
+from pipelines.transforms.minimise import minimise_address, minimise_occasion
+from pipelines.transforms.readback import as_read, read_columns
+from schemas.tables import EVENT, PROVENANCE, TABLES
+
+
+class ReadableCrm(Protocol):
+    """What reconciliation needs of the CRM's client."""
+
+    def iter_rows(self, table: TableName, select: list[str]) -> Iterator[dict[str, Any]]: ...
+
+
+@dataclass
+class Reconciliation:
+    """Rows compared; differences by table and kind; `unexplained` holds (table, row id, kind), `unmanaged` rows not ours."""
+
+    compared: int = 0
+    explained: Counter[str] = field(default_factory=Counter)
+    unexplained: list[tuple[str, UUID, str]] = field(default_factory=list)
+    unmanaged: Counter[str] = field(default_factory=Counter)
+
+
+def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
+    """Compare every row of ours; reads the whole CRM tables, writes nothing."""
+    outcome = Reconciliation()
+    with session.transaction() as conn:
+        desired = {**_desired_addresses(session, conn), **_desired_occasions(conn)}
+        excused = _excused(conn)
+        ours = {
+            (row.table_name, row.row_id) for row in conn.execute(text("select table_name, row_id from intake.crm_row"))
+        }
+    for logical_name in TABLES:
+        _compare_table(crm, logical_name, desired, excused, ours, outcome)
+    return outcome
+
+
+def _desired_addresses(session: Session, conn: Any) -> dict[tuple[str, UUID], dict[str, Any]]:
+    policy = session.workspace.policy
+    views = iter_views(conn, policy, now=session.now, every=True)
+    return {key: row for view, _ in views for key, row in minimise_address(view, policy, now=session.now).items()}
+
+
+def _desired_occasions(conn: Any) -> dict[tuple[str, UUID], dict[str, Any]]:
+    return {
+        (EVENT.logical_name, row["occasion_pk"]): minimise_occasion(
+            row["name"], row["kind"], row["starts_at"], row["ends_at"]
+        )
+        for row in load_occasions(conn, table=EVENT.logical_name, every=True)
+    }
+
+
+def _excused(conn: Any) -> dict[tuple[str, UUID], str]:
+    """Rows whose latest intent did not come through, with its state."""
+    statement = (
+        "select distinct on (table_name, row_id) table_name, row_id, state from intake.outbox_intent"
+        " order by table_name, row_id, intent_id desc"
+    )
+    return {(r.table_name, r.row_id): r.state for r in conn.execute(text(statement)) if r.state != "acknowledged"}
+
+
+def _compare_table(
+    crm: ReadableCrm,
+    logical_name: str,
+    desired: dict[tuple[str, UUID], dict[str, Any]],
+    excused: dict[tuple[str, UUID], str],
+    ours: set[tuple[str, UUID]],
+    outcome: Reconciliation,
+) -> None:
+    table = TABLES[logical_name]
+    select = [table.primary_key, *read_columns(logical_name, table.columns)]
+    wanted = {key for key in desired if key[0] == logical_name}
+    for row in crm.iter_rows(table_name(logical_name), select):
+        key = (logical_name, UUID(str(row[table.primary_key])))
+        wanted.discard(key)
+        if key not in desired and key not in ours:
+            outcome.unmanaged[logical_name] += 1
+            continue
+        outcome.compared += 1
+        kind = "left_over" if key not in desired else _difference(logical_name, desired[key], row)
+        _note(outcome, key, kind, excused)
+    for key in wanted:
+        _note(outcome, key, "missing", excused)
+
+
+def _difference(table: str, columns: dict[str, Any], row: dict[str, Any]) -> str | None:
+    written = {name: value for name, value in columns.items() if name not in PROVENANCE}
+    differing = sorted(name for name, value in as_read(table, written).items() if row.get(name) != value)
+    return f"differs:{','.join(differing)}" if differing else None
+
+
+def _note(
+    outcome: Reconciliation, key: tuple[str, UUID], kind: str | None, excused: dict[tuple[str, UUID], str]
+) -> None:
+    if kind is None:
+        return
+    if key in excused:
+        outcome.explained[f"{key[0]}:{kind.split(':')[0]}:{excused[key]}"] += 1
+    else:
+        outcome.unexplained.append((*key, kind))

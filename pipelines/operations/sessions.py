@@ -1,0 +1,63 @@
+"""Sessions: the same operations, once with their writes and once without.
+
+A run commits each unit of work; a rehearsal does all of it in one transaction that is rolled back, so that it predicts
+every write and leaves nothing behind but dropped staging tables.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from connectors.store.bulk import drop_staged
+from pipelines.operations.workspace import Workspace
+
+
+@dataclass
+class Session:
+    """One run's view of the workspace. `now` is fixed for the whole of it; `staged` are the tables it made."""
+
+    workspace: Workspace
+    run_id: UUID = field(default_factory=uuid4)
+    rehearsal: Connection | None = None
+    staged: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now: datetime = self.workspace.now()
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether nothing may be kept, acknowledged or sent."""
+        return self.rehearsal is not None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One unit of work: all of it or none."""
+        if self.rehearsal is None:
+            with self.workspace.transaction() as conn:
+                yield conn
+        else:
+            with self.rehearsal.begin_nested():
+                yield self.rehearsal
+
+    def drop_staged(self) -> None:
+        """Drop the staging tables of this session."""
+        with self.workspace.transaction() as conn:
+            drop_staged(conn, self.staged)
+        self.staged.clear()
+
+
+@contextmanager
+def rehearse(workspace: Workspace) -> Iterator[Session]:
+    """A session whose every write is rolled back at the end."""
+    with workspace.engine.connect() as conn:
+        transaction = conn.begin()
+        session = Session(workspace, rehearsal=conn)
+        try:
+            yield session
+        finally:
+            transaction.rollback()
+            session.drop_staged()

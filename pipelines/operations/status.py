@@ -1,0 +1,80 @@
+"""Status: what an operator must know, and whether anything is overdue; as data, and as Prometheus text."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.store.inspection import read_status
+from pipelines.operations.sessions import Session
+
+WITHDRAWAL_DUE_S = 3600
+SILENT_DAYS = 8
+QUARANTINE_DUE_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Status:
+    """`facts` as read from the store; `alarms` are sentences, empty when all is well."""
+
+    facts: dict[str, Any]
+    alarms: list[str]
+    now: datetime
+
+
+def check_status(session: Session) -> Status:
+    """Read the store and say what is overdue."""
+    with session.transaction() as conn:
+        facts = read_status(conn, since=session.now - timedelta(days=7))
+    return Status(facts, list(_alarms(facts, session.now)), session.now)
+
+
+def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
+    alarms = []
+    age = oldest_withdrawal_s(facts, now)
+    if age > WITHDRAWAL_DUE_S:
+        alarms.append(f"A withdrawal has waited {age / 3600:.1f} hours for the CRM: run `crm-intake run`.")
+    for feed in facts["feeds"]:
+        if now - feed["last_at"] > timedelta(days=SILENT_DAYS):
+            alarms.append(f"Feed {feed['feed']} has been silent since {feed['last_at']:%Y-%m-%d}: ask its owner.")
+    for source in facts["quarantine"]:
+        if now - source["oldest_at"] > timedelta(days=QUARANTINE_DUE_DAYS):
+            alarms.append(
+                f"{source['source']}: {source['open']} quarantined faults, the oldest overdue: mend or discard."
+            )
+    for feed in facts["stopped"]:
+        alarms.append(
+            f"Feed {feed['feed']}: {feed['batches']} stopped batches: see `crm-intake quarantine list --stopped`."
+        )
+    if facts["waiting_plan"]:
+        plan = facts["waiting_plan"]["plan_id"]
+        alarms.append(f"Plan {plan} waits for approval: `crm-intake run --approve {plan}`.")
+    return alarms
+
+
+def oldest_withdrawal_s(facts: dict[str, Any], now: datetime) -> float:
+    """Age in seconds of the oldest withdrawal not yet in the CRM; 0 where there is none."""
+    oldest = [
+        facts[name]["oldest_at"]
+        for name in ("withdrawals_planned", "withdrawals_unplanned")
+        if facts[name]["oldest_at"]
+    ]
+    return max(((now - at).total_seconds() for at in oldest), default=0.0)
+
+
+def as_prometheus(status: Status) -> str:
+    """The status in the text exposition format of Prometheus."""
+    facts = status.facts
+    lines = [
+        "# TYPE crm_intake_oldest_withdrawal_seconds gauge",
+        f"crm_intake_oldest_withdrawal_seconds {oldest_withdrawal_s(facts, status.now):.0f}",
+        "# TYPE crm_intake_alarms gauge",
+        f"crm_intake_alarms {len(status.alarms)}",
+        "# TYPE crm_intake_quarantine_open gauge",
+    ]
+    lines += [f'crm_intake_quarantine_open{{source="{q["source"]}"}} {q["open"]}' for q in facts["quarantine"]]
+    if facts["last_good_at"]:
+        lines += [
+            "# TYPE crm_intake_last_good_run_timestamp_seconds gauge",
+            f"crm_intake_last_good_run_timestamp_seconds {facts['last_good_at'].timestamp():.0f}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,81 @@
+"""Synchronising the CRM: recover what was left open, plan, deliver phase by phase, close what is up to date.
+
+One writer at a time, by an advisory lock. Lowering goes first over all tables and waits for nothing, not even approval.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.store import outbox
+from connectors.store.locks import advisory_lock
+from pipelines.operations import delivery
+from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
+from pipelines.operations.planning import Plan, write_plan
+from pipelines.operations.readback import ReadableCrm, read_back
+from pipelines.operations.sessions import Session
+from schemas.errors import ApprovalRequired
+from schemas.intents import Phase
+
+WRITER_LOCK = "crm-writer"
+LOCK_WAIT_S = 600.0
+
+
+class Crm(delivery.Crm, ReadableCrm, Protocol):
+    """What synchronising needs of the CRM's client: to write, and to read back."""
+
+
+@dataclass
+class SyncReport:
+    """One synchronisation: intents recovered, decisions read back, the plan, and what became of it by phase."""
+
+    recovered: int
+    read_back: int
+    plan: Plan
+    phases: dict[str, DeliveryReport] = field(default_factory=dict)
+
+
+@contextmanager
+def as_writer(session: Session) -> Iterator[None]:
+    """Hold the right to write to the CRM; StoreUnavailable after ten minutes of waiting for another run."""
+    with session.workspace.engine.connect() as conn, advisory_lock(conn, WRITER_LOCK, wait_s=LOCK_WAIT_S):
+        yield
+
+
+def sync_crm(session: Session, crm: Crm) -> SyncReport:
+    """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only."""
+    with as_writer(session):
+        report = prepare(session, crm)
+        for phase in Phase:
+            report.phases[phase.name.lower()] = deliver_phase(session, crm, phase)
+        close(session)
+    return report
+
+
+def prepare(session: Session, crm: Crm) -> SyncReport:
+    """What comes before sending: answers that were lost, withdrawals made in the CRM, then the plan."""
+    recovered = recover(session, crm)
+    return SyncReport(recovered, read_back(session, crm), plan_now(session))
+
+
+def plan_now(session: Session) -> Plan:
+    """Plan and write the intents down, in one transaction."""
+    with session.transaction() as conn:
+        return write_plan(session, conn)
+
+
+def close(session: Session) -> None:
+    """Mark as up to date what the CRM acknowledged in full."""
+    with session.transaction() as conn:
+        outbox.close_addresses(conn, session.run_id, now=session.now)
+
+
+def require_no_wait(plan: Plan) -> None:
+    """Raise ApprovalRequired where a plan waits."""
+    if plan.waits:
+        raise ApprovalRequired(
+            plan.plan_id,
+            f"Plan {plan.plan_id} would raise, clear or delete {plan.guarded} rows; the limit is {plan.limit}. Lowerings "
+            f"were sent. Look at it with `crm-intake plan`, then `crm-intake run --approve {plan.plan_id}`.",
+        )

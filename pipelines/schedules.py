@@ -1,0 +1,57 @@
+"""Jobs and the schedule: the intake by days, the synchronisation of the CRM, and the night."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from pipelines.assets.intake import LAYERS
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+INTAKE, CRM_SYNC = "intake", "crm_sync"
+NIGHTLY_CRON = "0 2 * * *"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def intake_job() -> "AssetJob":
+    """All sources, by days received."""
+    return dg.define_asset_job(
+        INTAKE,
+        selection=dg.AssetSelection.groups(*LAYERS),
+        description="Take in what every source gave on the chosen days. Running a day again is always safe.",
+    )
+
+
+def crm_job() -> "AssetJob":
+    """The CRM brought up to date with the ledger, then proven to be."""
+    return dg.define_asset_job(
+        CRM_SYNC,
+        selection=dg.AssetSelection.groups("crm", "ops"),
+        description="Bring the CRM up to date with the ledger: withdrawals first. Needs no partition.",
+    )
+
+
+def nightly(job: "AssetJob", timezone: str) -> dg.ScheduleDefinition:
+    """Yesterday and the day just begun, at two o'clock; the CRM follows by the sensor `crm_sync_after_intake`."""
+
+    @dg.schedule(
+        job=job,
+        name="nightly",
+        cron_schedule=NIGHTLY_CRON,
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="The intake of yesterday and today at 02:00. Off until it is turned on.",
+    )
+    def night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        today = context.scheduled_execution_time.astimezone(ZoneInfo(timezone)).date()
+        return dg.RunRequest(run_key=str(today), tags=window_tags(str(today - timedelta(days=1)), str(today)))
+
+    return night
+
+
+def window_tags(first: str, last: str) -> dict[str, str]:
+    """The tags by which Dagster knows that one run is for several partitions, both inclusive."""
+    return {RANGE_START: first, RANGE_END: last}

@@ -1,0 +1,107 @@
+"""Sensors: files that were dropped are taken in on the day they came, and the CRM follows every intake, good or bad."""
+
+import hashlib
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from connectors.mappings import load_mappings
+from connectors.settled_files import SettledFile, settled_files
+from pipelines.assets.intake import NOUNS, chain_of
+from pipelines.resources import WorkspaceResource
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+# On runs that see to the CRM themselves, as the command line's do.
+CRM_FOLLOWS = "crm_intake/crm_follows"
+FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+LOOK_EVERY_S = 30
+
+
+def dropped_files(job: "AssetJob", timezone: str) -> dg.SensorDefinition:
+    """Asks for an intake of each day and source for which a new file has settled; the same file is asked for once."""
+
+    @dg.sensor(
+        job=job,
+        name="dropped_files",
+        minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Takes in files soon after they are dropped. Off until it is turned on; the night takes them too.",
+    )
+    def look(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+        files = files_of(workspace.settings())
+        known = set(json.loads(context.cursor or "[]"))
+        new = [file for file in files if file.look not in known]
+        requests = requests_for(
+            new, timezone=timezone, first_on=date.fromisoformat(workspace.settings().partitions_first_on)
+        )
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(sorted(file.look for file in files)))
+
+    return look
+
+
+def files_of(settings: Settings) -> list[SettledFile]:
+    """The files in the drop folder that have settled."""
+    settled_before = datetime.now(UTC) - timedelta(seconds=settings.settle_s)
+    mappings = load_mappings(settings.config_dir).values()
+    return settled_files(settings.dropped_files_dir(), mappings, before=settled_before)
+
+
+def requests_for(files: list[SettledFile], *, timezone: str, first_on: date) -> list[dg.RunRequest]:
+    """One run per source and day received, known by what the files hold."""
+    told: dict[tuple[str, date], list[SettledFile]] = {}
+    for file in files:
+        day = max(file.modified_at.astimezone(ZoneInfo(timezone)).date(), first_on)
+        told.setdefault((file.source, day), []).append(file)
+    return [_request(source, day, group) for (source, day), group in sorted(told.items())]
+
+
+def _request(source: str, day: date, files: list[SettledFile]) -> dg.RunRequest:
+    contents = hashlib.sha256("".join(sorted(file.content_hash() for file in files)).encode()).hexdigest()
+    return dg.RunRequest(
+        run_key=f"{source}:{day}:{contents[:16]}", partition_key=str(day), asset_selection=chain_of([source])
+    )
+
+
+def crm_sync_after_intake(job: "AssetJob") -> dg.SensorDefinition:
+    """Asks for a synchronisation when runs of the intake have ended, however they ended.
+
+    One bad source keeps neither the others nor a withdrawal back. Several runs that ended are followed by one.
+    """
+
+    @dg.sensor(
+        job=job,
+        name="crm_sync_after_intake",
+        minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="The CRM follows every intake, whether it succeeded or failed. On from the start.",
+    )
+    def follow(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        since = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)
+        ended = intake_runs_ended(context.instance, since)
+        if not ended:
+            return dg.SensorResult(skip_reason="No intake has ended since the last look.", cursor=since.isoformat())
+        latest = max(record.update_timestamp for record in ended).replace(tzinfo=UTC).isoformat()
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=WAITING)):
+            return dg.SensorResult(skip_reason="A synchronisation is waiting to start, and will see it.", cursor=latest)
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"after:{latest}")], cursor=latest)
+
+    return follow
+
+
+def intake_runs_ended(instance: dg.DagsterInstance, since: datetime) -> list[dg.RunRecord]:
+    """Runs that took a source in and ended after an instant, save those whose starter sees to the CRM."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=FINISHED, updated_after=since), limit=500)
+    return [record for record in records if _took_in(record.dagster_run)]
+
+
+def _took_in(run: dg.DagsterRun) -> bool:
+    chains = set(chain_of(list(NOUNS)))
+    is_intake = run.job_name == "intake" or bool(chains & set(run.asset_selection or ()))
+    return is_intake and CRM_FOLLOWS not in run.tags

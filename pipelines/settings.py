@@ -1,0 +1,79 @@
+"""Settings: every environment variable that is read, in one place. Nothing is read at import; `load_settings` reads.
+
+Values come from the environment (prefix INTAKE_, and DATABASE_URL), then from the file INTAKE_ENV_FILE names
+(default `.intake/intake.env`, which `crm-intake sandbox serve` writes). Secrets are never printed.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import ConfigurationError
+
+ENV_FILE = "INTAKE_ENV_FILE"
+
+
+class Settings(BaseSettings):
+    """Where things are and how to reach them. `fixed_now` stands in for the clock in tests and in the sandbox."""
+
+    model_config = SettingsConfigDict(env_prefix="INTAKE_", extra="ignore", frozen=True)
+
+    data_dir: Path = Path(".intake")
+    config_dir: Path = Path("config")
+    drop_dir: Path | None = None
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
+    )
+    fast_for_tests: bool = False
+    fixed_now: datetime | None = None
+
+    short_courses_url: SecretStr | None = None
+    webropol_url: str | None = None
+    webropol_username: str | None = None
+    webropol_password: SecretStr | None = None
+    web_forms_url: str | None = None
+    web_forms_api_key: SecretStr | None = None
+    sources_ca_path: Path | None = None
+    settle_s: float = 2.0
+
+    dataverse_url: str | None = None
+    dataverse_authority: str = "https://login.microsoftonline.com"
+    dataverse_tenant: str | None = None
+    dataverse_client_id: str | None = None
+    dataverse_client_secret: SecretStr | None = None
+    dataverse_certificate_path: Path | None = None
+    dataverse_private_key_path: Path | None = None
+    dataverse_ca_path: Path | None = None
+    dataverse_deadline_s: float = 900.0
+
+    partitions_first_on: str = "2026-01-01"
+    partitions_per_run: int = Field(default=0, ge=0, description="0: a backfill is one run; n: n days a run")
+    blast_radius_rows: int | None = Field(default=None, ge=0)
+
+    def keys_dir(self) -> Path:
+        """The key ring, kept outside the database and its dumps."""
+        return self.data_dir / "keys"
+
+    def dropped_files_dir(self) -> Path:
+        """The folder in which exports are dropped."""
+        return self.drop_dir or self.data_dir / "drop"
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return self.fixed_now.astimezone(UTC) if self.fixed_now else datetime.now(UTC)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings as they stand; ConfigurationError names each variable that is wrong, never its value."""
+    env_file = Path(os.environ.get(ENV_FILE, ".intake/intake.env"))
+    try:
+        return Settings(_env_file=env_file if env_file.exists() else None, **overrides)  # type: ignore[call-arg, arg-type]
+    except ValidationError as invalid:
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in invalid.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError("Settings: " + "; ".join(faults) + ". Mend the environment or the env file.") from None

@@ -1,0 +1,185 @@
+"""Minimisation: what the CRM should show of one address now, from the purposes alive and the folded consents. Pure.
+
+Nothing here knows what the CRM shows today; that is the plan's concern (pipelines.transforms.plan).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pipelines.transforms.row_ids import row_id
+from schemas.policy import CrmPurpose, Policy
+from schemas.tables import (
+    CONSENT,
+    CONTACT,
+    EMAIL_CONTACT_POINT,
+    EVENT,
+    MARKER,
+    NO_REASON,
+    REGISTRATION,
+    SOURCE_LOADED,
+    ConsentRowType,
+    ConsentValue,
+)
+
+RowKey = tuple[str, UUID]
+EVENT_TYPE_TRAINING = 100000004
+EVENT_TYPE_CONFERENCE = 100000002
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """A person as the store knows them. `purposes` maps each purpose to the instant it ends (None: until lowered)."""
+
+    person_id: UUID
+    given_name: str | None
+    family_name: str | None
+    phone: str | None
+    purposes: dict[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationView:
+    """A registration and the instant at which its own purpose ends."""
+
+    registration_id: UUID
+    person_id: UUID
+    occasion_pk: UUID
+    status: str
+    registered_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AddressView:
+    """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations."""
+
+    contact_point_id: UUID
+    address: str
+    version: int
+    persons: tuple[PersonView, ...]
+    consents: dict[tuple[str, str], str]
+    registrations: tuple[RegistrationView, ...]
+
+
+def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:
+    """The rows the CRM should hold for an address: {(table, row id): columns}; a column absent is not to be shown."""
+    rows: dict[RowKey, dict[str, Any]] = {}
+    for person in view.persons:
+        columns = minimise_contact(person, view, policy, now=now)
+        if columns is not None:
+            rows[CONTACT.logical_name, person.person_id] = columns
+    contacts = {row_id for _, row_id in rows}
+    rows.update(_consent_rows(view, policy, has_contact=bool(contacts), now=now))
+    for registration in view.registrations:
+        if registration.person_id in contacts and registration.ends_at > now and registration.status != "deleted":
+            rows[REGISTRATION.logical_name, registration.registration_id] = minimise_registration(registration)
+    return rows
+
+
+def living_purposes(person: PersonView, *, now: datetime) -> set[str]:
+    """The purposes alive for a person now."""
+    return {name for name, ends_at in person.purposes.items() if ends_at is None or ends_at > now}
+
+
+def shown_columns(person: PersonView, policy: Policy, *, now: datetime) -> set[str]:
+    """The contact columns that the living purposes may show."""
+    return {column for name in living_purposes(person, now=now) for column in policy.purposes[name].contact_columns}
+
+
+def minimise_contact(person: PersonView, view: AddressView, policy: Policy, *, now: datetime) -> dict[str, Any] | None:
+    """The known values of the columns that may be shown, and the flags; None where no purpose shows a contact."""
+    shown = shown_columns(person, policy, now=now)
+    if not shown:
+        return None
+    values = {
+        "firstname": person.given_name,
+        "lastname": person.family_name,
+        "emailaddress1": view.address,
+        "mobilephone": person.phone,
+    }
+    columns: dict[str, Any] = {name: value for name, value in values.items() if name in shown and value is not None}
+    columns["donotbulkemail"] = "marketing" not in living_purposes(person, now=now)
+    columns["followemail"] = False
+    return columns
+
+
+def _consent_rows(
+    view: AddressView, policy: Policy, *, has_contact: bool, now: datetime
+) -> dict[RowKey, dict[str, Any]]:
+    rows: dict[RowKey, dict[str, Any]] = {}
+    for name, target in policy.crm.purposes.items():
+        value = consent_value(name, view, has_contact=has_contact, now=now)
+        if value is None:
+            continue
+        rows.update([_consent_row(view, name, "", target, value)])
+        for topic in target.topics:
+            on = value is ConsentValue.OPTED_IN and view.consents.get((name, topic)) == "granted"
+            topic_value = ConsentValue.OPTED_IN if on else ConsentValue.OPTED_OUT
+            rows.update([_consent_row(view, name, topic, target, topic_value)])
+    return rows
+
+
+def consent_value(purpose: str, view: AddressView, *, has_contact: bool, now: datetime) -> ConsentValue | None:
+    """The value of an address's purpose row; None where the CRM should hold no row.
+
+    A lowered purpose is written out as Opted Out whether or not anybody is left at the address (suppression).
+    Opted In needs a person for whom the purpose lives, so that no row speaks for nobody.
+    """
+    if view.consents.get((purpose, "")) == "withdrawn":
+        return ConsentValue.OPTED_OUT
+    if any(purpose in living_purposes(person, now=now) for person in view.persons):
+        return ConsentValue.OPTED_IN
+    if purpose == "tracking" and has_contact:
+        return ConsentValue.OPTED_OUT
+    return None
+
+
+def _consent_row(
+    view: AddressView, purpose: str, topic: str, target: CrmPurpose, value: ConsentValue
+) -> tuple[RowKey, dict[str, Any]]:
+    key = row_id(view.contact_point_id, f"{purpose}|{topic}")
+    columns: dict[str, Any] = {
+        "msdynmkt_contactpointvalue": view.address,
+        "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,
+        "msdynmkt_contactpointconsenttype": int(ConsentRowType.TOPIC if topic else ConsentRowType.PURPOSE),
+        "msdynmkt_value": int(value),
+        "msdynmkt_purposeId@odata.bind": f"/msdynmkt_purposes({target.purpose_id})",
+        "msdynmkt_source": SOURCE_LOADED,
+        "msdynmkt_logicalreason": NO_REASON,
+        "msdynmkt_reason": MARKER,
+    }
+    if topic:
+        columns["msdynmkt_topicId@odata.bind"] = f"/msdynmkt_topics({target.topics[topic]})"
+    return (CONSENT.logical_name, key), columns
+
+
+def minimise_registration(registration: RegistrationView) -> dict[str, Any]:
+    """A registration's row: whose, for what, its state; none of the answers."""
+    return {
+        "msevtmgt_ContactId@odata.bind": f"/contacts({registration.person_id})",
+        "msevtmgt_EventId@odata.bind": f"/msevtmgt_events({registration.occasion_pk})",
+        "msevtmgt_iscanceled": registration.status == "cancelled",
+        "msevtmgt_registrationstatus": registration.status,
+        "msevtmgt_originaltimestamp": wire_time(registration.registered_at),
+    }
+
+
+def minimise_occasion(
+    name: str | None, kind: str, starts_at: datetime | None, ends_at: datetime | None
+) -> dict[str, Any]:
+    """A course or event as the CRM shows it; no person is in it."""
+    is_course = kind == "course_registration"
+    columns: dict[str, Any] = {
+        "msevtmgt_name": name[: EVENT.columns["msevtmgt_name"].max_length] if name else None,
+        "msevtmgt_eventstartdate": wire_time(starts_at),
+        "msevtmgt_eventenddate": wire_time(ends_at),
+        "msevtmgt_eventtype": EVENT_TYPE_TRAINING if is_course else EVENT_TYPE_CONFERENCE,
+    }
+    return {column: value for column, value in columns.items() if value is not None}
+
+
+def wire_time(at: datetime | None) -> str | None:
+    """A UTC time as the CRM stores it: whole seconds, `Z`."""
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")

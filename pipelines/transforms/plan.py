@@ -1,0 +1,172 @@
+"""The plan: the difference between what the CRM should show and what it acknowledged, as intents in their order.
+
+Pure. Only columns that differ are written. Null never erases: a value is cleared only when no living purpose shows it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from pipelines.transforms.minimise import AddressView, RowKey, living_purposes, minimise_address, shown_columns
+from schemas.intents import Intent, Method, Phase
+from schemas.policy import Policy
+from schemas.tables import CONSENT, CONTACT, EVENT, PROVENANCE, REGISTRATION, ConsentValue
+
+SHUT = {"donotbulkemail": True, "followemail": False}
+_SORTED = orjson.OPT_SORT_KEYS
+CLEARABLE = ("firstname", "lastname", "mobilephone")
+# What stands open in a row that is to go: column, its open value, its shut one. A registration that is over was not
+# cancelled, and is not marked so.
+RAISED: dict[str, tuple[str, Any, Any]] = {
+    CONSENT.logical_name: ("msdynmkt_value", int(ConsentValue.OPTED_IN), int(ConsentValue.OPTED_OUT)),
+    CONTACT.logical_name: ("donotbulkemail", False, True),
+}
+REMOVALS = {
+    REGISTRATION.logical_name: Phase.REMOVE_REGISTRATIONS,
+    CONSENT.logical_name: Phase.REMOVE_CONSENTS,
+    CONTACT.logical_name: Phase.REMOVE_CONTACTS,
+}
+
+
+def plan_address(
+    view: AddressView, acknowledged: Mapping[RowKey, Mapping[str, Any]], policy: Policy, *, now: datetime
+) -> list[Intent]:
+    """The intents of one address. `acknowledged` holds the columns the CRM last acknowledged from us, by row.
+
+    Rows that the CRM has and that no longer belong are removed last; an Opted Out row stays as long as the address is
+    suppressed, because `minimise_address` still wants it.
+    """
+    desired = minimise_address(view, policy, now=now)
+    for person in view.persons:
+        key = CONTACT.logical_name, person.person_id
+        if key in desired and key in acknowledged:
+            desired[key] = _with_kept(desired[key], acknowledged[key], shown_columns(person, policy, now=now))
+    stamp: dict[str, Any] = {
+        "contact_point_id": view.contact_point_id,
+        "planned_version": view.version,
+        "valid_until": _earliest_end(view, now),
+    }
+    intents: list[Intent] = []
+    for (table, row_id), columns in desired.items():
+        before = acknowledged.get((table, row_id))
+        for phase, method, is_raising, written in _PLANNERS[table](columns, before):
+            intents.append(Intent(phase, method, table, row_id, written, is_raising, **stamp))
+    for table, row_id in acknowledged:
+        if (table, row_id) not in desired and table in REMOVALS:
+            intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
+    return sorted(intents, key=lambda intent: (intent.phase, intent.table_name, intent.row_id.int))
+
+
+def _with_kept(columns: Mapping[str, Any], before: Mapping[str, Any], shown: set[str]) -> dict[str, Any]:
+    """The columns with what the CRM has of a value that may be shown and is not known any more: null never erases."""
+    kept = {name: before[name] for name in CLEARABLE if name in shown and name in before}
+    return {**kept, **columns}
+
+
+Step = tuple[Phase, Method, bool, dict[str, Any]]
+
+
+def _plan_contact(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+    if before is None:
+        yield Phase.CONTACTS, Method.UPSERT, True, {**columns, **SHUT}
+        before = {**columns, **SHUT}
+    lowered = {name: columns[name] for name, shut in SHUT.items() if columns[name] == shut and before.get(name) != shut}
+    if lowered:
+        yield Phase.LOWERING, Method.LOWER, False, lowered
+    corrected = {n: v for n, v in columns.items() if n not in SHUT and before.get(n) != v}
+    if corrected:
+        yield Phase.CORRECTIONS, Method.PATCH, True, corrected
+    if columns["donotbulkemail"] is False and before.get("donotbulkemail") is not False:
+        yield Phase.FLAGS, Method.PATCH, True, {"donotbulkemail": False}
+    cleared = {name: None for name in CLEARABLE if name in before and name not in columns}
+    if cleared:
+        yield Phase.CLEARS, Method.PATCH, False, cleared
+
+
+def _plan_consent(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+    opts_in = columns["msdynmkt_value"] == ConsentValue.OPTED_IN
+    if before is None:
+        yield Phase.CONSENTS if opts_in else Phase.LOWERING, Method.UPSERT, opts_in, dict(columns)
+        return
+    changed = {n: v for n, v in columns.items() if before.get(n) != v and n not in PROVENANCE}
+    if changed and opts_in:
+        yield Phase.CONSENTS, Method.PATCH, True, changed | {name: columns[name] for name in sorted(PROVENANCE)}
+    elif changed:
+        yield Phase.LOWERING, Method.UPSERT, False, dict(columns)
+
+
+def _plan_registration(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+    if before is None:
+        yield Phase.REGISTRATIONS, Method.UPSERT, True, dict(columns)
+        return
+    changed = {name: value for name, value in columns.items() if before.get(name) != value}
+    cancels = changed.get("msevtmgt_iscanceled") is True
+    if cancels:
+        yield Phase.LOWERING, Method.LOWER, False, changed
+    elif changed:
+        yield Phase.REGISTRATIONS, Method.PATCH, True, changed
+
+
+_PLANNERS = {
+    CONTACT.logical_name: _plan_contact,
+    CONSENT.logical_name: _plan_consent,
+    REGISTRATION.logical_name: _plan_registration,
+}
+
+
+def _remove(table: str, before: Mapping[str, Any], row_id: Any, stamp: dict[str, Any]) -> Iterable[Intent]:
+    """Lower a row first, which waits for nothing; then remove it, which may wait for approval."""
+    column, raised, shut = RAISED.get(table, (None, None, None))
+    if column is not None and before.get(column) == raised:
+        yield Intent(Phase.LOWERING, Method.LOWER, table, row_id, {column: shut}, False, **stamp)
+    yield Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp)
+
+
+def plan_occasion(
+    occasion_pk: UUID, columns: Mapping[str, Any], before: Mapping[str, Any] | None, *, version: int
+) -> list[Intent]:
+    """The intents of one course or event: a new row in bulk, a changed one with its precondition."""
+    changed = {name: value for name, value in columns.items() if before is None or before.get(name) != value}
+    if not changed:
+        return []
+    method = Method.UPSERT if before is None else Method.PATCH
+    return [
+        Intent(
+            Phase.OCCASIONS,
+            method,
+            EVENT.logical_name,
+            occasion_pk,
+            changed,
+            occasion_pk=occasion_pk,
+            planned_version=version,
+        )
+    ]
+
+
+def _earliest_end(view: AddressView, now: datetime) -> datetime | None:
+    ends = [
+        ends_at
+        for person in view.persons
+        for name in living_purposes(person, now=now)
+        if (ends_at := person.purposes[name]) is not None
+    ]
+    return min(ends, default=None)
+
+
+def plan_id(intents: Iterable[Intent]) -> str:
+    """A name for exactly these writes: the same set of writes has the same name, whenever it was planned."""
+    digests = sorted(
+        hashlib.sha256(orjson.dumps([i.phase, i.method, i.table_name, i.row_id, i.columns], str, _SORTED)).digest()
+        for i in intents
+        if i.phase is not Phase.LOWERING
+    )
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
+
+
+def is_guarded(intent: Intent) -> bool:
+    """Whether an intent counts against the blast radius: it raises, clears or deletes."""
+    return intent.is_raising or intent.phase >= Phase.CLEARS

@@ -1,0 +1,28 @@
+"""Reading back: what a value we wrote looks like when the CRM answers with it. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.tables import TABLES, Kind
+
+_BOUND = re.compile(r"\(([0-9a-fA-F-]{36})\)")
+
+
+def read_columns(table: str, columns: Iterable[str]) -> list[str]:
+    """The names under which written columns are read; the key alone where nothing was written."""
+    known = TABLES[table].columns
+    return [known[name].read_as or name for name in columns] or [TABLES[table].primary_key]
+
+
+def as_read(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns as written, under the names and in the form in which they are read: a bind becomes the bound row's id."""
+    known = TABLES[table].columns
+    return {known[name].read_as or name: _value(known[name].kind, value) for name, value in columns.items()}
+
+
+def _value(kind: Kind, value: Any) -> Any:
+    if kind is Kind.BIND and value is not None:
+        bound = _BOUND.search(value)
+        return bound.group(1).lower() if bound else value
+    return value

@@ -1,0 +1,113 @@
+"""Decisions that staff took down from an e-mail, a call or a meeting.
+
+A yes counts only with evidence of the person's own act: who took it down, how, when it was said, and the words. A no
+needs nothing but the address (invariant: whoever is not the subject only restricts). GDPR Art. 7(1).
+"""
+
+import pandas as pd
+
+from pipelines.transforms.decisions import MARKETING, RELATED_EVENTS, as_objections, dated, in_order, wording_hash
+from pipelines.transforms.identity_codes import redact_free_text
+from pipelines.transforms.readings import Reading, conform, each_text, folded
+from pipelines.transforms.text import clean_text
+from schemas.consent import Actor, Value
+from schemas.mappings import ColumnRef, Mapping, SpokenMap, TimeRef
+from schemas.policy import Policy
+from schemas.records import DECISION_COLUMNS
+
+SPOKEN = "spoken"
+_NO_LANGUAGE = "und"
+_EVIDENCE = ("collected_by", "method", "wording")
+
+
+def read_spoken(reading: Reading, mapping: Mapping, *, policy: Policy) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """The decisions frame and the wordings (wording_hash, text, language, version); both empty for other feeds."""
+    spoken = mapping.spoken
+    if spoken is None:
+        return conform(pd.DataFrame(), DECISION_COLUMNS), []
+    purpose, topic = _purposes(reading, mapping, spoken=spoken, policy=policy)
+    value = _values(reading, spoken, purpose=purpose)
+    evidence = _evidence(reading, spoken)
+    stated = evidence.assign(purpose=purpose, topic=topic, value=value, notice_version=spoken.notice_version)
+    span = reading.span("spoken.said_at", spoken.said_at, blocks="effect")
+    is_grant = (value == Value.GRANT) & _is_complete(reading, spoken, stated, is_dated=span.earliest.notna())
+    common = {"actor": str(Actor.STAFF_ON_BEHALF), "clock": str(mapping.source), "channel": str(mapping.kind)}
+    frames = [
+        _frame(reading, stated.assign(**common, **dated(made, span, reading.received_at)), rows)
+        for made, rows in ((Value.GRANT, is_grant), (Value.WITHDRAW, value == Value.WITHDRAW))
+    ]
+    return in_order([*frames, *_objections(frames[1], policy)]), _wordings(stated[is_grant])
+
+
+def _purposes(reading: Reading, mapping: Mapping, *, spoken: SpokenMap, policy: Policy) -> tuple[pd.Series, pd.Series]:
+    """Purpose and topic by row in the policy's own words; NA where blank or unknown, the unknown written down."""
+    names = {folded(name): name for name in policy.purposes}
+    told = reading.column(spoken.purpose)
+    purpose = each_text(told, lambda text: names.get(folded(text)))
+    reading.note_rows(
+        "spoken.purpose", spoken.purpose, "unknown_purpose", rows=told.notna() & purpose.isna(), blocks="effect"
+    )
+    topics = reading.column(spoken.topic)
+    pairs = {(p, t) for p, t in zip(purpose.dropna(), topics[purpose.notna()].fillna(""), strict=True) if t}
+    known = {(p, t): _topic(p, t, policy) for p, t in pairs}
+    read = [known.get((p, t)) for p, t in zip(purpose, topics.fillna(""), strict=True)]
+    topic = pd.Series(read, index=reading.index, dtype="str")
+    is_unknown = purpose.notna() & topics.notna() & topic.isna()
+    reading.note_rows("spoken.topic", spoken.topic, "unknown_purpose", rows=is_unknown, blocks="effect")
+    event = reading.texts(mapping.occasion.id if mapping.occasion else None)
+    reading.note_rows(
+        "spoken.purpose", spoken.purpose, "names_no_purpose", rows=told.isna() & event.isna(), blocks="row"
+    )
+    return purpose.mask(is_unknown), topic
+
+
+def _topic(purpose: str, written: str, policy: Policy) -> str | None:
+    return next((topic for topic in policy.purposes[purpose].topics if folded(topic) == folded(written)), None)
+
+
+def _values(reading: Reading, spoken: SpokenMap, *, purpose: pd.Series) -> pd.Series:
+    """`grant` or `withdraw` where a purpose is named; a decision that is blank or unknown is written down."""
+    listed = {folded(written): value for written, value in spoken.decisions.items()}
+    told = reading.column(spoken.decision)
+    value = each_text(told, lambda text: listed.get(folded(text)))
+    reading.note_rows(
+        "spoken.decision", spoken.decision, "unknown_answer", rows=told.notna() & value.isna(), blocks="effect"
+    )
+    is_open = purpose.notna() & told.isna()
+    reading.note_rows("spoken.decision", spoken.decision, "spoken_incomplete", rows=is_open, blocks="effect")
+    return value.where(purpose.notna())
+
+
+def _evidence(reading: Reading, spoken: SpokenMap) -> pd.DataFrame:
+    """`collected_by`, `method`, `wording` and its hash; identity codes and the like are cut out of the words."""
+    read = {name: clean_text(reading.column(getattr(spoken, name))).values for name in _EVIDENCE}
+    read["wording"] = redact_free_text(read["wording"]).values
+    return pd.DataFrame({**read, "wording_hash": each_text(read["wording"], wording_hash)}, index=reading.index)
+
+
+def _is_complete(reading: Reading, spoken: SpokenMap, stated: pd.DataFrame, *, is_dated: pd.Series) -> pd.Series:
+    """Whether a yes has all its evidence; each part that is missing is written down."""
+    is_grant = stated["value"] == Value.GRANT
+    has = {**{name: stated[name].notna() for name in _EVIDENCE}, "said_at": is_dated}
+    refs: dict[str, str | TimeRef | ColumnRef] = {name: getattr(spoken, name) for name in has}
+    for name, is_there in has.items():
+        reading.note_rows(f"spoken.{name}", refs[name], "spoken_incomplete", rows=is_grant & ~is_there, blocks="effect")
+    return pd.DataFrame(has).all(axis=1)
+
+
+def _frame(reading: Reading, stated: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    frame = stated.assign(row_no=reading.index + 1, states_current_value=False, reason=SPOKEN)
+    return conform(frame[rows.fillna(False)], DECISION_COLUMNS)
+
+
+def _objections(withdrawals: pd.DataFrame, policy: Policy) -> list[pd.DataFrame]:
+    is_whole = (withdrawals["purpose"] == MARKETING) & withdrawals["topic"].isna()
+    return [as_objections(withdrawals[is_whole])] if RELATED_EVENTS in policy.purposes else []
+
+
+def _wordings(granted: pd.DataFrame) -> list[dict[str, str]]:
+    texts = [str(text) for text in granted["wording"].unique()]
+    return [
+        {"wording_hash": wording_hash(text), "text": text, "language": _NO_LANGUAGE, "version": SPOKEN}
+        for text in texts
+    ]
