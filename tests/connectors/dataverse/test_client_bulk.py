@@ -1,0 +1,143 @@
+"""Finding bad rows in bulk calls that are all or nothing, against a model of such a server."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.dataverse.bulk import BulkLanding
+from connectors.dataverse.contract import NOT_EXECUTED, RowResult
+from connectors.dataverse.odata import Answer
+from connectors.dataverse.pacing import Pacing
+from connectors.dataverse.wire import Lost
+from schemas.errors import CrmMisconfigured, CrmUnavailable
+
+TOO_LONG = b'{"error":{"code":"0x80044331","message":"m"}}'
+ROWS_FAULT = Answer(400, {"REQ_ID": "q"}, TOO_LONG)
+DEADLOCK = Answer(500, {}, b'{"error":{"code":"0x80044150","message":"m"}}')
+TIMEOUT = Answer(500, {}, b'{"error":{"code":"0x80044151","message":"m"}}')
+RACED = Answer(412, {}, b'{"error":{"code":"0x80040237","message":"m"}}')
+UNKNOWN_COLUMN = Answer(400, {}, b'{"error":{"code":"0x0","message":"m"}}')
+GONE = Answer(404, {}, b'{"error":{"code":"0x80040217","message":"m"}}')
+
+
+class AllOrNothing:
+    """A server that takes a call whole or refuses it whole; counts calls and keeps what landed."""
+
+    def __init__(self, bad: dict[bytes, Answer], first: Sequence[Answer | Lost] = ()) -> None:
+        self.bad = bad
+        self.first = list(first)
+        self.calls: list[int] = []
+        self.landed: list[bytes] = []
+
+    def __call__(self, targets: Sequence[bytes]) -> Answer | Lost:
+        self.calls.append(len(targets))
+        if self.first:
+            return self.first.pop(0)
+        refusal = next((self.bad[target] for target in targets if target in self.bad), None)
+        if refusal is None:
+            self.landed += targets
+        return refusal or Answer(204, {})
+
+
+def land(server: Callable[[Sequence[bytes]], Answer | Lost], count: int, chunk_rows: int = 1000) -> list[RowResult]:
+    pacing = Pacing(lambda: 0.0, lambda seconds: None)
+    return BulkLanding(server, pacing).land([(str(n), str(n).encode()) for n in range(count)], chunk_rows)
+
+
+def outcomes(results: list[RowResult]) -> list[str]:
+    return [result.outcome for result in results]
+
+
+def test_a_sound_chunk_is_one_call() -> None:
+    server = AllOrNothing({})
+    assert outcomes(land(server, 100)) == ["acknowledged"] * 100
+    assert server.calls == [100]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_each_bad_row_is_found_within_two_k_log_n_calls_and_the_rest_lands_once(data: st.DataObject) -> None:
+    count = data.draw(st.integers(2, 260))
+    bad = data.draw(st.sets(st.integers(0, count - 1), min_size=1, max_size=min(count, 12)))
+    server = AllOrNothing({str(n).encode(): ROWS_FAULT for n in bad})
+    results = land(server, count)
+    assert {int(r.row_id) for r in results if r.outcome == "refused"} == bad
+    assert sorted(server.landed) == sorted(str(n).encode() for n in range(count) if n not in bad)
+    assert len(server.calls) - 1 <= 2 * len(bad) * math.log2(count)
+
+
+def test_a_refused_row_carries_the_code_that_it_got_alone() -> None:
+    results = land(AllOrNothing({b"3": ROWS_FAULT, b"4": GONE}), 8)
+    assert results[3] == RowResult("3", "refused", 400, "0x80044331", "q")
+    assert (results[4].outcome, results[4].code) == ("conflict", "0x80040217")
+
+
+def test_results_keep_the_order_of_the_rows() -> None:
+    assert [r.row_id for r in land(AllOrNothing({b"1": ROWS_FAULT}), 30, 7)] == [str(n) for n in range(30)]
+
+
+def test_more_rows_than_a_chunk_go_in_several_calls() -> None:
+    server = AllOrNothing({})
+    land(server, 25, 10)
+    assert server.calls == [10, 10, 5]
+
+
+@pytest.mark.parametrize("answer", [DEADLOCK, RACED])
+def test_a_rollback_that_is_no_rows_fault_is_sent_again_whole(answer: Answer) -> None:
+    server = AllOrNothing({}, first=[answer, answer])
+    assert outcomes(land(server, 10)) == ["acknowledged"] * 10
+    assert server.calls == [10, 10, 10]
+
+
+def test_a_row_that_always_deadlocks_is_unresolved_and_the_rest_lands() -> None:
+    server = AllOrNothing({b"5": DEADLOCK})
+    results = land(server, 16)
+    assert [r.row_id for r in results if r.outcome != "acknowledged"] == ["5"]
+    assert (results[5].outcome, results[5].code) == ("unresolved", "0x80044150")
+    assert len(server.calls) <= 1 + 3 + 2 * 4
+
+
+def test_a_sql_timeout_halves_the_chunk() -> None:
+    server = AllOrNothing({}, first=[TIMEOUT])
+    assert outcomes(land(server, 10)) == ["acknowledged"] * 10
+    assert server.calls == [10, 5, 5]
+
+
+def test_a_row_too_large_even_alone_is_refused() -> None:
+    assert outcomes(land(AllOrNothing({b"0": Answer(413, {})}), 2)) == ["refused", "acknowledged"]
+
+
+@pytest.mark.parametrize("reply", [Lost("ReadTimeout", "ours"), Answer(502, {}, b"<html>"), Answer(500, {})])
+def test_a_write_whose_answer_is_lost_is_unresolved_and_not_sent_again(reply: Answer | Lost) -> None:
+    server = AllOrNothing({}, first=[reply])
+    assert outcomes(land(server, 10)) == ["unresolved"] * 10
+    assert server.calls == [10]
+
+
+def test_a_loss_in_one_half_leaves_the_other_half_its_own_result() -> None:
+    server = AllOrNothing({b"9": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
+    assert outcomes(land(server, 10)) == ["unresolved"] * 5 + ["acknowledged"] * 4 + ["refused"]
+
+
+def test_an_unknown_column_stops_the_call_before_anything_is_executed() -> None:
+    with pytest.raises(CrmMisconfigured) as caught:
+        land(AllOrNothing({}, first=[UNKNOWN_COLUMN]), 10)
+    assert (caught.value.status, caught.value.code) == (400, "0x0")
+
+
+def test_a_trouble_after_something_was_executed_leaves_the_unsent_rows_unresolved() -> None:
+    sent = 0
+
+    def server(targets: Sequence[bytes]) -> Answer | Lost:
+        nonlocal sent
+        sent += 1
+        if sent > 1:
+            raise CrmUnavailable("down")
+        return Answer(204, {})
+
+    results = land(server, 20, 10)
+    assert outcomes(results) == ["acknowledged"] * 10 + ["unresolved"] * 10
+    assert {r.code for r in results[10:]} == {NOT_EXECUTED}

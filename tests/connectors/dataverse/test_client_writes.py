@@ -1,0 +1,333 @@
+"""Writes over a real socket, against a server whose answers are scripted."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from connectors.dataverse import NOT_EXECUTED, DataverseClient
+from schemas.errors import CrmMisconfigured, CrmRowRefused, CrmUnavailable
+
+PERSON = "maija.meikalainen@example.org"
+OK: tuple[int, dict[str, str], bytes] = (204, {}, b"")
+
+
+def results_of(results: list[Any]) -> list[tuple[str, int | None, str | None]]:
+    return [(result.outcome, result.status, result.code) for result in results]
+
+
+def test_a_chunk_goes_in_one_upsert_with_the_constant_headers(client: DataverseClient, script: Any, kit: Any) -> None:
+    results = client.upsert_many(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged"] * 3
+    (seen,) = script.seen
+    assert (seen.method, seen.target) == ("POST", "/api/data/v9.2/contacts/Microsoft.Dynamics.CRM.UpsertMultiple")
+    assert [target["@odata.id"] for target in seen.json()["Targets"]] == [f"contacts({r.row_id})" for r in results]
+    assert seen.headers["OData-Version"] == seen.headers["OData-MaxVersion"] == "4.0"
+    assert (seen.headers["Accept"], seen.headers["Content-Type"]) == ("application/json", "application/json")
+    assert seen.headers["Authorization"] == "Bearer token-0"
+    assert results[0].request_id == seen.headers["x-ms-client-request-id"]
+
+
+def test_each_request_has_a_request_id_of_its_own(client: DataverseClient, script: Any, kit: Any) -> None:
+    for _ in range(3):
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert len({seen.headers["x-ms-client-request-id"] for seen in script.seen}) == 3
+
+
+@pytest.mark.parametrize("method", ["upsert", "update", "delete"])
+def test_one_row_twice_is_refused_before_anything_is_sent(
+    client: DataverseClient, script: Any, kit: Any, method: str
+) -> None:
+    row = kit.row(1)
+    calls = {
+        "upsert": lambda: client.upsert_many(kit.contacts, [row, row]),
+        "update": lambda: client.update_existing(kit.contacts, [row, row]),
+        "delete": lambda: client.delete_many(kit.contacts, [row["contactid"], row["contactid"].upper()]),
+    }
+    with pytest.raises(CrmRowRefused):
+        calls[method]()
+    assert script.seen == []
+
+
+def test_a_row_that_json_cannot_carry_is_refused_before_any_chunk_is_sent(
+    client: DataverseClient, script: Any, kit: Any
+) -> None:
+    rows = [kit.row(n) for n in range(150)] + [kit.row(200, revenue=float("nan"))]
+    with pytest.raises(CrmRowRefused):
+        client.upsert_many(kit.contacts, rows)
+    assert script.seen == []
+
+
+@pytest.mark.parametrize("retry_after", ["7", None, "Fri, 02 Oct 2026 12:00:07 GMT", "nonsense"])
+def test_429_is_waited_for_and_sent_again(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any, retry_after: str | None
+) -> None:
+    headers = {"Date": "Fri, 02 Oct 2026 12:00:00 GMT"} | ({"Retry-After": retry_after} if retry_after else {})
+    script.answer_in_turn(kit.error(429, "0x80072322", **headers), OK)
+    assert client.upsert_many(kit.contacts, [kit.row(1)])[0].outcome == "acknowledged"
+    assert len(script.seen) == 2
+    waited_s = sum(manual_clock.slept)
+    assert waited_s == 7 if retry_after and retry_after != "nonsense" else 0 < waited_s <= 0.5
+
+
+def test_a_storm_of_429_ends_at_the_deadline_with_nothing_executed(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any
+) -> None:
+    script.answer_in_turn(kit.error(429, "0x80072321", **{"Retry-After": "100"}))
+    with pytest.raises(CrmUnavailable) as caught:
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert caught.value.transient and caught.value.retry_after_s == 100
+    assert sum(manual_clock.slept) <= 900
+    assert len(script.seen) == 9
+
+
+def test_an_absurd_retry_after_is_capped(client: DataverseClient, script: Any, kit: Any, manual_clock: Any) -> None:
+    script.answer_in_turn(kit.error(429, None, **{"Retry-After": "9" * 400}), OK)
+    assert client.upsert_many(kit.contacts, [kit.row(1)])[0].outcome == "acknowledged"
+    assert sum(manual_clock.slept) == 600
+
+
+def test_no_thread_sends_inside_a_retry_after(script: Any, kit: Any, tokens: Any) -> None:
+    throttled_at: list[float] = []
+    lock = threading.Lock()
+
+    def reply(seen: Any) -> Any:
+        with lock:
+            if len(script.seen) >= 6 and not throttled_at:
+                throttled_at.append(time.monotonic())
+                return kit.error(429, "0x80072326", **{"Retry-After": "1.2"})
+        return OK
+
+    script.reply = reply
+    client = DataverseClient(kit.settings(script.base_url), tokens=tokens)
+    work = [lambda n=n: client.upsert_many(kit.contacts, [kit.row(n)]) for n in range(24)]
+    threads = [threading.Thread(target=job) for job in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    client.close()
+    # Requests that were under way when the answer came are excused; a loaded machine may be slow to receive them.
+    inside = [seen for seen in script.seen if throttled_at[0] + 0.6 < seen.at < throttled_at[0] + 1.2]
+    assert inside == []
+    assert len(script.seen) == 25
+
+
+def test_401_refreshes_the_token_once_and_sends_again(
+    client: DataverseClient, script: Any, kit: Any, tokens: Any
+) -> None:
+    script.answer_in_turn((401, {"WWW-Authenticate": "Bearer"}, b""), OK)
+    assert client.upsert_many(kit.contacts, [kit.row(1)])[0].outcome == "acknowledged"
+    assert [seen.headers["Authorization"] for seen in script.seen] == ["Bearer token-0", "Bearer token-1"]
+
+
+def test_a_second_401_stops_the_run(client: DataverseClient, script: Any, kit: Any, tokens: Any) -> None:
+    script.answer_in_turn((401, {}, b"<html>"))
+    with pytest.raises(CrmMisconfigured):
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert (len(script.seen), tokens.refreshes) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "answer", ["cut", "half", (500, {}, b""), (502, {}, b"<html>"), (503, {}, b""), (504, {}, b"x"), (408, {}, b"")]
+)
+def test_a_write_with_a_lost_answer_is_unresolved_and_not_repeated(
+    client: DataverseClient, script: Any, kit: Any, answer: Any
+) -> None:
+    script.answer_in_turn(answer, OK)
+    results = client.upsert_many(kit.contacts, [kit.row(n) for n in range(5)])
+    assert [r.outcome for r in results] == ["unresolved"] * 5
+    assert all(r.request_id for r in results)
+    assert len(script.seen) == 1
+
+
+def test_a_write_that_is_answered_too_late_is_unresolved(client: DataverseClient, script: Any, kit: Any) -> None:
+    def reply(seen: Any) -> Any:
+        time.sleep(0.8)
+        return OK
+
+    script.reply = reply
+    assert client.upsert_many(kit.contacts, [kit.row(1)])[0].outcome == "unresolved"
+
+
+def test_a_server_that_cannot_be_reached_means_that_nothing_was_executed(kit: Any, tokens: Any) -> None:
+    clock = kit.manual_clock()
+    settings = kit.settings("http://127.0.0.1:1")
+    client = DataverseClient(settings, tokens=tokens, clock=clock, sleep=clock.sleep)
+    with pytest.raises(CrmUnavailable):
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert len(clock.slept) == settings.attempts - 1
+
+
+def test_503_with_retry_after_holds_the_next_request(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any
+) -> None:
+    script.answer_in_turn((503, {"Retry-After": "20"}, b""), OK)
+    client.upsert_many(kit.contacts, [kit.row(1)])
+    assert manual_clock.slept == []
+    client.upsert_many(kit.contacts, [kit.row(1)])
+    assert sum(manual_clock.slept) == 20
+
+
+def test_cookies_are_not_kept(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn((204, {"Set-Cookie": "ARRAffinity=server1; Path=/"}, b""))
+    client.upsert_many(kit.contacts, [kit.row(1)])
+    client.upsert_many(kit.contacts, [kit.row(1)])
+    assert "Cookie" not in script.seen[1].headers
+
+
+def test_a_redirect_is_not_followed_with_our_token(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn((302, {"Location": f"{script.base_url}/elsewhere"}, b""))
+    with pytest.raises(CrmMisconfigured):
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert len(script.seen) == 1
+
+
+def test_bypass_headers_go_on_the_write(script: Any, kit: Any, tokens: Any) -> None:
+    settings = kit.settings(script.base_url, suppress_flows=True, bypass_logic=("CustomSync", "CustomAsync"))
+    client = DataverseClient(settings, tokens=tokens)
+    client.upsert_many(kit.contacts, [kit.row(1)])
+    script.answer_in_turn(kit.answer_parts(OK))
+    client.update_existing(kit.contacts, [kit.row(1)])
+    bulk, batch = script.seen
+    assert bulk.headers["MSCRM.SuppressCallbackRegistrationExpanderJob"] == "true"
+    assert bulk.headers["MSCRM.BypassBusinessLogicExecution"] == "CustomSync,CustomAsync"
+    assert "MSCRM.BypassBusinessLogicExecution" not in batch.headers
+    assert b"\r\nMSCRM.BypassBusinessLogicExecution: CustomSync,CustomAsync\r\n" in batch.body
+
+
+def test_updates_go_in_a_batch_and_each_row_has_its_own_result(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(
+        kit.answer_parts(OK, kit.error(412, "0x80060882"), kit.error(404, "0x80040217"), kit.error(400, "0x80044331"))
+    )
+    results = client.update_if_match(kit.contacts, [(kit.row(n), f'W/"{n}"') for n in range(4)])
+    assert results_of(results) == [
+        ("acknowledged", 204, None),
+        ("conflict", 412, "0x80060882"),
+        ("conflict", 404, "0x80040217"),
+        ("refused", 400, "0x80044331"),
+    ]
+    (seen,) = script.seen
+    assert seen.headers["Prefer"] == "odata.continue-on-error"
+    assert kit.operations_in(seen) == [f"PATCH /api/data/v9.2/contacts({r.row_id})" for r in results]
+    assert b'\r\nIf-Match: W/"2"\r\n' in seen.body
+
+
+def test_update_existing_never_creates(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(OK))
+    client.update_existing(kit.contacts, [kit.row(1)])
+    assert b"\r\nIf-Match: *\r\n" in script.seen[0].body
+
+
+def test_deleting_what_is_gone_is_acknowledged(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(OK, kit.error(404, "0x80040217"), kit.error(405, "0x80040227")))
+    results = client.delete_many(kit.contacts, [kit.row(n)["contactid"] for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged", "acknowledged", "conflict"]
+
+
+def test_deleting_in_an_unknown_table_is_not_taken_for_gone(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(kit.error(404, "0x8006088a")))
+    with pytest.raises(CrmMisconfigured):
+        client.delete_many(kit.contacts, [kit.row(1)["contactid"]])
+
+
+def test_only_the_throttled_parts_of_a_batch_go_again(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any
+) -> None:
+    throttled = kit.error(429, "0x80072322", **{"Retry-After": "9"})
+    script.answer_in_turn(kit.answer_parts(OK, throttled, OK), kit.answer_parts(OK))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged"] * 3
+    assert kit.operations_in(script.seen[1]) == [f"PATCH /api/data/v9.2/contacts({results[1].row_id})"]
+    assert sum(manual_clock.slept) == 9
+
+
+def test_deadlocked_parts_go_again_and_uncertain_ones_do_not(client: DataverseClient, script: Any, kit: Any) -> None:
+    first = kit.answer_parts(kit.error(500, "0x80044150"), kit.error(500, None), kit.error(503, None))
+    script.answer_in_turn(first, kit.answer_parts(OK))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged", "unresolved", "unresolved"]
+    assert len(kit.operations_in(script.seen[1])) == 1
+
+
+def test_a_part_that_deadlocks_for_ever_ends_unresolved(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(kit.error(500, "0x80044150")))
+    assert results_of(client.update_existing(kit.contacts, [kit.row(1)])) == [("unresolved", 500, "0x80044150")]
+    assert len(script.seen) == 4
+
+
+def test_rows_whose_part_is_missing_from_a_batch_are_unresolved(client: DataverseClient, script: Any, kit: Any) -> None:
+    status, headers, body = kit.answer_parts(OK, OK, OK)
+    script.answer_in_turn((status, headers, body[: body.rindex(b"--batchresponse_1\r\n") + 60]))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged", "acknowledged", "unresolved"]
+    assert len(script.seen) == 1
+
+
+def test_more_answers_than_operations_decide_nothing(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(OK, OK, OK))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])
+    assert [r.outcome for r in results] == ["unresolved"] * 2
+
+
+@pytest.mark.parametrize("answer", ["cut", "half", (503, {}, b"<html>"), (200, {}, b"{}")])
+def test_a_batch_with_a_lost_answer_is_unresolved_whole(
+    client: DataverseClient, script: Any, kit: Any, answer: Any
+) -> None:
+    script.answer_in_turn(answer)
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["unresolved"] * 3
+    assert len(script.seen) == 1
+
+
+def test_a_privilege_missing_for_one_row_refuses_that_row_only(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(OK, kit.error(403, "0x80040220")))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])
+    assert results_of(results)[1] == ("refused", 403, "0x80040220")
+
+
+def test_a_privilege_missing_for_every_row_stops_the_run(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn(kit.answer_parts(*[kit.error(403, "0x80040220")] * 2))
+    with pytest.raises(CrmMisconfigured):
+        client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])
+
+
+def test_a_batch_too_large_is_halved(client: DataverseClient, script: Any, kit: Any) -> None:
+    script.answer_in_turn((413, {}, b""), kit.answer_parts(OK), kit.answer_parts(OK))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])
+    assert [r.outcome for r in results] == ["acknowledged"] * 2
+
+
+def test_rows_of_later_batches_are_unresolved_when_the_crm_goes_away(script: Any, kit: Any, tokens: Any) -> None:
+    clock = kit.manual_clock()
+    settings = kit.settings(script.base_url, chunk_rows=1)
+    client = DataverseClient(settings, tokens=tokens, clock=clock, sleep=clock.sleep)
+    script.answer_in_turn(kit.answer_parts(OK), kit.error(429, None, **{"Retry-After": "500"}))
+    results = client.update_existing(kit.contacts, [kit.row(n) for n in range(3)])
+    assert [r.outcome for r in results] == ["acknowledged", "unresolved", "unresolved"]
+    assert [r.code for r in results[1:]] == [NOT_EXECUTED] * 2
+
+
+def test_no_log_line_and_no_error_names_a_person_a_key_or_a_query(
+    client: DataverseClient, script: Any, kit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    row = kit.row(1, emailaddress1=PERSON)
+    texts = []
+    for answer in (kit.error(400, "0x80044331"), "cut", kit.error(503, None), kit.error(403, "0x80040220")):
+        script.answer_in_turn(answer)
+        for call in (
+            lambda: client.upsert_many(kit.contacts, [row]),
+            lambda: client.update_existing(kit.contacts, [row]),
+            lambda: list(client.iter_rows(kit.contacts, ["emailaddress1"], filter=f"emailaddress1 eq '{PERSON}'")),
+        ):
+            try:
+                texts.append(repr(call()).replace(row["contactid"], "ID"))
+            except (CrmMisconfigured, CrmUnavailable) as raised:
+                texts.append(f"{raised!r} {raised.__cause__!r} {raised.__context__!r}")
+    written = " ".join([*texts, caplog.text]).lower()
+    assert "status=400" in written and "upsertmultiple contacts" in written
+    for secret in ("meikalainen", row["contactid"], "name1", "filter", "token-0"):
+        assert secret not in written

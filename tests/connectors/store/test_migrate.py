@@ -1,0 +1,109 @@
+"""Migrating: once whoever races, all or nothing, and each role may do what it is for."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from connectors.store import landing, tables
+from connectors.store.address import ServerAddress
+from connectors.store.engine import create_store_engine
+from connectors.store.metadata import METADATA
+from connectors.store.migrate import current_revision, upgrade
+from schemas.errors import StoreError
+from tests.throwaway import fresh_database
+
+
+@pytest.fixture(scope="module")
+def empty(each_store: ServerAddress) -> Iterator[ServerAddress]:
+    with fresh_database(each_store) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def with_table(empty: ServerAddress) -> ServerAddress:
+    """At revision 0000, with one table that its owner made afterwards."""
+    upgrade(empty, revision="0000")
+    run(empty, None, "CREATE TABLE IF NOT EXISTS intake.later (n bigint GENERATED ALWAYS AS IDENTITY, v int)")
+    return empty
+
+
+def run(address: ServerAddress, role: str | None, statement: str) -> None:
+    engine = create_store_engine(address, role=role, pool_size=1)
+    try:
+        with engine.begin() as conn:
+            conn.execute(text(statement))
+    finally:
+        engine.dispose()
+
+
+def test_two_at_once_migrate_once(each_store: ServerAddress) -> None:
+    with fresh_database(each_store) as address:
+        assert current_revision(address) is None
+        with ThreadPoolExecutor(2) as pool:
+            revisions = list(pool.map(upgrade, [address, address]))
+        assert revisions[0] == revisions[1] == current_revision(address) is not None
+
+
+def test_migrating_again_changes_nothing(with_table: ServerAddress) -> None:
+    assert upgrade(with_table, revision="0000") == "0000"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO intake.later (v) VALUES (1)",
+        "UPDATE intake.later SET v = 2",
+        "SELECT * FROM intake.later",
+        "DELETE FROM intake.later",
+        "SELECT version_num FROM intake.alembic_version",
+        "CREATE UNLOGGED TABLE staging.own (n int)",
+    ],
+)
+def test_pipeline_works_with_tables_made_later_and_makes_its_own_in_staging(
+    with_table: ServerAddress, statement: str
+) -> None:
+    run(with_table, "intake_pipeline", statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("intake_pipeline", "CREATE TABLE intake.own (n int)"),
+        ("intake_pipeline", "DROP TABLE intake.later"),
+        ("intake_pipeline", "TRUNCATE intake.later"),
+        ("intake_pipeline", "DELETE FROM intake.alembic_version"),
+        ("intake_pipeline", "CREATE SCHEMA own"),
+        ("intake_retention", "SELECT * FROM intake.later"),
+        ("intake_retention", "CREATE TABLE staging.own2 (n int)"),
+    ],
+)
+def test_roles_may_do_no_more(with_table: ServerAddress, role: str, statement: str) -> None:
+    with pytest.raises(StoreError) as raised:
+        run(with_table, role, statement)
+    assert raised.value.sqlstate == "42501"
+
+
+def test_roles_cannot_log_in(store: ServerAddress) -> None:
+    engine = create_store_engine(store)
+    query = text("SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'intake%' ORDER BY 1")
+    with engine.connect() as conn:
+        assert [tuple(row) for row in conn.execute(query)] == [("intake_pipeline", False), ("intake_retention", False)]
+    engine.dispose()
+
+
+def test_the_migrations_make_exactly_the_tables_that_are_declared(store: ServerAddress) -> None:
+    engine = create_store_engine(store)
+    with engine.connect() as conn:
+        options = {"include_schemas": True, "version_table_schema": "intake", "include_name": _is_ours}
+        found = compare_metadata(MigrationContext.configure(conn, opts=options), METADATA)
+    engine.dispose()
+    assert found == []
+    assert {landing.LANDING_KEY.fullname, tables.CONSENT_EVENT.fullname} <= set(METADATA.tables)
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    return name == "intake" if kind == "schema" else True

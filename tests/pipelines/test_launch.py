@@ -1,0 +1,135 @@
+"""Starting Dagster: its home, what its processes are told, and what becomes of runs whose process was killed."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from connectors.store.address import ServerAddress
+from pipelines.launch import (
+    HOST,
+    PROCESS,
+    close_dead_runs,
+    covering,
+    dagster_environment,
+    dagster_home,
+    dagster_instance,
+    run_in_process,
+    settings_environment,
+)
+from pipelines.settings import Settings, load_settings
+from schemas.errors import ConfigurationError
+from schemas.records import Window
+from tests.throwaway import fresh_database
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(
+        data_dir=tmp_path / "data",
+        config_dir=ROOT / "config",
+        database_url="postgresql://u:p%40ss@db.example.org/intake",
+        fixed_now=datetime(2026, 11, 21, 1, tzinfo=UTC),
+        dataverse_client_secret="s3cret",
+        settle_s=0.5,
+    )
+
+
+@pytest.fixture
+def instance(settings: Settings, store_address: ServerAddress) -> Iterator[dg.DagsterInstance]:
+    with fresh_database(store_address) as database:
+        address = replace(store_address, dagster_database=database.database)
+        with dagster_instance(settings, address) as opened:
+            yield opened
+
+
+def test_another_process_reads_the_same_settings(settings: Settings, store_address: ServerAddress) -> None:
+    code = (
+        "import json; from pipelines.settings import load_settings; s = load_settings();"
+        "print(json.dumps([str(s.data_dir), s.database_url.get_secret_value(), s.now().isoformat(), s.settle_s,"
+        " s.dataverse_client_secret.get_secret_value(), s.dataverse_url]))"
+    )
+    environment = {**os.environ, **dagster_environment(settings, store_address)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    url = "postgresql://u:p%40ss@db.example.org/intake"
+    assert json.loads(told) == [str(settings.data_dir), url, "2026-11-21T01:00:00+00:00", 0.5, "s3cret", None]
+
+
+def test_what_nobody_set_is_not_told(settings: Settings) -> None:
+    assert "INTAKE_WEBROPOL_URL" not in settings_environment(settings)
+
+
+def test_errors_of_steps_are_kept_out_of_dagsters_storage(settings: Settings, store_address: ServerAddress) -> None:
+    environment = dagster_environment(settings, store_address)
+    assert environment["DAGSTER_REDACT_USER_CODE_ERRORS"] == "1"
+    assert environment["INTAKE_DAGSTER_URL"].startswith("postgresql+psycopg2://")
+
+
+def test_dagsters_home_has_the_projects_instance(settings: Settings) -> None:
+    home = dagster_home(settings)
+    kept = yaml.safe_load((home / "dagster.yaml").read_text())
+    assert home == (settings.data_dir / "dagster").resolve()
+    assert kept["telemetry"]["enabled"] is False
+    assert kept["run_retries"]["retry_on_asset_or_op_failure"] is False
+
+
+def test_the_instance_keeps_its_runs_in_postgresql_and_no_output_of_steps(instance: dg.DagsterInstance) -> None:
+    assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+    assert type(instance.compute_log_manager).__name__ == "NoOpComputeLogManager"
+    assert not instance.telemetry_enabled
+    assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+
+
+def test_a_run_whose_process_is_no_more_is_closed_and_frees_its_place(instance: dg.DagsterInstance) -> None:
+    dead = add_run(instance, process=dead_process())
+    alive = add_run(instance, process=os.getpid())
+    instance.event_log_storage.initialize_concurrency_limit_to_default("crm")
+    assert instance.event_log_storage.claim_concurrency_slot("crm", dead, "step").is_claimed
+    assert not instance.event_log_storage.claim_concurrency_slot("crm", alive, "step").is_claimed
+    close_dead_runs(instance)
+    assert status(instance, dead) is dg.DagsterRunStatus.FAILURE
+    assert status(instance, alive) is dg.DagsterRunStatus.STARTED
+    assert instance.event_log_storage.claim_concurrency_slot("crm", alive, "step").is_claimed
+
+
+def test_a_window_before_the_first_partition_widens_the_partitions(settings: Settings) -> None:
+    window = Window(date(2025, 12, 1), date(2026, 1, 2))
+    assert covering(settings, window).partitions_first_on == "2025-12-01"
+    assert covering(settings, Window(date(2026, 5, 1), date(2026, 5, 1))).partitions_first_on == "2026-01-01"
+
+
+def test_a_source_that_there_is_not_is_refused_before_anything_starts(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="no source newsletters; there are short_courses, webropol"):
+        run_in_process(settings, sources=["newsletters"], window=Window(date(2026, 5, 1), date(2026, 5, 1)))
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def add_run(instance: dg.DagsterInstance, *, process: int) -> str:
+    run = dg.DagsterRun(
+        "crm_sync", tags={PROCESS: str(process), HOST: socket.gethostname()}, status=dg.DagsterRunStatus.STARTED
+    )
+    return instance.add_run(run).run_id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status

@@ -1,0 +1,189 @@
+"""Minimisation: the CRM shows exactly what the living purposes allow, column by column and row by row."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.transforms.minimise import AddressView, minimise_address, minimise_contact, minimise_occasion
+from schemas.tables import CONSENT, CONTACT, REGISTRATION, TABLES, ConsentValue
+from tests.views import ADDRESS, NOW, PAST, SOON, id_of, make_person, make_policy, make_registration, make_view
+
+POLICY = make_policy()
+NAME_AND_EMAIL = {"firstname", "lastname", "emailaddress1"}
+FLAGS = {"donotbulkemail", "followemail"}
+
+
+def rows_of(view: AddressView, *, now: datetime = NOW) -> dict[str, dict[Any, dict[str, Any]]]:
+    """The rows by table."""
+    tables: dict[str, dict[Any, dict[str, Any]]] = {CONTACT.logical_name: {}, CONSENT.logical_name: {}, "other": {}}
+    for (table, row_id), columns in minimise_address(view, POLICY, now=now).items():
+        tables[table if table in tables else "other"][row_id] = columns
+    return tables
+
+
+def contact_of(view: AddressView) -> dict[str, Any] | None:
+    return minimise_contact(view.persons[0], view, POLICY, now=NOW)
+
+
+def consents_of(view: AddressView) -> dict[tuple[str, bool], set[int]]:
+    """Values of the consent rows, by CRM purpose and whether they speak of a topic."""
+    names = {f"/msdynmkt_purposes({target.purpose_id})": name for name, target in POLICY.crm.purposes.items()}
+    found: dict[tuple[str, bool], set[int]] = {}
+    for row in rows_of(view)[CONSENT.logical_name].values():
+        key = names[row["msdynmkt_purposeId@odata.bind"]], "msdynmkt_topicId@odata.bind" in row
+        found.setdefault(key, set()).add(row["msdynmkt_value"])
+    return found
+
+
+def test_marketing_alone_shows_name_and_address_and_flags_and_nothing_else() -> None:
+    assert contact_of(make_view(make_person("marketing"), marketing="granted")) == {
+        "firstname": "Aino",
+        "lastname": "Esimerkki",
+        "emailaddress1": "aino@example.org",
+        "donotbulkemail": False,
+        "followemail": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("living", "shown"),
+    [
+        (["course_delivery"], NAME_AND_EMAIL | {"mobilephone"}),
+        (["event_delivery"], NAME_AND_EMAIL | {"mobilephone"}),
+        (["related_events"], NAME_AND_EMAIL),
+        (["enquiry"], NAME_AND_EMAIL),
+        (["enquiry", "marketing"], NAME_AND_EMAIL),
+        (["marketing", "course_delivery"], NAME_AND_EMAIL | {"mobilephone"}),
+    ],
+)
+def test_columns_are_those_of_the_living_purposes(living: list[str], shown: set[str]) -> None:
+    columns = contact_of(make_view(make_person(*living)))
+    assert columns is not None
+    assert set(columns) == shown | FLAGS
+
+
+@pytest.mark.parametrize("living", ["course_delivery", "event_delivery", "related_events", "enquiry"])
+def test_only_marketing_opens_the_flag(living: str) -> None:
+    columns = contact_of(make_view(make_person(living)))
+    assert columns is not None
+    assert columns["donotbulkemail"] is True
+
+
+def test_a_purpose_that_has_ended_shows_nothing() -> None:
+    columns = contact_of(make_view(make_person("marketing", ends={"course_delivery": PAST})))
+    assert columns is not None
+    assert "mobilephone" not in columns
+
+
+def test_a_purpose_ends_at_its_very_instant() -> None:
+    assert contact_of(make_view(make_person(ends={"course_delivery": NOW}))) is None
+
+
+@pytest.mark.parametrize("purposes", [(), ("suppression",), ("tracking",)])
+def test_without_a_purpose_that_shows_columns_there_is_no_contact(purposes: tuple[str, ...]) -> None:
+    assert rows_of(make_view(make_person(*purposes)))[CONTACT.logical_name] == {}
+
+
+def test_an_unknown_name_is_not_made_up_from_the_address() -> None:
+    columns = contact_of(make_view(make_person("marketing", given_name=None, family_name=None)))
+    assert columns is not None
+    assert set(columns) == {"emailaddress1"} | FLAGS
+
+
+def test_a_granted_address_is_opted_in_with_every_topic_explicit() -> None:
+    consents = {("marketing", ""): "granted", ("marketing", "rdi"): "granted", ("marketing", "events"): "withdrawn"}
+    found = consents_of(make_view(make_person("marketing"), consents=consents))
+    assert found["marketing", False] == {ConsentValue.OPTED_IN}
+    assert found["marketing", True] == {ConsentValue.OPTED_IN, ConsentValue.OPTED_OUT}
+    rows = rows_of(make_view(make_person("marketing"), consents=consents))[CONSENT.logical_name].values()
+    on = [row for row in rows if row["msdynmkt_value"] == ConsentValue.OPTED_IN]
+    assert len([row for row in rows if "msdynmkt_topicId@odata.bind" in row]) == 4
+    assert len(on) == 2
+
+
+def test_an_unknown_address_that_withdrew_has_opted_out_rows_and_no_contact() -> None:
+    view = make_view(marketing="withdrawn")
+    assert rows_of(view)[CONTACT.logical_name] == {}
+    assert consents_of(view) == {
+        ("marketing", False): {ConsentValue.OPTED_OUT},
+        ("marketing", True): {ConsentValue.OPTED_OUT},
+    }
+
+
+def test_a_withdrawn_address_keeps_its_course_contact_shut() -> None:
+    view = make_view(make_person("course_delivery"), marketing="withdrawn")
+    columns = contact_of(view)
+    assert columns is not None
+    assert columns["donotbulkemail"] is True
+    assert consents_of(view)["marketing", False] == {ConsentValue.OPTED_OUT}
+
+
+def test_tracking_is_opted_out_beside_every_contact() -> None:
+    assert consents_of(make_view(make_person("enquiry"))) == {("tracking", False): {ConsentValue.OPTED_OUT}}
+
+
+def test_related_events_are_opted_in_while_alive_and_out_after_an_objection() -> None:
+    alive = consents_of(make_view(make_person("related_events")))
+    assert alive["related_events", False] == {ConsentValue.OPTED_IN}
+    objected = consents_of(make_view(make_person("enquiry"), consents={("related_events", ""): "withdrawn"}))
+    assert objected["related_events", False] == {ConsentValue.OPTED_OUT}
+
+
+def test_no_consent_row_speaks_of_a_purpose_that_needs_none() -> None:
+    found = consents_of(make_view(make_person("course_delivery", "event_delivery", "enquiry")))
+    assert {purpose for purpose, _ in found} == {"tracking"}
+
+
+def test_a_registration_shows_whose_what_and_its_state_and_no_answers() -> None:
+    view = make_view(make_person("event_delivery"), registrations=(make_registration(status="cancelled"),))
+    assert rows_of(view)["other"] == {
+        id_of("registration"): {
+            "msevtmgt_ContactId@odata.bind": f"/contacts({id_of('aino')})",
+            "msevtmgt_EventId@odata.bind": f"/msevtmgt_events({id_of('occasion')})",
+            "msevtmgt_iscanceled": True,
+            "msevtmgt_registrationstatus": "cancelled",
+            "msevtmgt_originaltimestamp": "2026-05-23T09:00:00Z",
+        }
+    }
+
+
+@pytest.mark.parametrize("changes", [{"status": "deleted"}, {"ends_at": NOW}, {"person_id": id_of("nobody")}])
+def test_a_registration_that_ended_or_is_nobodys_is_not_shown(changes: dict[str, Any]) -> None:
+    view = make_view(make_person("event_delivery"), registrations=(make_registration(**changes),))
+    assert rows_of(view)["other"] == {}
+
+
+def test_an_occasions_name_is_cut_to_what_the_crm_holds_and_unknown_dates_are_left_out() -> None:
+    columns = minimise_occasion("n" * 150, "course_registration", SOON, None)
+    assert columns == {
+        "msevtmgt_name": "n" * 100,
+        "msevtmgt_eventstartdate": "2026-06-21T09:00:00Z",
+        "msevtmgt_eventtype": 100000004,
+    }
+
+
+LIVING = st.sets(st.sampled_from(list(POLICY.purposes)))
+
+
+@given(LIVING, st.sampled_from(["", "granted", "withdrawn"]), st.booleans())
+def test_nothing_is_shown_that_no_living_purpose_lists(living: set[str], marketing: str, has_phone: bool) -> None:
+    person = make_person(*living, phone="+447700900123" if has_phone else None)
+    view = make_view(person, marketing=marketing, registrations=(make_registration(),))
+    allowed = {column for name in living for column in POLICY.purposes[name].contact_columns} | FLAGS
+    for (table, _), columns in minimise_address(view, POLICY, now=NOW).items():
+        assert set(columns) <= set(TABLES[table].columns)
+        if table == CONTACT.logical_name:
+            assert set(columns) <= allowed
+            assert columns["followemail"] is False
+        if table == REGISTRATION.logical_name:
+            assert allowed > FLAGS
+
+
+def test_row_ids_of_consents_are_the_same_every_time_and_made_of_no_address() -> None:
+    one = minimise_address(make_view(marketing="withdrawn"), POLICY, now=NOW)
+    other = minimise_address(make_view(marketing="withdrawn", address="renamed@example.org"), POLICY, now=NOW)
+    assert set(one) == set(other)
+    assert all(row_id != ADDRESS for _, row_id in one)

@@ -1,0 +1,243 @@
+"""The plan: only what differs, lowering first, raising last, and nothing more once it has been done."""
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.transforms.minimise import AddressView, PersonView, RowKey, minimise_address
+from pipelines.transforms.plan import is_guarded, plan_address, plan_id, plan_occasion
+from schemas.intents import Intent, Method, Phase
+from schemas.tables import CONSENT, CONTACT, REGISTRATION, ConsentValue
+from tests.views import NOW, PAST, SOON, id_of, make_person, make_policy, make_registration, make_view
+
+POLICY = make_policy()
+CRM = dict[RowKey, dict[str, Any]]
+AINO: RowKey = (CONTACT.logical_name, id_of("aino"))
+
+
+def plan(view: AddressView, crm: Mapping[RowKey, Mapping[str, Any]] | None = None) -> list[Intent]:
+    return plan_address(view, crm or {}, POLICY, now=NOW)
+
+
+def applied(crm: CRM, intents: Sequence[Intent]) -> CRM:
+    """What the CRM acknowledges once the intents are sent in their order; a cleared column is not there any more."""
+    after = {key: dict(columns) for key, columns in crm.items()}
+    for intent in intents:
+        key = (intent.table_name, intent.row_id)
+        if intent.method is Method.DELETE:
+            del after[key]
+            continue
+        assert (key in after) or intent.method is Method.UPSERT, "only an upsert makes a row"
+        merged = {**after.get(key, {}), **intent.columns}
+        after[key] = {name: value for name, value in merged.items() if value is not None}
+    return after
+
+
+def synced(view: AddressView) -> CRM:
+    return applied({}, plan(view))
+
+
+def steps(intents: Sequence[Intent], table: str = CONTACT.logical_name) -> list[tuple[Phase, dict[str, Any]]]:
+    return [(intent.phase, intent.columns) for intent in intents if intent.table_name == table]
+
+
+SUBSCRIBER = make_view(make_person("marketing"), marketing="granted")
+STUDENT = make_view(make_person("course_delivery"))
+
+
+def test_a_new_contact_is_made_shut_and_opened_last() -> None:
+    intents = plan(SUBSCRIBER)
+    made, opened = steps(intents)
+    assert made[0] is Phase.CONTACTS
+    assert made[1] | {"donotbulkemail": True, "followemail": False} == made[1]
+    assert opened == (Phase.FLAGS, {"donotbulkemail": False})
+    opt_ins = [i.phase for i in intents if i.columns.get("msdynmkt_value") == ConsentValue.OPTED_IN]
+    assert opt_ins == [Phase.CONSENTS] * 5
+    assert intents[-1].phase is Phase.FLAGS
+
+
+def test_a_contact_that_may_not_be_mailed_is_never_opened() -> None:
+    assert [phase for phase, _ in steps(plan(STUDENT))] == [Phase.CONTACTS]
+
+
+def test_an_unknown_address_that_withdrew_gets_opted_out_rows_first_and_no_contact() -> None:
+    intents = plan(make_view(marketing="withdrawn"))
+    assert {(i.phase, i.table_name, i.is_raising) for i in intents} == {(Phase.LOWERING, CONSENT.logical_name, False)}
+    assert {i.columns["msdynmkt_value"] for i in intents} == {ConsentValue.OPTED_OUT}
+    assert len(intents) == 5
+
+
+def test_a_withdrawal_lowers_rows_and_flag_before_anything_else() -> None:
+    withdrawn = make_view(make_person("course_delivery"), marketing="withdrawn")
+    intents = plan(withdrawn, synced(SUBSCRIBER))
+    lowering = [i for i in intents if i.phase is Phase.LOWERING]
+    assert intents[: len(lowering)] == lowering
+    assert {i.columns.get("msdynmkt_value") for i in lowering} == {ConsentValue.OPTED_OUT, None}
+    assert (Phase.LOWERING, {"donotbulkemail": True}) in steps(intents)
+
+
+def test_a_contact_that_goes_is_lowered_first_and_its_opted_out_rows_stay() -> None:
+    intents = plan(make_view(make_person(), marketing="withdrawn"), synced(SUBSCRIBER))
+    assert steps(intents) == [(Phase.LOWERING, {"donotbulkemail": True}), (Phase.REMOVE_CONTACTS, {})]
+    kept = applied(synced(SUBSCRIBER), intents)
+    assert {columns["msdynmkt_value"] for columns in kept.values()} == {ConsentValue.OPTED_OUT}
+    assert len(kept) == 5
+
+
+def test_registrations_go_before_their_contact() -> None:
+    before = make_view(make_person("event_delivery"), registrations=(make_registration(),))
+    phases = [i.phase for i in plan(make_view(make_person()), synced(before)) if i.method is Method.DELETE]
+    assert phases == [Phase.REMOVE_REGISTRATIONS, Phase.REMOVE_CONSENTS, Phase.REMOVE_CONTACTS]
+
+
+def test_a_cancellation_is_a_lowering() -> None:
+    person = make_person("event_delivery")
+    crm = synced(make_view(person, registrations=(make_registration(),)))
+    cancelled = make_view(person, registrations=(make_registration(status="cancelled"),))
+    assert [phase for phase, _ in steps(plan(cancelled, crm), REGISTRATION.logical_name)] == [Phase.LOWERING]
+
+
+def test_an_unknown_value_erases_nothing() -> None:
+    unknown = make_view(make_person("course_delivery", given_name=None, phone=None))
+    assert plan(unknown, synced(STUDENT)) == []
+
+
+def test_a_column_whose_purpose_ended_is_cleared() -> None:
+    enquirer = make_view(make_person("enquiry", ends={"course_delivery": PAST}))
+    assert steps(plan(enquirer, synced(STUDENT))) == [(Phase.CLEARS, {"mobilephone": None})]
+
+
+def test_a_column_whose_purpose_ended_is_cleared_though_its_value_is_unknown_by_now() -> None:
+    enquirer = make_view(make_person("enquiry", phone=None))
+    assert steps(plan(enquirer, synced(STUDENT))) == [(Phase.CLEARS, {"mobilephone": None})]
+
+
+def test_only_what_differs_is_written() -> None:
+    renamed = make_view(make_person("course_delivery", family_name="Toinen"))
+    assert steps(plan(renamed, synced(STUDENT))) == [(Phase.CORRECTIONS, {"lastname": "Toinen"})]
+
+
+def test_intents_carry_the_version_they_were_planned_from_and_the_earliest_end() -> None:
+    view = make_view(make_person("marketing", ends={"course_delivery": SOON, "enquiry": PAST}), marketing="granted")
+    assert {(i.planned_version, i.valid_until, i.contact_point_id) for i in plan(view)} == {
+        (3, SOON, view.contact_point_id)
+    }
+
+
+@pytest.mark.parametrize(("phase", "raises", "guarded"), [(0, False, False), (6, True, True), (7, False, True)])
+def test_raising_clearing_and_deleting_are_guarded_and_lowering_is_not(phase: int, raises: bool, guarded: bool) -> None:
+    intent = Intent(Phase(phase), Method.PATCH, CONTACT.logical_name, id_of("aino"), {}, raises)
+    assert is_guarded(intent) is guarded
+
+
+def test_an_occasion_is_made_once_and_then_only_corrected() -> None:
+    columns = {"msevtmgt_name": "Seminar", "msevtmgt_eventtype": 100000002}
+    made = plan_occasion(id_of("occasion"), columns, None, version=2)
+    assert [(i.method, i.columns) for i in made] == [(Method.UPSERT, columns)]
+    assert plan_occasion(id_of("occasion"), columns, columns, version=2) == []
+    moved = plan_occasion(id_of("occasion"), {**columns, "msevtmgt_name": "Fair"}, columns, version=3)
+    assert [(i.method, i.columns) for i in moved] == [(Method.PATCH, {"msevtmgt_name": "Fair"})]
+
+
+# What holds of every address, from whatever the CRM shows of it.
+
+PURPOSES = st.dictionaries(
+    st.sampled_from(["marketing", "course_delivery", "event_delivery", "related_events", "enquiry"]),
+    st.sampled_from([None, SOON, PAST]),
+)
+TEXTS = st.sampled_from([None, "Aino", "Bo"])
+
+
+@st.composite
+def views(draw: st.DrawFn) -> AddressView:
+    """Any address that the merge could leave: marketing lives for somebody exactly where the address is granted."""
+    persons = tuple(
+        _person(name, draw(PURPOSES), draw(TEXTS), draw(TEXTS)) for name in draw(st.sampled_from(["", "a", "ab"]))
+    )
+    state = draw(st.sampled_from(["", "granted", "withdrawn"]))
+    topics = ["", *POLICY.purposes["marketing"].topics]
+    consents = {("marketing", topic): draw(st.sampled_from(["granted", "withdrawn"])) for topic in topics if state}
+    if state:
+        consents["marketing", ""] = state
+    if state != "granted":
+        persons = tuple(_without_marketing(person) for person in persons)
+    registrations = tuple(
+        make_registration(
+            registration_id=id_of(f"registration {number}"),
+            person_id=draw(st.sampled_from([person.person_id for person in persons])),
+            status=draw(st.sampled_from(["active", "waitlisted", "cancelled", "deleted"])),
+            ends_at=draw(st.sampled_from([SOON, PAST])),
+        )
+        for number in range(draw(st.integers(0, 2)) if persons else 0)
+    )
+    return make_view(*persons, consents=consents, registrations=registrations)
+
+
+def _person(name: str, purposes: dict[str, datetime | None], given: str | None, phone: str | None) -> PersonView:
+    return make_person(person_id=id_of(name), ends=purposes, given_name=given, phone=phone)
+
+
+def _without_marketing(person: PersonView) -> PersonView:
+    ends = {name: end for name, end in person.purposes.items() if name != "marketing"}
+    return make_person(person_id=person.person_id, ends=ends, given_name=person.given_name, phone=person.phone)
+
+
+@given(views(), views())
+def test_once_done_there_is_nothing_more_to_do(before: AddressView, after: AddressView) -> None:
+    crm = synced(before)
+    done = applied(crm, plan(after, crm))
+    assert plan(after, done) == []
+
+
+@given(views(), views())
+def test_once_done_the_crm_holds_what_it_should_and_of_our_rows_no_other(
+    before: AddressView, after: AddressView
+) -> None:
+    crm = synced(before)
+    done = applied(crm, plan(after, crm))
+    desired = minimise_address(after, POLICY, now=NOW)
+    assert set(done) == set(desired)
+    assert all(done[key] | columns == done[key] for key, columns in desired.items())
+
+
+@given(views(), views())
+def test_nothing_is_raised_before_all_lowering_and_no_lowering_raises(before: AddressView, after: AddressView) -> None:
+    intents = plan(after, synced(before))
+    phases = [intent.phase for intent in intents]
+    assert phases == sorted(phases)
+    for intent in intents:
+        opens = intent.columns.get("donotbulkemail") is False
+        opts_in = intent.columns.get("msdynmkt_value") == ConsentValue.OPTED_IN
+        if opens or opts_in:
+            assert intent.is_raising
+            assert intent.phase in (Phase.FLAGS, Phase.CONSENTS)
+
+
+@given(views(), views())
+def test_at_no_step_is_an_address_open_whose_consent_is_not_granted(before: AddressView, after: AddressView) -> None:
+    crm = synced(before)
+    withdrawn = after.consents.get(("marketing", "")) == "withdrawn"
+    for intent in plan(after, crm):
+        if intent.phase > Phase.LOWERING and withdrawn:
+            open_flags = [row for key, row in crm.items() if key[0] == "contact" and not row["donotbulkemail"]]
+            assert open_flags == []
+        crm = applied(crm, [intent])
+
+
+@settings(max_examples=50)
+@given(views(), st.randoms(use_true_random=False))
+def test_the_id_of_a_plan_names_its_writes_whatever_their_order(view: AddressView, rng: random.Random) -> None:
+    intents = plan(view)
+    assert plan_id(rng.sample(intents, len(intents))) == plan_id(intents)
+
+
+def test_the_id_of_a_plan_changes_with_any_write_that_is_not_a_lowering() -> None:
+    other = make_view(make_person("marketing", given_name="Bo"), marketing="granted")
+    assert plan_id(plan(SUBSCRIBER)) != plan_id(plan(other))
+    assert plan_id([*plan(SUBSCRIBER), *plan(make_view(marketing="withdrawn"))]) == plan_id(plan(SUBSCRIBER))
+    assert AINO in synced(SUBSCRIBER)

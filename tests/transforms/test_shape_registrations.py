@@ -1,0 +1,140 @@
+"""Registrations and their occasions as a batch tells them."""
+
+from collections.abc import Mapping as Cells
+from typing import Any
+
+import pytest
+
+from pipelines.transforms.shape import StagedBatch, shape_batch
+from schemas.errors import MappingError
+from schemas.mappings import Mapping
+from tests.feeds import RECEIVED, make_mapping, make_policy, make_raw
+
+POLICY = make_policy()
+STATUSES = {"Vahvistettu": "active", "Jonossa": "waitlisted", "Peruttu": "cancelled"}
+MANY = {
+    "id": {"column": "Course"},
+    "name": {"column": "Title"},
+    "starts_at": {"column": "Starts"},
+    "ends_at": {"column": "Ends"},
+    "is_sale": {"column": "Fee", "values": {"paid": "yes", "free": "no"}},
+    "notice_shown": True,
+    "organiser_unit": "Unit",
+}
+ROW = {
+    "Course": "C1",
+    "Title": "Bees",
+    "Starts": "2026-12-01",
+    "Ends": "2026-12-02",
+    "Fee": "paid",
+    "State": "Vahvistettu",
+}
+
+
+def courses(**changes: Any) -> Mapping:
+    plain = {
+        "kind": "course_registration",
+        "occasion": MANY,
+        "registration": {"status": {"column": "State", "values": STATUSES}},
+        "consents": [],
+        "ignored": ["Newsletter"],
+    }
+    return make_mapping(**{**plain, **changes})
+
+
+def shape(mapping: Mapping, *rows: Cells[str, str | None]) -> StagedBatch:
+    raw = make_raw(*[{**ROW, **row} for row in rows])
+    return shape_batch(raw, mapping, received_at=RECEIVED, policy=POLICY)
+
+
+def told(batch: StagedBatch) -> list[tuple[Any, ...]]:
+    return list(batch.faults[["row_no", "field", "fault", "blocks"]].itertuples(index=False, name=None))
+
+
+def test_the_status_words_are_those_of_the_mapping_in_any_case() -> None:
+    batch = shape(courses(), *[{"State": word} for word in ("vahvistettu ", "JONOSSA", "Peruttu")])
+    assert batch.submissions["registration_status"].tolist() == ["active", "waitlisted", "cancelled"]
+
+
+@pytest.mark.parametrize("word", ["Ehkä", None])
+def test_an_unknown_or_blank_status_is_no_registration(word: str | None) -> None:
+    batch = shape(courses(), {"State": word})
+    assert batch.submissions["registration_status"].isna().all()
+    assert batch.submissions["is_usable"].all()
+    assert told(batch) == [(1, "status", "unknown_status", "effect")]
+
+
+def test_without_a_status_column_every_row_is_active_and_other_kinds_register_nothing() -> None:
+    active = shape(courses(registration=None, ignored=["Newsletter", "State"]), {})
+    assert active.submissions["registration_status"].tolist() == ["active"]
+    survey = shape(courses(kind="survey", registration=None, ignored=["Newsletter", "State"]), {})
+    assert survey.submissions["registration_status"].isna().all()
+
+
+def test_a_status_that_is_none_of_ours_is_a_mapping_error() -> None:
+    with pytest.raises(MappingError, match="status"):
+        shape(courses(registration={"status": {"column": "State", "values": {"x": "gone"}}}), {})
+
+
+def test_a_registration_without_its_occasion_is_barred() -> None:
+    batch = shape(courses(), {"Course": None})
+    assert told(batch) == [(1, "occasion.id", "occasion_missing", "row")]
+    assert batch.submissions["registration_status"].isna().all()
+    assert batch.occasions.empty
+
+
+def test_each_occasion_comes_once_as_its_newest_row_tells_it() -> None:
+    rows: list[dict[str, str | None]] = [
+        {"Time": "2026-11-03 10:00:00", "Title": "New title"},
+        {"Time": "2026-11-01 10:00:00", "Title": "Old title"},
+        {"Time": None, "Title": "No time"},
+        {"Course": "C2"},
+    ]
+    occasions = shape(courses(), *rows).occasions
+    assert occasions["occasion_id"].tolist() == ["C1", "C2"]
+    assert occasions["name"].tolist() == ["New title", "Bees"]
+    assert set(occasions["kind"]) == {"course_registration"}
+    assert occasions["starts_at"].dt.strftime("%m-%d %H").tolist() == ["11-30 22"] * 2
+    assert occasions["ends_at"].dt.strftime("%m-%d %H").tolist() == ["12-02 22"] * 2
+
+
+def test_an_occasion_without_an_end_ends_with_its_start_and_without_both_is_a_fault() -> None:
+    batch = shape(courses(), {"Ends": None}, {"Course": "C2", "Starts": None, "Ends": "soon"})
+    assert batch.occasions["ends_at"].dt.day.tolist()[0] == 1
+    assert batch.occasions["ends_at"].isna().tolist() == [False, True]
+    assert told(batch) == [
+        (2, "occasion.ends_at", "date_unreadable", "field"),
+        (2, "occasion.ends_at", "occasion_endless", "effect"),
+    ]
+
+
+def test_a_form_of_one_event_gives_it_by_constants() -> None:
+    constants = {
+        "id": {"constant": "E1"},
+        "name": {"constant": "Spring day"},
+        "starts_at": {"constant": "2026-12-01 09:00"},
+        "ends_at": {"constant": "2026-12-01 15:00"},
+    }
+    mapping = courses(occasion=constants, kind="event_registration", registration=None, ignored=["Newsletter", *ROW])
+    batch = shape(mapping, {}, {})
+    assert batch.submissions["occasion_id"].tolist() == ["E1", "E1"]
+    assert len(batch.occasions) == 1
+    assert not batch.submissions["notice_shown"].any()
+
+
+def test_sale_payer_and_notice_come_from_their_columns() -> None:
+    payer = {"column": "Payer", "values": {"me": "yes", "employer": "no"}}
+    mapping = courses(registration={"is_payer": payer}, ignored=["Newsletter", "State"])
+    batch = shape(mapping, {"Payer": "me"}, {"Payer": "employer", "Fee": "free"}, {"Payer": "aunt", "Fee": None})
+    assert batch.submissions["is_sale"].tolist() == [True, False, False]
+    assert batch.submissions["is_payer"].tolist() == [True, False, False]
+    assert batch.submissions["notice_shown"].all()
+    assert told(batch) == [(3, "is_payer", "unknown_answer", "effect")]
+
+
+def test_a_cancellation_in_a_barred_row_can_still_be_read() -> None:
+    batch = shape(courses(), {"State": "Peruttu", "Email": "nobody"})
+    row = batch.submissions.to_dict("records")[0]
+    assert row["registration_status"] == "cancelled"
+    assert not row["is_usable"]
+    assert row["submission_id"] == "form:1"
