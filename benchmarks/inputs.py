@@ -1,0 +1,85 @@
+"""What the intake benchmark reads: a synthetic organisation's export files and its short-course register, made once.
+
+Delivered through the real doors that every contestant can open: CSV and XLSX files in a drop folder, two views of a
+database. The web sources are left out: their stand-in's own time would be measured with whoever asks it.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from connectors.store.address import ServerAddress
+from sandbox import drop_folder, short_courses
+from sandbox.organisation import make_organisation
+
+UNTIL = date(2026, 11, 20)
+DAYS = 20
+FIRST_ON = UNTIL - timedelta(days=DAYS)
+REGISTER = "short_courses"
+# Found by measurement: rows that one person's history gives in files and register, with what overlapping exports repeat.
+_ROWS_A_PERSON = 1.9
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The folder of files (to be copied for each run) and the register's database; `rows` counts both."""
+
+    files: Path
+    register: ServerAddress
+    rows: int
+    rows_by_door: dict[str, int]
+
+
+def make_inputs(directory: Path, address: ServerAddress, *, rows: int, seed: int) -> Inputs:
+    """At least `rows` delivered rows; the same arguments give the same ones."""
+    people = max(20, int(rows / _ROWS_A_PERSON))
+    while True:
+        inputs = _made(directory, address, people=people, seed=seed)
+        if inputs.rows >= rows:
+            return inputs
+        people = int(people * 1.05 * rows / max(inputs.rows, 1)) + 1
+
+
+def _made(directory: Path, address: ServerAddress, *, people: int, seed: int) -> Inputs:
+    organisation = make_organisation(seed=seed, people=people, days=DAYS, until=UNTIL)
+    files = directory / "files"
+    shutil.rmtree(files, ignore_errors=True)
+    paths = drop_folder.drop_files(organisation, files, first_on=FIRST_ON, last_on=UNTIL)
+    register = fresh_database(address, REGISTER)
+    engine = sa.create_engine(register.url_psycopg)
+    loaded = short_courses.load(organisation, engine, UNTIL)
+    engine.dispose()
+    by_door = {**_kept(paths), "database": sum(loaded.values())}
+    return Inputs(files, register, sum(by_door.values()), by_door)
+
+
+def _kept(paths: list[Path]) -> dict[str, int]:
+    """Rows by type of file. What was dropped twice we take once, so that nobody else has to read it twice."""
+    rows = {"csv": 0, "xlsx": 0}
+    seen: set[str] = set()
+    for path in paths:
+        manifest = json.loads(_manifest_of(path).read_text())
+        if manifest["sha256"] in seen:
+            path.unlink()
+            _manifest_of(path).unlink()
+        else:
+            seen.add(manifest["sha256"])
+            rows[path.suffix[1:]] += manifest["rows"]
+    return rows
+
+
+def _manifest_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.manifest.json")
+
+
+def fresh_database(address: ServerAddress, name: str) -> ServerAddress:
+    """An empty database of that name; what was in it is gone."""
+    with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
+        conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        conn.execute(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
+    return address.with_database(name)

@@ -1,0 +1,130 @@
+"""Measuring one run: a process of its own from start to end, its peak memory, and the database server's beside it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+CORES = 2
+_SAMPLE_S = 0.2
+_MB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: wall-clock seconds from the process's start to its end, seconds of processor time of process and server
+    (which others on the machine disturb less), peak memory in MB, and what it said of itself.
+    """
+
+    seconds: float
+    process_cpu_s: float
+    server_cpu_s: float
+    process_mb: float
+    server_mb: float
+    told: dict[str, Any]
+
+
+def measure(command: Sequence[str], *, postmaster: int, env: Mapping[str, str] | None = None, cwd: Path) -> Run:
+    """Run a command that prints one JSON object as its last line. RuntimeError with its last words where it fails."""
+    watch = _ServerWatch(postmaster)
+    begun, worked = perf_counter(), watch.cpu_s()
+    with (
+        watch,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            text=True,
+        ) as process,
+    ):
+        out, err = _drained(process)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds, server_cpu_s = perf_counter() - begun, watch.cpu_s() - worked
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[-2:]} failed ({process.returncode}): {err[-2000:]}")
+    told = json.loads(out.strip().splitlines()[-1])
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu_s, server_cpu_s, _peak_mb(usage.ru_maxrss), watch.peak_mb, told)
+
+
+def _drained(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """All that it writes; stderr by a thread, so that neither pipe fills up."""
+    errors: list[str] = []
+    reader = threading.Thread(target=lambda: errors.append(process.stderr.read() if process.stderr else ""))
+    reader.start()
+    out = process.stdout.read() if process.stdout else ""
+    reader.join()
+    return out, errors[0]
+
+
+def _peak_mb(maxrss: int) -> float:
+    # getrusage(2): kilobytes on Linux, bytes on macOS.
+    return maxrss / (_MB if sys.platform == "darwin" else 1024)
+
+
+class _ServerWatch:
+    """Samples the memory of a PostgreSQL server and its children; `peak_mb` is the largest sum seen.
+
+    The proportional share (PSS) where the system tells it: resident sets would count the shared buffers once a child.
+    """
+
+    def __init__(self, postmaster: int) -> None:
+        self._server = psutil.Process(postmaster)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.peak_mb = 0.0
+
+    def __enter__(self) -> "_ServerWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def cpu_s(self) -> float:
+        """Processor time of the server so far, its living and its ended children's included."""
+        own = self._server.cpu_times()
+        living = [times for child in self._server.children() if (times := _cpu_times(child))]
+        ended = own.children_user + own.children_system
+        return own.user + own.system + ended + sum(times.user + times.system for times in living)
+
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLE_S):
+            processes = [self._server, *self._server.children(recursive=True)]
+            self.peak_mb = max(self.peak_mb, sum(map(_share, processes)) / _MB)
+
+
+def _cpu_times(process: psutil.Process) -> Any:
+    try:
+        return process.cpu_times()
+    except psutil.Error:
+        return None
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        memory = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(memory, "pss", memory.rss))
+
+
+def pin_to_cores() -> int:
+    """Keep this process and what it starts to two cores, where the system can; returns how many it has."""
+    if not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count() or 1
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    os.sched_setaffinity(0, cores)
+    return len(cores)

@@ -1,0 +1,70 @@
+"""Our side of the intake benchmark, as a process of its own: land, shape, gate, merge and plan; nothing is sent.
+
+`python -m benchmarks.own_intake DATA_DIR REGISTER_URL DATABASE` over a migrated store; prints one JSON object.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.inputs import FIRST_ON, UNTIL
+from connectors.store import batches
+from connectors.store.server import ensure_server
+from pipelines.operations.intake import apply_batches, land_feed
+from pipelines.operations.planning import write_plan
+from pipelines.operations.sessions import Session
+from pipelines.operations.workspace import open_workspace
+from pipelines.settings import load_settings
+from schemas.mappings import Mapping
+from schemas.records import Window
+
+
+def run(data_dir: Path, register_url: str, database: str) -> dict[str, Any]:
+    """The whole intake of what lies in `data_dir`/drop and in the register; what it came to, and seconds by stage."""
+    begun = perf_counter()
+    now = datetime.combine(UNTIL + timedelta(days=1), datetime.min.time(), UTC)
+    settings = load_settings(data_dir=data_dir, short_courses_url=register_url, settle_s=0.05, fixed_now=now)
+    workspace = open_workspace(settings, address=ensure_server(data_dir / "postgres").with_database(database))
+    session = Session(workspace)
+    with session.transaction() as conn:
+        batches.start_run(conn, session.run_id, "benchmark", at=session.now)
+    stages = {"open": perf_counter() - begun, "land": 0.0, "apply": 0.0}
+    for mapping in workspace.mappings.values():
+        if mapping.file is not None or mapping.table is not None:
+            _take(session, mapping, stages)
+    begun = perf_counter()
+    with session.transaction() as conn:
+        plan = write_plan(session, conn)
+    stages["plan"] = perf_counter() - begun
+    return {"stages": stages, "intents": len(plan.intents), "plan": plan.counts(), **_state(session)}
+
+
+def _take(session: Session, mapping: Mapping, stages: dict[str, float]) -> None:
+    begun = perf_counter()
+    landed = land_feed(session, mapping, Window(FIRST_ON, UNTIL)).landed
+    landed_at = perf_counter()
+    gated = apply_batches(session, landed)
+    stages["land"] += landed_at - begun
+    stages["apply"] += perf_counter() - landed_at
+    if stopped := [one.stop[0] for one in gated if one.stop]:
+        raise RuntimeError(f"Feed {mapping.feed}: {len(stopped)} batches were stopped ({stopped[0]}).")
+
+
+def _state(session: Session) -> dict[str, Any]:
+    """Rows by outcome, contacts and ledger events: what a run that did its work must have left."""
+    with session.transaction() as conn:
+        counted = batches.run_counts(conn, [session.run_id])
+        people = conn.execute(sa.text("select count(*) from intake.person")).scalar_one()
+        events = conn.execute(sa.text("select count(*) from intake.consent_event")).scalar_one()
+    outcomes = ("rows_read", "quarantined", "withheld", "applied", "unchanged")
+    totals = {name: sum(int(row[name]) for row in counted) for name in outcomes}
+    return {"rows": totals.pop("rows_read"), "outcomes": totals, "contacts": people, "events": events}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3])) + "\n")

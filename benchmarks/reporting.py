@@ -1,0 +1,157 @@
+"""The report of the intake benchmark: a table on the terminal, and JSON, Markdown and a plot in a folder of results."""
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+from rich.table import Table
+
+from benchmarks.measuring import Run
+from benchmarks.whole_intake import GOAL_MB, GOAL_RATIO, LEFT_OUT, OURS, PEERS, Outcome
+
+_PACKAGES = ("pandas", "pyarrow", "sqlalchemy", "psycopg", "adbc-driver-postgresql", "great-expectations")
+_HEADINGS = (
+    "",
+    "seconds (min to max)",
+    "rows/s",
+    "its time / ours",
+    "CPU s: process + server",
+    "process MB",
+    "server MB",
+)
+
+
+def summarise(outcome: Outcome, *, seed: int, cores: int) -> dict[str, Any]:
+    """All that is reported, as plain data: medians over the runs, the runs themselves, and where they were made."""
+    ours = median(run.seconds for run in outcome.runs[OURS])
+    return {
+        "benchmark": "B11 whole intake",
+        "goal": f"at least {GOAL_RATIO:g} times as fast as either peer; at most {GOAL_MB:g} MB",
+        "rows": outcome.inputs.rows,
+        "rows_by_door": outcome.inputs.rows_by_door,
+        "seed": seed,
+        "machine": _machine(cores),
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "peers": _pins(),
+        "left_out": {name: LEFT_OUT[name] for name in outcome.runs if name in LEFT_OUT},
+        "contestants": {name: _contestant(runs, outcome, ours=ours) for name, runs in outcome.runs.items()},
+    }
+
+
+def _contestant(runs: list[Run], outcome: Outcome, *, ours: float) -> dict[str, Any]:
+    seconds = [run.seconds for run in runs]
+    return {
+        "seconds": round(median(seconds), 2),
+        "fastest": round(min(seconds), 2),
+        "slowest": round(max(seconds), 2),
+        "rows_per_s": round(outcome.inputs.rows / median(seconds)),
+        "ratio": round(median(seconds) / ours, 2),
+        "process_cpu_s": round(median(run.process_cpu_s for run in runs), 2),
+        "server_cpu_s": round(median(run.server_cpu_s for run in runs), 2),
+        "process_mb": round(max(run.process_mb for run in runs)),
+        "server_mb": round(max(run.server_mb for run in runs)),
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def _machine(cores: int) -> dict[str, Any]:
+    return {
+        "cpu": _cpu(),
+        "cores_used": cores,
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _pins() -> list[str]:
+    lines = (PEERS / "pyproject.toml").read_text().splitlines()
+    return [line.strip().strip(',"') for line in lines if "==" in line]
+
+
+def table_of(summary: dict[str, Any]) -> Table:
+    """The summary as a table for the terminal."""
+    title = f"{summary['benchmark']}: {summary['rows']} rows, {summary['machine']['cores_used']} cores"
+    table = Table(*_HEADINGS, title=title, caption=f"Goal: {summary['goal']}. Seed {summary['seed']}.")
+    for cells in _rows(summary):
+        table.add_row(*cells)
+    return table
+
+
+def _rows(summary: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            name,
+            f"{one['seconds']:.1f} ({one['fastest']:.1f} to {one['slowest']:.1f})",
+            f"{one['rows_per_s']:,}",
+            "1" if name == OURS else f"{one['ratio']:.2f}",
+            f"{one['process_cpu_s']:.1f} + {one['server_cpu_s']:.1f}",
+            f"{one['process_mb']:,}",
+            f"{one['server_mb']:,}",
+        ]
+        for name, one in summary["contestants"].items()
+    ]
+
+
+def write_results(summary: dict[str, Any], folder: Path) -> list[Path]:
+    """Write `b11.json`, `b11.md` and `b11.png` into the folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"b11.{suffix}" for suffix in ("json", "md", "png")]
+    paths[0].write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    paths[1].write_text(_markdown(summary))
+    _plot(summary, paths[2])
+    return paths
+
+
+def _markdown(summary: dict[str, Any]) -> str:
+    rows = [list(_HEADINGS), ["---"] * len(_HEADINGS), *_rows(summary)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+    doors = ", ".join(f"{count} by {door}" for door, count in summary["rows_by_door"].items())
+    stages = summary["contestants"][OURS]["runs"][0]["told"]["stages"]
+    facts = [
+        f"Goal: {summary['goal']}. {summary['rows']} rows ({doors}), seed {summary['seed']}.",
+        "Each run is a process from start to end, imports and all, on an empty database of one durable server.",
+        "Ours, by stage in the first run: " + ", ".join(f"{name} {took:.1f} s" for name, took in stages.items()) + ".",
+        *(f"{name} leaves out {what}." for name, what in summary["left_out"].items()),
+        "Machine: " + ", ".join(f"{name} {value}" for name, value in summary["machine"].items()) + ".",
+        "Versions: " + ", ".join(f"{name} {value}" for name, value in summary["versions"].items()) + ".",
+        "Peers: " + ", ".join(summary["peers"]) + ".",
+    ]
+    return "\n".join([f"# {summary['benchmark']}", "", *lines, "", *(f"- {fact}" for fact in facts), ""])
+
+
+def _plot(summary: dict[str, Any], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(summary["contestants"])
+    ones = [summary["contestants"][name] for name in names]
+    low = [one["seconds"] - one["fastest"] for one in ones]
+    high = [one["slowest"] - one["seconds"] for one in ones]
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    time_axis, memory_axis = figure.subplots(1, 2)
+    time_axis.barh(names, [one["seconds"] for one in ones], xerr=[low, high])
+    time_axis.set_xlabel(f"seconds for {summary['rows']:,} rows (median, min to max)")
+    memory_axis.barh(names, [one["process_mb"] for one in ones], label="process")
+    memory_axis.barh(
+        names, [one["server_mb"] for one in ones], left=[one["process_mb"] for one in ones], label="PostgreSQL"
+    )
+    memory_axis.set_xlabel("peak memory, MB")
+    memory_axis.legend()
+    for axis in (time_axis, memory_axis):
+        axis.invert_yaxis()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,106 @@
+"""B11, the whole intake: read, normalise, gate, store and plan of mixed submissions, beside pandas and dlt. No CRM.
+
+Every contestant gets the same rows and an empty database of its own on one durable server, and is timed as a process
+from start to end. What a peer leaves out is said in LEFT_OUT and printed beside its figures.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.inputs import Inputs, fresh_database, make_inputs
+from benchmarks.measuring import Run, measure
+from connectors.store.address import ServerAddress
+from connectors.store.migrate import upgrade
+from connectors.store.server import ensure_server, stop_server
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / "benchmarks" / "peers"
+PEERS_PYTHON = ROOT / "benchmarks" / ".peers" / "bin" / "python"
+OURS, PANDAS, DLT = "crm-intake", "pandas to_sql", "dlt"
+_LEFT = "consent and its evidence, identity, the gate, faults and quarantine, encrypted landing, the plan"
+LEFT_OUT = {PANDAS: _LEFT, DLT: f"{_LEFT}; keeps its own load records instead"}
+GOAL_RATIO, GOAL_MB = 5.0, 2048.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The runs of each contestant, ours first, over the same inputs."""
+
+    inputs: Inputs
+    runs: dict[str, list[Run]]
+
+
+def run_whole_intake(
+    directory: Path, *, rows: int, repeat: int, seed: int, peers: bool, tell: Callable[[str], None]
+) -> Outcome:
+    """Measure each contestant `repeat` times, in turn; RuntimeError where one fails or has not seen every row."""
+    if peers and not PEERS_PYTHON.exists():
+        raise RuntimeError("The peers' environment is not there: run `make bench`, or go without by --no-peers.")
+    address = ensure_server(directory / "postgres")
+    try:
+        inputs = make_inputs(directory, address, rows=rows, seed=seed)
+        tell(f"{inputs.rows} rows: " + ", ".join(f"{n} by {door}" for door, n in inputs.rows_by_door.items()))
+        contest = _Contest(directory, address, inputs)
+        contestants = {OURS: contest.ours, **({PANDAS: contest.pandas, DLT: contest.dlt} if peers else {})}
+        runs: dict[str, list[Run]] = {name: [] for name in contestants}
+        for number in range(repeat):
+            for name, start in contestants.items():
+                run = start()
+                _check(name, run, inputs)
+                runs[name].append(run)
+                tell(f"run {number + 1} of {repeat}, {name}: {run.seconds:.1f} s")
+    finally:
+        stop_server(directory / "postgres")
+    return Outcome(inputs, runs)
+
+
+def _check(name: str, run: Run, inputs: Inputs) -> None:
+    if run.told["rows"] != inputs.rows:
+        raise RuntimeError(f"{name} read {run.told['rows']} rows of {inputs.rows}: the runs cannot be compared.")
+
+
+class _Contest:
+    """Starts each contestant on an empty database and, for ours, on a fresh copy of the files (it takes them away)."""
+
+    def __init__(self, directory: Path, address: ServerAddress, inputs: Inputs) -> None:
+        self._directory, self._address, self._inputs = directory, address, inputs
+        pid = (directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0]
+        self._postmaster = int(pid)
+
+    def ours(self) -> Run:
+        """Our intake over a store that is migrated and empty."""
+        store = fresh_database(self._address, "bench_ours")
+        upgrade(store)
+        for name in ("drop", "keys"):
+            shutil.rmtree(self._directory / name, ignore_errors=True)
+        shutil.copytree(self._inputs.files, self._directory / "drop")
+        module = [sys.executable, "-m", "benchmarks.own_intake"]
+        arguments = [str(self._directory), self._inputs.register.url_psycopg, store.database]
+        return measure([*module, *arguments], postmaster=self._postmaster, cwd=ROOT)
+
+    def pandas(self) -> Run:
+        """The plain script."""
+        store = fresh_database(self._address, "bench_pandas")
+        arguments = [str(self._inputs.files), _psycopg2(self._inputs.register), _psycopg2(store)]
+        return self._peer("pandas_intake.py", arguments)
+
+    def dlt(self) -> Run:
+        """The same with dlt, its working directory empty."""
+        store = fresh_database(self._address, "bench_dlt")
+        work = self._directory / "dlt"
+        shutil.rmtree(work, ignore_errors=True)
+        # dlt insists on a host and a password; libpq takes the socket's directory from the query.
+        url = store.url.set(password="unused", host="localhost", port=5432)
+        arguments = [str(self._inputs.files), _psycopg2(self._inputs.register)]
+        return self._peer("dlt_intake.py", [*arguments, url.render_as_string(hide_password=False), str(work)])
+
+    def _peer(self, script: str, arguments: list[str]) -> Run:
+        quiet = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
+        return measure([str(PEERS_PYTHON), script, *arguments], postmaster=self._postmaster, env=quiet, cwd=PEERS)
+
+
+def _psycopg2(address: ServerAddress) -> str:
+    return address.url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
