@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from connectors.store import outcomes_sql
 from connectors.store.keys import KeyRing
 from connectors.store.landing import LANDING_KEY, put_batch
-from connectors.store.tables import BATCH, RUN, STAGED_GROUP, WATERMARK
+from connectors.store.tables import BATCH, RUN, STAGED_GROUP
 from schemas.intents import Phase
 from schemas.records import BatchState, ReceivedBatch
 
@@ -188,11 +188,6 @@ def median_rows(conn: Connection, source: str, feed: str) -> float | None:
     return row.median if row.n >= 5 else None
 
 
-def watermarks(conn: Connection) -> dict[tuple[str, str], str]:
-    """How far each feed has been read durably, in the source's own words."""
-    return {(row.source, row.feed): row.position for row in conn.execute(select(WATERMARK))}
-
-
 def add_staged_group(conn: Connection, group_id: UUID, *, run_id: UUID, source: str, request: dict[str, Any]) -> None:
     """Keep what merging a staged group needs to know, between staging it and merging it."""
     conn.execute(insert(STAGED_GROUP).values(group_id=group_id, run_id=run_id, source=source, request=request))
@@ -211,9 +206,9 @@ def remove_staged_group(conn: Connection, group_id: UUID) -> None:
     conn.execute(delete(STAGED_GROUP).where(STAGED_GROUP.c.group_id == group_id))
 
 
-def forget_abandoned_groups(conn: Connection, *, before: datetime) -> None:
+def forget_abandoned_groups(conn: Connection, older_than: timedelta) -> None:
     """Forget groups of runs that died between staging and merging; their batches are still landed."""
-    conn.execute(delete(STAGED_GROUP).where(STAGED_GROUP.c.made_at < before))
+    conn.execute(delete(STAGED_GROUP).where(STAGED_GROUP.c.made_at < func.clock_timestamp() - older_than))
 
 
 def start_run(conn: Connection, run_id: UUID, kind: str, *, at: datetime) -> None:

@@ -25,7 +25,8 @@ select source, count(*) as open, min(first_seen_at) as oldest_at from intake.qua
 group by source order by source
 """
 _SILENCE = """
-select source, feed, max(landed_at) as last_at from intake.batch group by source, feed order by source, feed
+select source, feed, max(landed_at) as last_at, max(w.position) as read_to
+from intake.batch left join intake.watermark w using (source, feed) group by source, feed order by source, feed
 """
 _STOPPED = """
 select source, feed, count(*) as batches, min(landed_at) as oldest_at from intake.batch where state = 'stopped'

@@ -312,7 +312,6 @@ CONSENT_STATE = Table(
     Column("purpose", Text, primary_key=True),
     Column("topic", Text, primary_key=True),
     Column("state", Text, nullable=False),
-    Column("latest_event_key", BYTEA),
 )
 
 PERSON_CONSENT = Table(

@@ -16,7 +16,7 @@ from pipelines.assets import metadata as md
 from pipelines.assets.steps import mark_done, mark_failed, may_retry, step, window_of
 from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
-from pipelines.operations.landing import FeedLanding, first_error, land_source
+from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
 from pipelines.operations.sessions import Session
 from pipelines.resources import WorkspaceResource
 
@@ -83,6 +83,7 @@ def raw_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefini
     def land(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
             days_received = window_of(context)
+            sweep_abandoned(session)
             landings = land_source(session, source, days_received)
             error = first_error(landings)
             if error is not None and (may_retry(context, error) or all(one.error for one in landings)):

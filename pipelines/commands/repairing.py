@@ -34,15 +34,21 @@ FeedOption = Annotated[str | None, typer.Option("--feed", help="Only this feed."
 @QUARANTINE.command("list")
 def list_entries(
     feed: FeedOption = None,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Stopped batches, whole, instead of single rows.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Also what is mended or discarded.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Open faults, oldest first: which field, what is wrong, how to mend it. No value is shown."""
     with session_for(config) as session:
-        entries = repair.list_entries(session, state=None if every else "open", feed=feed)
+        if stopped:
+            entries = repair.list_stopped(session, feed=feed)
+        else:
+            entries = repair.list_entries(session, state=None if every else "open", feed=feed)
     if as_json:
         print_json(entries)
+    elif stopped:
+        print_table("Stopped batches", entries, ("batch_id", "feed", "received_at", "reason", "remedy"))
     else:
         print_table(
             "Quarantine", entries, ("quarantine_id", "feed", "row_no", "field", "value_class", "what", "remedy")
@@ -189,7 +195,7 @@ def status(
     else:
         CONSOLE.print(f"Last good run: {found.facts['last_good_at'] or 'none yet'}")
         print_table("Quarantine", found.facts["quarantine"], ("source", "open", "oldest_at"))
-        print_table("Feeds", found.facts["feeds"], ("source", "feed", "last_at"))
+        print_table("Feeds", found.facts["feeds"], ("source", "feed", "last_at", "read_to"))
         for alarm in found.alarms or ["All is well."]:
             CONSOLE.print(alarm, markup=False)
     raise typer.Exit(INCOMPLETE if found.alarms else 0)

@@ -216,7 +216,7 @@ def _show_run(report: dict[str, Any], *, as_json: bool) -> None:
 
 def print_counts(counts: list[dict[str, Any]], title: str) -> None:
     """Rows read per feed with the states they ended in, and beneath each the reasons."""
-    print_table(title, counts, COUNT_COLUMNS)
+    print_table(title, counts, COUNT_COLUMNS[1:])
     for row in counts:
         total = row["quarantined"] + row["withheld"] + row["applied"] + row["unchanged"]
         sign = "=" if total == row["rows_read"] else "≠"

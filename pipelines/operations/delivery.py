@@ -4,7 +4,6 @@ An intent whose answer was lost stays claimed until the row has been read back: 
 not is claimed anew, and so looked up in the ledger once more, before it is sent again.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,6 @@ from schemas.errors import CrmUnavailable
 from schemas.intents import IntentState, Method, Phase
 from schemas.tables import TABLES
 
-LOG = logging.getLogger(__name__)
 MAX_ROUNDS = 20
 
 

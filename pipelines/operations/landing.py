@@ -1,11 +1,17 @@
 """Landing a whole source: every feed of it, one failing feed not keeping another back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from connectors.store.batches import forget_abandoned_groups
+from connectors.store.bulk import drop_orphans
 from pipelines.operations.intake import LandReport, land_feed
 from pipelines.operations.sessions import Session
 from schemas.errors import IntakeError
 from schemas.records import Window
+
+# Longer than any run takes from staging to merging; what a run that died has staged holds people's data.
+ABANDONED = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,13 @@ class FeedLanding:
 def land_source(session: Session, source: str, window: Window) -> list[FeedLanding]:
     """Land every feed of a source received within the window; an error of ours is noted with its feed."""
     return [_land(session, feed, window) for feed in sorted(_feeds(session, source))]
+
+
+def sweep_abandoned(session: Session) -> None:
+    """Drop what runs that died have left in staging; their batches are still landed, and are staged again."""
+    with session.transaction() as conn:
+        forget_abandoned_groups(conn, ABANDONED)
+        drop_orphans(conn, ABANDONED)
 
 
 def first_error(landings: list[FeedLanding]) -> IntakeError | None:

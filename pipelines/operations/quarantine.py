@@ -21,6 +21,23 @@ def list_entries(session: Session, *, state: str | None = "open", feed: str | No
         return [_explained(entry) for entry in read_quarantine(conn, state=state, feed=feed)]
 
 
+def list_stopped(session: Session, *, feed: str | None = None) -> list[dict[str, Any]]:
+    """Batches of which nothing but lowerings was applied: the reason and the remedy of each, in the order received."""
+    with session.transaction() as conn:
+        stopped = [batch for batch in batches.stopped_batches(conn) if feed in (None, batch.feed)]
+    return [
+        {
+            "batch_id": batch.batch_id,
+            "feed": batch.feed,
+            "received_at": batch.received_at,
+            "code": batch.stop_code,
+            "reason": batch.stop_reason,
+            "remedy": batch.stop_remedy,
+        }
+        for batch in stopped
+    ]
+
+
 def show_entry(session: Session, entry_id: int) -> dict[str, Any]:
     """One entry with the row as received. This shows a person's data: it is for the eyes of who mends it."""
     with session.transaction() as conn:

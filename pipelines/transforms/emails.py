@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from pipelines.transforms.text import damage, is_anonymised, is_blank, tidy
-from pipelines.transforms.values import Value, over_distinct, refused, settle
+from pipelines.transforms.values import over_distinct, refused, settle
 
 # https://learn.microsoft.com/power-apps/developer/data-platform/reference/entities/contact: emailaddress1 to 3.
 MAX_LENGTH = 100
@@ -78,12 +78,6 @@ def canonical_address(text: str) -> CanonicalAddress:
     if code := damage(text):
         return _refusal(code)
     return _the_one(_pieces(tidied))
-
-
-def normalise_email(text: str) -> Value:
-    """The address of record in `text`: the `address` of `canonical_address`."""
-    canonical = canonical_address(text)
-    return Value(canonical.address, canonical.fault)
 
 
 def normalise_emails(column: pd.Series) -> pd.DataFrame:

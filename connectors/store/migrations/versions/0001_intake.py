@@ -96,7 +96,6 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("latest_event_key", postgresql.BYTEA(), nullable=True),
         sa.PrimaryKeyConstraint("contact_point_id", "purpose", "topic", name=op.f("pk_consent_state")),
         schema="intake",
     )
