@@ -3,6 +3,7 @@
 import typer
 
 from pipelines.commands import repairing, running, sandboxing
+from pipelines.commands.crm import CRM
 
 APP = typer.Typer(
     name="crm-intake",
@@ -19,6 +20,7 @@ APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(CRM, name="crm")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

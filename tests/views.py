@@ -29,7 +29,7 @@ def make_person(*living: str, **changes: Any) -> PersonView:
     """A person with those purposes alive; `ends` (name to instant) ends some of them."""
     ends: dict[str, datetime | None] = changes.pop("ends", {})
     plain: dict[str, Any] = {
-        "person_id": id_of("aino"),
+        "contact_id": id_of("aino"),
         "given_name": "Aino",
         "family_name": "Esimerkki",
         "phone": "+447700900123",
@@ -41,7 +41,7 @@ def make_person(*living: str, **changes: Any) -> PersonView:
 def make_registration(**changes: Any) -> RegistrationView:
     plain: dict[str, Any] = {
         "registration_id": id_of("registration"),
-        "person_id": id_of("aino"),
+        "contact_id": id_of("aino"),
         "occasion_pk": id_of("occasion"),
         "status": "active",
         "registered_at": NOW - timedelta(days=9),

@@ -25,11 +25,17 @@ where contact_point_id > :after and (cast(:allowed as text[]) is null or address
 order by contact_point_id limit :limit
 """
 
-_PERSONS = """
-select p.person_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
+# A contact that somebody deleted in the CRM is not made again, unless its person acts anew.
+_IS_SHOWN = """(l.state is distinct from 'gone' or exists (
+    select from intake.submission n join intake.subject m using (subject_id)
+    where m.person_id = l.person_id and coalesce(n.submitted_from, n.received_at) > l.since_at))"""
+
+_PERSONS = f"""
+select coalesce(l.row_id, p.person_id) as contact_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
        array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends
 from intake.person p join intake.person_purpose u using (person_id)
-where p.contact_point_id = any(:ids) group by p.person_id order by p.person_id
+left join intake.crm_link l using (person_id)
+where p.contact_point_id = any(:ids) and {_IS_SHOWN} group by p.person_id, l.row_id order by p.person_id
 """
 
 _CONSENTS = """
@@ -38,9 +44,13 @@ order by contact_point_id, purpose, topic
 """
 
 _REGISTRATIONS = """
-select g.registration_id, g.contact_point_id, s.person_id, g.occasion_pk, g.status, g.registered_at, o.kind,
+select g.registration_id, g.contact_point_id, coalesce(l.row_id, s.person_id) as contact_id, g.occasion_pk,
+       g.status, g.registered_at, o.kind,
        coalesce(o.ends_at, o.starts_at, g.registered_at) as occasion_ended_at
-from intake.registration g join intake.subject s using (subject_id) join intake.occasion o using (occasion_pk)
+from intake.registration g
+join intake.subject s using (subject_id)
+join intake.occasion o using (occasion_pk)
+left join intake.crm_link l using (person_id)
 where g.contact_point_id = any(:ids) and s.person_id is not null order by g.registration_id
 """
 

@@ -337,6 +337,19 @@ CRM_ROW = Table(
     Index("ix_crm_row_contact_point", "contact_point_id"),
 )
 
+# A person's contact in the CRM where it is not the row under the person's own id: one that the CRM had (`adopted`), or
+# the one that staff merged ours into (`merged`); `gone` where somebody deleted it there, at `since_at`.
+CRM_LINK = Table(
+    "crm_link",
+    METADATA,
+    Column("person_id", UUID, ForeignKey("person.person_id", ondelete="CASCADE"), primary_key=True),
+    Column("row_id", UUID, nullable=False),
+    Column("state", Text, nullable=False),
+    _at("since_at", nullable=False),
+    CheckConstraint("state in ('adopted', 'merged', 'gone')", name="state"),
+    Index("ix_crm_link_row", "row_id"),
+)
+
 PLAN = Table(
     "plan",
     METADATA,

@@ -32,7 +32,7 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
         version=address["version"],
         persons=tuple(
             PersonView(
-                row["person_id"],
+                row["contact_id"],
                 row["given_name"],
                 row["family_name"],
                 row["phone"],
@@ -44,7 +44,7 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
         registrations=tuple(
             RegistrationView(
                 row["registration_id"],
-                row["person_id"],
+                row["contact_id"],
                 row["occasion_pk"],
                 row["status"],
                 row["registered_at"],

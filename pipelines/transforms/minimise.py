@@ -30,9 +30,12 @@ EVENT_TYPE_CONFERENCE = 100000002
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """A person as the store knows them. `purposes` maps each purpose to the instant it ends (None: until lowered)."""
+    """A person as the store knows them, under the id of their contact in the CRM.
 
-    person_id: UUID
+    `purposes` maps each purpose to the instant it ends (None: until lowered).
+    """
+
+    contact_id: UUID
     given_name: str | None
     family_name: str | None
     phone: str | None
@@ -44,7 +47,7 @@ class RegistrationView:
     """A registration and the instant at which its own purpose ends."""
 
     registration_id: UUID
-    person_id: UUID
+    contact_id: UUID
     occasion_pk: UUID
     status: str
     registered_at: datetime
@@ -69,11 +72,11 @@ def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dic
     for person in view.persons:
         columns = minimise_contact(person, view, policy, now=now)
         if columns is not None:
-            rows[CONTACT.logical_name, person.person_id] = columns
+            rows[CONTACT.logical_name, person.contact_id] = columns
     contacts = {row_id for _, row_id in rows}
     rows.update(_consent_rows(view, policy, has_contact=bool(contacts), now=now))
     for registration in view.registrations:
-        if registration.person_id in contacts and registration.ends_at > now and registration.status != "deleted":
+        if registration.contact_id in contacts and registration.ends_at > now and registration.status != "deleted":
             rows[REGISTRATION.logical_name, registration.registration_id] = minimise_registration(registration)
     return rows
 
@@ -158,7 +161,7 @@ def _consent_row(
 def minimise_registration(registration: RegistrationView) -> dict[str, Any]:
     """A registration's row: whose, for what, its state; none of the answers."""
     return {
-        "msevtmgt_ContactId@odata.bind": f"/contacts({registration.person_id})",
+        "msevtmgt_ContactId@odata.bind": f"/contacts({registration.contact_id})",
         "msevtmgt_EventId@odata.bind": f"/msevtmgt_events({registration.occasion_pk})",
         "msevtmgt_iscanceled": registration.status == "cancelled",
         "msevtmgt_registrationstatus": registration.status,

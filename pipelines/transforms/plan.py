@@ -42,7 +42,7 @@ def plan_address(
     """
     desired = minimise_address(view, policy, now=now)
     for person in view.persons:
-        key = CONTACT.logical_name, person.person_id
+        key = CONTACT.logical_name, person.contact_id
         if key in desired and key in acknowledged:
             desired[key] = _with_kept(desired[key], acknowledged[key], shown_columns(person, policy, now=now))
     stamp: dict[str, Any] = {

@@ -79,6 +79,14 @@ def test_the_same_run_again_writes_nothing(world: World, say: Say, first: tuple[
     assert again["failed"] == []
 
 
+def test_reconcile_compares_every_row_of_ours_and_finds_no_difference(
+    world: World, say: Say, first: tuple[Any, Any]
+) -> None:
+    outcome = told(say("crm", "reconcile", "--json"))
+    assert outcome["compared"] == len(world.rows("select 1 from intake.crm_row")) > 0
+    assert outcome["unexplained"] == []
+
+
 def test_strict_says_by_its_exit_code_that_rows_were_kept_back(world: World, say: Say, first: tuple[Any, Any]) -> None:
     assert say("run", "--partition", str(world.last_on), "--strict").exit_code == 1
 

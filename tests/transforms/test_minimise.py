@@ -150,7 +150,7 @@ def test_a_registration_shows_whose_what_and_its_state_and_no_answers() -> None:
     }
 
 
-@pytest.mark.parametrize("changes", [{"status": "deleted"}, {"ends_at": NOW}, {"person_id": id_of("nobody")}])
+@pytest.mark.parametrize("changes", [{"status": "deleted"}, {"ends_at": NOW}, {"contact_id": id_of("nobody")}])
 def test_a_registration_that_ended_or_is_nobodys_is_not_shown(changes: dict[str, Any]) -> None:
     view = make_view(make_person("event_delivery"), registrations=(make_registration(**changes),))
     assert rows_of(view)["other"] == {}

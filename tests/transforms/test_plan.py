@@ -169,7 +169,7 @@ def views(draw: st.DrawFn) -> AddressView:
     registrations = tuple(
         make_registration(
             registration_id=id_of(f"registration {number}"),
-            person_id=draw(st.sampled_from([person.person_id for person in persons])),
+            contact_id=draw(st.sampled_from([person.contact_id for person in persons])),
             status=draw(st.sampled_from(["active", "waitlisted", "cancelled", "deleted"])),
             ends_at=draw(st.sampled_from([SOON, PAST])),
         )
@@ -179,12 +179,12 @@ def views(draw: st.DrawFn) -> AddressView:
 
 
 def _person(name: str, purposes: dict[str, datetime | None], given: str | None, phone: str | None) -> PersonView:
-    return make_person(person_id=id_of(name), ends=purposes, given_name=given, phone=phone)
+    return make_person(contact_id=id_of(name), ends=purposes, given_name=given, phone=phone)
 
 
 def _without_marketing(person: PersonView) -> PersonView:
     ends = {name: end for name, end in person.purposes.items() if name != "marketing"}
-    return make_person(person_id=person.person_id, ends=ends, given_name=person.given_name, phone=person.phone)
+    return make_person(contact_id=person.contact_id, ends=ends, given_name=person.given_name, phone=person.phone)
 
 
 @given(views(), views())

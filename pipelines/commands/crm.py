@@ -1,0 +1,48 @@
+"""`crm`: the CRM as it is, beside what the ledger says it should be."""
+
+from typing import Any
+
+import typer
+
+from pipelines.commands.console import (
+    CONSOLE,
+    INCOMPLETE,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    print_table,
+    session_for,
+)
+from pipelines.operations.reconciliation import Reconciliation, reconcile
+from pipelines.operations.workspace import dataverse_client
+
+CRM = typer.Typer(help="The CRM: what it holds, and whether it is as it should be.", no_args_is_help=True)
+
+
+@CRM.command("reconcile")
+def reconcile_crm(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Compare every row of ours with the ledger; writes nothing. Exit 1 where a difference has no explanation."""
+    with session_for(config) as session:
+        outcome = reconcile(session, dataverse_client(session.workspace.settings, session.workspace.policy))
+    if as_json:
+        print_json(_told(outcome))
+    else:
+        _show(outcome)
+    raise typer.Exit(INCOMPLETE if outcome.unexplained else 0)
+
+
+def _told(outcome: Reconciliation) -> dict[str, Any]:
+    return {
+        "compared": outcome.compared,
+        "explained": dict(outcome.explained),
+        "unexplained": [{"table": t, "row_id": str(i), "difference": d} for t, i, d in outcome.unexplained],
+        "unmanaged": dict(outcome.unmanaged),
+    }
+
+
+def _show(outcome: Reconciliation) -> None:
+    explained = [{"difference": name, "rows": n} for name, n in sorted(outcome.explained.items())]
+    print_table("Explained differences", explained, ("difference", "rows"))
+    print_table("Unexplained differences", _told(outcome)["unexplained"], ("table", "row_id", "difference"))
+    unmanaged = ", ".join(f"{table} {n}" for table, n in sorted(outcome.unmanaged.items())) or "none"
+    CONSOLE.print(f"{outcome.compared} rows of ours compared. Rows that are not ours: {unmanaged}.")
