@@ -80,11 +80,12 @@ class CrmPolicy(_Strict):
 
 
 class RetentionPolicy(_Strict):
-    """Days that technical stores keep personal data."""
+    """Days that technical stores keep personal data. `image_days`: what was there before a write, and what was written."""
 
     landing_days: int = 14
     stopped_landing_days: int = 90
     quarantine_days: int = 90
+    image_days: int = Field(default=30, ge=0)
 
 
 class Organisation(_Strict):

@@ -85,8 +85,8 @@ _EXPLAIN = {
         " order by table_name, row_id"
     ),
     "writes": (
-        "select intent_id, run_id, phase, method, table_name, row_id, columns, state, status, code, request_id,"
-        " claimed_at, finished_at from intake.outbox_intent where contact_point_id = any(:ids) order by intent_id"
+        "select intent_id, run_id, phase, method, table_name, row_id, columns, before, state, status, code, request_id,"
+        " claimed_at, finished_at, purged_at from intake.outbox_intent where contact_point_id = any(:ids) order by intent_id"
     ),
 }
 
