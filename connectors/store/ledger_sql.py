@@ -65,6 +65,22 @@ alter table t_moved drop column old_contact_point_id, drop column old_subject_id
 
 ADD_MOVED = "insert into t_event select * from t_moved"
 
+# The same mapping does not bring back what was voided; only a withdrawal, from another batch.
+DROP_STILL_VOID = """
+delete from t_event t using intake.consent_void v, intake.reading g
+where v.base_key = t.event_key and g.reading_id = v.reading_id and g.mapping_hash = :mapping_hash
+  and (t.value = 'grant' or t.batch_id = v.batch_id)
+"""
+
+# What is read again after it was voided is another event; the same one however often it is read again from now on.
+STAND_AGAIN = """
+update t_event t set base_key = t.event_key,
+    event_key = sha256(t.event_key || convert_to('read again ' || v.times, 'UTF8'))
+from (select base_key, count(*) as times from intake.consent_void
+      where base_key in (select event_key from t_event) group by base_key) v
+where v.base_key = t.event_key
+"""
+
 DROP_KNOWN_EVENTS = """
 delete from t_event t using intake.consent_event e where e.event_key = t.event_key
 """

@@ -88,14 +88,26 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     _record_outcomes(run, request)
 
 
-def refresh_addresses(conn: Connection, request: MergeRequest, contact_point_ids: Sequence[UUID]) -> None:
-    """Fold and derive purposes again for the given addresses (after a read-back or a repair)."""
+def refresh_addresses(
+    conn: Connection,
+    request: MergeRequest,
+    contact_point_ids: Sequence[UUID],
+    *,
+    resolve: ResolveSubjects | None = None,
+) -> None:
+    """Fold and derive purposes again for the given addresses (after a read-back or a repair).
+
+    With `resolve` who is who at them is decided anew as well (after an undo).
+    """
     _drop_temporary(conn)
     conn.execute(
         text("create temporary table t_dirty as select distinct unnest(cast(:ids as uuid[])) as contact_point_id"),
         {"ids": [str(i) for i in contact_point_ids]},
     )
     conn.execute(text(INDEX_DIRTY))
+    if resolve is not None:
+        conn.execute(text(people_sql.NO_ROWS))
+        _assign_shared(conn, resolve)
     _refold(conn, _runner(conn, request))
 
 
@@ -116,6 +128,8 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ledger_sql.TURN_TO_OLD_ADDRESS,
         ledger_sql.FORGET_WHERE_FROM,
         ledger_sql.ADD_MOVED,
+        ledger_sql.DROP_STILL_VOID,
+        ledger_sql.STAND_AGAIN,
         ledger_sql.DROP_KNOWN_EVENTS,
         ANALYSE_EVENTS,
         ledger_sql.ADD_EVENTS,
