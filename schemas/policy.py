@@ -69,12 +69,15 @@ class BlastRadius(_Strict):
 
 
 class CrmPolicy(_Strict):
-    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot)."""
+    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot);
+    the approval of a plan is good for `approval_days`.
+    """
 
     purposes: dict[str, CrmPurpose]
     preference_link_column: str | None = None
     allow_list: tuple[str, ...] | None = None
     blast_radius: BlastRadius = BlastRadius()
+    approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
     writers: int = Field(default=4, ge=1, le=64)
 

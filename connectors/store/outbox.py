@@ -2,7 +2,8 @@
 
 An intent is claimed in a transaction that looks at the ledger once more: the address must still be at the version the
 plan was made from, and no purpose that justifies it may have ended; otherwise it is superseded and planned anew.
-While a row has a claimed intent, no other goes for that row.
+While a row has a claimed intent, no other goes for that row. What failed in a run holds back, in that run, the raises
+that stand on it and nothing else; no row is given up for good, since the next plan supersedes this one.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,33 +1,45 @@
 """SQL of the outbox: claiming, settling, closing, and forgetting the values that were written."""
 
-from connectors.store.tables import UNFINISHED
-
 COLUMNS = (
     "plan_id, run_id, phase, method, table_name, row_id, contact_point_id, occasion_pk, planned_version, valid_until, "
     "is_raising, columns, state"
 )
 
-CLAIM = f"""
+# An intent waits while an earlier phase of its address is under way in the run, or an earlier intent for its row.
+# What has failed holds back no clearing and no removal; it sets a raise aside (`held`) where it is what the raise stands
+# on: the address's lowering, contact or consent rows, or the very row. The next plan then begins anew.
+CLAIM = """
 with picked as (
     select i.intent_id from intake.outbox_intent i
     where i.state = 'pending' and i.run_id = :run_id and i.phase = :phase and i.method = :method
       and i.table_name = :table
       and not exists (select from intake.outbox_intent e
                       where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
-                        and e.{UNFINISHED})
+                        and e.state in ('waiting', 'pending', 'claimed'))
       and not exists (select from intake.outbox_intent e
                       where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'claimed')
+      and not exists (select from intake.outbox_intent e
+                      where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'pending'
+                        and e.run_id = i.run_id and e.phase = i.phase and e.intent_id < i.intent_id)
     order by i.intent_id limit :limit for update of i skip locked
 ), standing as (
-    select i.intent_id, i.phase = 0 or i.contact_point_id is null
-           or (c.version = i.planned_version and (i.valid_until is null or i.valid_until > :now)) as stands
+    select i.intent_id, case
+        when i.phase = 0 then null
+        when i.is_raising and exists (
+            select from intake.outbox_intent e
+            where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
+              and e.state in ('refused', 'conflict')
+              and (e.phase <= 2 or (e.table_name = i.table_name and e.row_id = i.row_id))) then 'held'
+        when i.contact_point_id is null then null
+        when c.version is distinct from i.planned_version then 'address_changed'
+        when i.valid_until <= :now then 'purpose_ended' end as fault
     from intake.outbox_intent i join picked using (intent_id)
     left join lateral (
         select version from intake.contact_point c where c.contact_point_id = i.contact_point_id for share) c on true
 )
 update intake.outbox_intent i
-set state = case when s.stands then 'claimed' else 'superseded' end,
-    claimed_at = :now, finished_at = case when s.stands then null else now() end
+set state = case when s.fault is null then 'claimed' else 'superseded' end, code = s.fault,
+    claimed_at = :now, finished_at = case when s.fault is null then null else now() end
 from standing s where s.intent_id = i.intent_id
 returning i.intent_id, i.method, i.table_name, i.row_id, i.contact_point_id, i.occasion_pk, i.columns, i.state
 """

@@ -417,7 +417,7 @@ OUTBOX_INTENT = Table(
     ),
     Index("ix_outbox_open", "phase", "intent_id", postgresql_where=sql("state in ('waiting', 'pending', 'claimed')")),
     Index("ix_outbox_unfinished", "contact_point_id", "phase", postgresql_where=sql(UNFINISHED)),
-    Index("ix_outbox_claimed", "table_name", "row_id", postgresql_where=sql("state = 'claimed'")),
+    Index("ix_outbox_row", "table_name", "row_id", postgresql_where=sql("state in ('pending', 'claimed')")),
     Index("ix_outbox_run", "run_id"),
 )
 

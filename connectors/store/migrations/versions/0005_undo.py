@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("consent_event", sa.Column("base_key", postgresql.BYTEA()), schema="intake")
     op.add_column("outbox_intent", sa.Column("before", postgresql.JSONB()), schema="intake")
     op.add_column("outbox_intent", _at("purged_at", nullable=True), schema="intake")
+    _index_of_rows("ix_outbox_claimed", "ix_outbox_row", "state in ('pending', 'claimed')")
     _readings()
     _images()
     _voids()
@@ -29,6 +30,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("consent_void", "row_image", "undone_reading", "reading"):
         op.drop_table(table, schema="intake")
+    _index_of_rows("ix_outbox_row", "ix_outbox_claimed", "state = 'claimed'")
     for column in ("purged_at", "before"):
         op.drop_column("outbox_intent", column, schema="intake")
     op.drop_column("consent_event", "base_key", schema="intake")
@@ -46,6 +48,12 @@ def _at(name: str, *, nullable: bool = False) -> sa.Column:
 def _states_of_batches(more: str) -> None:
     op.drop_constraint(op.f("ck_batch__state"), "batch", schema="intake", type_="check")
     op.create_check_constraint(op.f("ck_batch__state"), "batch", _STATES.format(more), schema="intake")
+
+
+def _index_of_rows(old: str, new: str, where: str) -> None:
+    op.drop_index(old, table_name="outbox_intent", schema="intake")
+    columns = ["table_name", "row_id"]
+    op.create_index(new, "outbox_intent", columns, schema="intake", postgresql_where=sa.text(where))
 
 
 def _readings() -> None:
