@@ -1,6 +1,6 @@
 """Views: rows of the store as the pure rules take them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,11 @@ Acknowledged = Mapping[RowKey, Mapping[str, Any]]
 
 
 def iter_views(
-    conn: Connection, policy: Policy, *, now: datetime, every: bool = False
+    conn: Connection, policy: Policy, *, now: datetime, every: bool = False, among: Sequence[UUID] | None = None
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
-    """Each dirty address (or every one) with what the CRM last acknowledged of it, in the order of ids."""
+    """Each dirty address (or every one, or every one `among` some) with what the CRM last acknowledged of it, by id."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
-    for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list):
+    for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
         for address in rows.addresses:
             yield _view(address, rows, lives), _acknowledged(rows, address["contact_point_id"])
 
