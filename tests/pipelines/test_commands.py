@@ -167,7 +167,7 @@ def test_sources_are_listed_and_a_file_is_checked_without_keeping_it(
 def test_undo_is_foretold_by_a_dry_run_and_then_the_next_run_repairs_the_crm(
     world: World, say: Say, first: tuple[Any, Any]
 ) -> None:
-    run_id = next(iter(first[1]["runs"]))
+    run_id = first[1]["run_ids"]["webropol"]
     foretold = told(say("undo", run_id, "--by", "Maija", "--feed", "webropol_event_spring", "--dry-run", "--json"))
     assert foretold["writes"]
     done = told(say("undo", run_id, "--by", "Maija", "--feed", "webropol_event_spring", "--json"))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
@@ -136,9 +137,9 @@ def test_what_belongs_to_no_address_looks_at_none(store: ServerAddress) -> None:
 
 
 def test_the_standing_and_the_fallen_of_one_chunk_are_told_apart(store: ServerAddress, intent: Intent) -> None:
-    intents = [replace(intent, row_id=uuid4(), planned_version=version) for version in (1, 0, 1)]
+    intents = [replace(intent, row_id=uuid4(), planned_version=version) for version in (0, 1, 0, 0)]
     claimed, superseded = claim_counted(store, add(store, *intents), intent)
-    assert ([one.row_id for one in claimed], superseded) == ([intents[0].row_id, intents[2].row_id], 1)
+    assert ([one.row_id for one in claimed], superseded) == ([intents[1].row_id], 3)
 
 
 # One at a time for a row.
@@ -165,6 +166,24 @@ def test_two_intents_for_one_row_go_one_after_the_other(store: ServerAddress, in
     assert claim(store, run_id, intent) == []
     settle(store, first)
     assert [one.columns for one in claim(store, run_id, intent)] == [{"lastname": "Kolmas"}]
+
+
+def test_a_row_of_another_table_with_the_same_id_is_another_row(store: ServerAddress, intent: Intent) -> None:
+    other = replace(intent, table_name=CONSENT.logical_name)
+    run_id = add(store, intent, other)
+    assert len(claim(store, run_id, other)) == 1
+
+
+def test_a_writer_takes_what_no_other_is_taking_and_waits_for_none(store: ServerAddress, intent: Intent) -> None:
+    intents = [replace(intent, row_id=uuid4(), contact_point_id=None) for _ in range(2)]
+    run_id = add(store, *intents)
+    group = (intent.method, intent.table_name)
+    with acting(store) as slow:
+        first, _ = outbox.claim(slow, run_id, intent.phase, group, limit=1, now=NOW)
+        with acting(store) as quick:
+            quick.execute(text("set local lock_timeout = '2s'"))
+            second, _ = outbox.claim(quick, run_id, intent.phase, group, limit=2, now=NOW)
+    assert [one.row_id for one in (*first, *second)] == [one.row_id for one in intents]
 
 
 def test_what_another_run_or_phase_means_for_a_row_holds_nothing_back(store: ServerAddress, intent: Intent) -> None:
