@@ -116,6 +116,15 @@ def test_each_row_of_a_chunk_gets_its_own_columns(store: ServerAddress, intent: 
     assert [held_of(store, row) for row in rows] == [row.columns for row in rows]
 
 
+def test_rows_of_two_tables_with_one_id_are_two_rows(store: ServerAddress, intent: Intent) -> None:
+    names = (CONTACT.logical_name, EVENT.logical_name)
+    rows = [replace(intent, table_name=name, columns={"lastname": name}) for name in names]
+    for _ in range(2):
+        run_id = add(store, *rows)
+        settle(store, [one for row in rows for one in claim(store, run_id, row)])
+    assert [held_of(store, row) for row in rows] == [row.columns for row in rows]
+
+
 def test_known_columns_are_those_of_the_rows_asked_for(store: ServerAddress, intent: Intent) -> None:
     for one in (intent, replace(intent, row_id=uuid4()), replace(intent, table_name=EVENT.logical_name)):
         deliver(store, replace(one, columns={"lastname": one.table_name}))
@@ -272,7 +281,7 @@ def test_an_occasion_is_up_to_date_once_it_is_acknowledged(store: ServerAddress,
     pks = [occasion(store), occasion(store), occasion(store, acked=9)]
     event = make_intent(phase=Phase.OCCASIONS, table_name=EVENT.logical_name, planned_version=3)
     run_id = add(store, *(replace(event, row_id=pk, occasion_pk=pk) for pk in (pks[0], pks[2])))
-    add(store, replace(event, row_id=pks[1], occasion_pk=pks[1]))
+    deliver(store, replace(event, row_id=pks[1], occasion_pk=pks[1]))
     execute(store, "update intake.outbox_intent set state = :state where run_id = :run", state=str(state), run=run_id)
     close(store, run_id)
     is_acked = state is IntentState.ACKNOWLEDGED
