@@ -72,8 +72,8 @@ class MemoryCrm:
         if fate == "acknowledged":
             return RowResult(row_id, "acknowledged", 204, None, f"request {row_id}")
         if fate == "not executed":
-            # A string of its own: it is what it says that counts.
-            return RowResult(row_id, "unresolved", 503, "".join(NOT_EXECUTED), None)
+            # Strings of their own: it is what they say that counts.
+            return RowResult(row_id, "".join("unresolved"), 503, "".join(NOT_EXECUTED), None)  # type: ignore[arg-type]
         if fate.startswith("lost"):
             return RowResult(row_id, "unresolved", None, None, None)
         return RowResult(row_id, "conflict" if fate == "conflict" else "refused", 400, f"code of {fate}", "r")

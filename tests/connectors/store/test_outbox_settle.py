@@ -1,7 +1,7 @@
 """Settling and closing: what the CRM said is kept, what it holds is known, and only what it took in full is up to date."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -66,6 +66,15 @@ def test_what_is_put_back_is_open_again(store: ServerAddress, intent: Intent) ->
     assert (row["state"], row["finished_at"]) == ("pending", None)
     assert held_of(store, intent) is None
     assert len(claim(store, run_id, intent)) == 1
+
+
+def test_what_was_claimed_and_what_became_of_it_cannot_be_changed_on_the_way(
+    store: ServerAddress, intent: Intent
+) -> None:
+    (claimed,) = claim(store, add(store, intent), intent)
+    for one in (claimed, Settled(claimed.intent_id, IntentState.REFUSED)):
+        with pytest.raises(FrozenInstanceError):
+            one.intent_id = 0  # type: ignore[misc]
 
 
 def test_settling_nothing_is_nothing(store: ServerAddress) -> None:
