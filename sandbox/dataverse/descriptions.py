@@ -61,7 +61,7 @@ def describe_column(table: Table, column: Column) -> Row:
     return described | _specifics(table, column)
 
 
-def describe_lookups(_store: Store, table: Table) -> list[Row]:
+def describe_lookups(store: Store, table: Table) -> list[Row]:
     return [
         {
             "MetadataId": metadata_id(f"{table.logical}.{target.navigation}"),
@@ -70,10 +70,16 @@ def describe_lookups(_store: Store, table: Table) -> list[Row]:
             "ReferencingAttribute": column.name,
             "ReferencingEntityNavigationPropertyName": target.navigation,
             "ReferencedEntity": target.table,
-            "ReferencedAttribute": f"{target.table}id",
+            "ReferencedAttribute": store.data[target.table].table.id_column,
         }
         for column, target in table.navigations.values()
     ]
+
+
+def describe_referring(store: Store, table: Table) -> list[Row]:
+    """The lookups of other tables that point at this one."""
+    everything = (each for rows in store.by_set.values() for each in describe_lookups(store, rows.table))
+    return [each for each in everything if each["ReferencedEntity"] == table.logical]
 
 
 def describe_keys(store: Store, table: Table) -> list[Row]:

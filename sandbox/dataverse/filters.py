@@ -246,7 +246,7 @@ def _literal(token_kind: str, text: str, kind: str) -> Any:
     fits = {
         "string": kind in ("String", "Memo"),
         "guid": kind in ("Uniqueidentifier", "Lookup"),
-        "number": kind in ("Integer", "BigInt", "Decimal", "Picklist", "State", "Status"),
+        "number": kind in ("Integer", "BigInt", "Decimal", "Double", "Picklist", "State", "Status"),
         "moment": kind in ("DateTime", "DateOnly"),
     }
     if not fits.get(token_kind):
@@ -258,7 +258,7 @@ def _converted(text: str, kind: str) -> Any:
     try:
         if kind in ("Integer", "BigInt", "Picklist", "State", "Status"):
             return int(text)
-        if kind == "Decimal":
+        if kind in ("Decimal", "Double"):
             return float(text)
         if kind == "DateTime":
             return stamp_of(datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00Z"))

@@ -12,6 +12,7 @@ from .descriptions import (
     describe_columns,
     describe_keys,
     describe_lookups,
+    describe_referring,
     describe_table,
     metadata_id,
 )
@@ -200,5 +201,6 @@ def _no_such_column() -> Refused:
 _PARTS: dict[str, Callable[[Store, Table], list[Row]]] = {
     "Attributes": describe_columns,
     "ManyToOneRelationships": describe_lookups,
+    "OneToManyRelationships": describe_referring,
     "Keys": describe_keys,
 }
