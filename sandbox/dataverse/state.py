@@ -150,8 +150,10 @@ class Store:
         self._changes.append((logical, row_id, None, self.version))
 
     def add_table(self, table: Table) -> None:
-        """A table of the environment's own, without rows; one that is there stays as it is."""
-        if table.logical not in self.data:
+        """A table of the environment's own, without rows; of one that was added the definition alone is new."""
+        if table.logical in self.data:
+            self.data[table.logical].table = table
+        else:
             self.data[table.logical] = self.by_set[table.set_name] = TableRows(table, self.collation)
             self.dependents[table.logical] = []
 
