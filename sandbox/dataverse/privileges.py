@@ -58,9 +58,10 @@ def demand(store: Store, caller: Caller, access: str, table: Table) -> None:
 
 def demand_lookups(store: Store, caller: Caller, table: Table, changes: Row) -> None:
     """Setting a lookup takes Append on the row and AppendTo on the one it points at."""
-    for column in table.columns.values():
-        if column.kind == "Lookup" and changes.get(column.property_name) is not None:
-            pointed_at = changes.get(f"{column.property_name}@type", column.targets[0].table)
+    for name, value in changes.items():
+        column = table.readable.get(name)
+        if value is not None and column is not None and column.kind == "Lookup":
+            pointed_at = changes.get(f"{name}@type", column.targets[0].table)
             demand(store, caller, "Append", table)
             demand(store, caller, "AppendTo", store.data[pointed_at].table)
 
