@@ -114,7 +114,7 @@ class _Exchange:
     async def _admitted(self, call: Call) -> Answer:
         if self.client is None:
             return Answer(401, {"WWW-Authenticate": self._challenge()})
-        if not self.client.is_member:
+        if not self._is_member(self.client):
             return answer_json(_NOT_A_MEMBER, 403)
         limit = self.sandbox.options.max_body_bytes
         if limit is not None and len(call.body) > limit:
@@ -143,6 +143,11 @@ class _Exchange:
         answer.headers["Set-Cookie"] = f"ARRAffinity=server-{server}; path=/; HttpOnly"
         answer.headers["x-ms-dop-hint"] = str(options.dop_hint)
         return answer
+
+    def _is_member(self, client: ClientOptions) -> bool:
+        """Whether the client has an application user here that is not disabled."""
+        user = self.sandbox.store.data["systemuser"].rows.get(user_id_of(client.client_id))
+        return client.is_member and user is not None and not user.get("isdisabled")
 
     def _caller(self, client: ClientOptions) -> Caller | None:
         """The application user, or the user it acts for; None where there is no such user."""
