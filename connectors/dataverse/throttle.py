@@ -35,11 +35,21 @@ class ThrottleGate:
         """Requests admitted at once, as of now."""
         return max(1, int(self._permits))
 
+    @property
+    def in_flight(self) -> int:
+        """Requests admitted and not yet answered."""
+        return self._in_flight
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds until anybody is admitted again; 0 when the gate is open."""
+        return max(0.0, self._resume_at - self._pacing.clock())
+
     @contextmanager
     def admitted(self, deadline: Deadline) -> Iterator[float]:
         """Waits for a place and holds it; gives the moment of admission.
 
-        `CrmUnavailable` when the deadline comes first: the request was certainly not sent.
+        `CrmUnavailable` when the deadline comes first, `CrmCancelled` when we are told to stop: nothing was sent.
         """
         admitted_at = self._enter(deadline)
         try:
@@ -83,6 +93,7 @@ class ThrottleGate:
 
     def _enter(self, deadline: Deadline) -> float:
         while True:
+            self._pacing.check()
             with self._changed:
                 now = self._pacing.clock()
                 pause_s = self._resume_at - now
@@ -94,7 +105,7 @@ class ThrottleGate:
                 if pause_s <= 0:
                     self._changed.wait(deadline.remaining_s)
                     continue
-            self._pacing.sleep(pause_s)
+            self._pacing.wait(pause_s)
 
 
 def _no_place(pause_s: float) -> CrmUnavailable:
