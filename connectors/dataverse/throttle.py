@@ -97,11 +97,11 @@ class ThrottleGate:
             with self._changed:
                 now = self._pacing.clock()
                 pause_s = self._resume_at - now
+                if max(pause_s, 0.0) >= deadline.remaining_s:
+                    raise _no_place(pause_s)
                 if pause_s <= 0 and self._in_flight < self.permits:
                     self._in_flight += 1
                     return now
-                if max(pause_s, 0.0) >= deadline.remaining_s:
-                    raise _no_place(pause_s)
                 if pause_s <= 0:
                     self._changed.wait(deadline.remaining_s)
                     continue
@@ -109,10 +109,12 @@ class ThrottleGate:
 
 
 def _no_place(pause_s: float) -> CrmUnavailable:
+    if pause_s <= 0:
+        return CrmUnavailable("The deadline came before the request could be sent. Remedy: run again later.")
     error = CrmUnavailable(
         "The CRM limits our requests and the deadline came first. Remedy: run again later.", status=429
     )
-    error.retry_after_s = max(pause_s, 0.0)
+    error.retry_after_s = pause_s
     return error
 
 

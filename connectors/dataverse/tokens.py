@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msal
 import requests
 
+from connectors.dataverse.odata import normalise_code
 from connectors.dataverse.settings import ClientCertificate, ClientSecret, DataverseSettings, ManagedIdentity
 from schemas.errors import ConfigurationError, CrmMisconfigured, CrmUnavailable
 
@@ -191,7 +192,7 @@ def _token_in(result: dict[str, Any]) -> str:
     token = result.get("access_token")
     if isinstance(token, str):
         return token
-    error = str(result.get("error") or "no_token")
+    error = normalise_code(result.get("error") or "no_token")
     if error in _TRANSIENT_ERRORS:
         raise CrmUnavailable(f"The token endpoint is not serving ({error}). Remedy: run again later.")
     raise CrmMisconfigured(

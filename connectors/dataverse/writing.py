@@ -86,11 +86,11 @@ def row_hash(row_id: str) -> str:
 
 
 def _noted(table: TableName, results: list[RowResult]) -> list[RowResult]:
+    hashes: dict[tuple[object, ...], list[str]] = {}
     for result in results:
         if result.outcome != "acknowledged":
-            _log.warning(
-                "%s row %s: %s, status %s, code %s, request %s",
-                *(table.entity_set, row_hash(result.row_id), result.outcome),
-                *(result.status, result.code, result.request_id),
-            )
+            fate = (result.outcome, result.status, result.code, result.request_id)
+            hashes.setdefault(fate, []).append(row_hash(result.row_id))
+    for fate, rows in hashes.items():
+        _log.warning("%s %s, status %s, code %s, request %s: rows %s", table.entity_set, *fate, " ".join(rows))
     return results

@@ -234,6 +234,7 @@ def kit() -> SimpleNamespace:
         manual_clock=ManualClock,
         stepped_time=SteppedTime,
         tokens=CountingTokens,
+        by_secret=BY_SECRET,
         by_certificate=BY_CERTIFICATE,
         stranger=STRANGER,
     )
