@@ -91,6 +91,6 @@ def _noted(table: TableName, results: list[RowResult]) -> list[RowResult]:
         if result.outcome != "acknowledged":
             fate = (result.outcome, result.status, result.code, result.request_id)
             hashes.setdefault(fate, []).append(row_hash(result.row_id))
-    for fate, rows in hashes.items():
-        _log.warning("%s %s, status %s, code %s, request %s: rows %s", table.entity_set, *fate, " ".join(rows))
+    for told, rows in hashes.items():
+        _log.warning("%s %s, status %s, code %s, request %s: rows %s", table.entity_set, *told, " ".join(rows))
     return results
