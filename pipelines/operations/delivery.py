@@ -26,6 +26,8 @@ MAX_ROUNDS = 20
 class Crm(Protocol):
     """What delivery needs of the CRM's client (connectors.dataverse.DataverseClient is it)."""
 
+    def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int: ...
+
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
     def update_if_match(
@@ -102,9 +104,10 @@ def _drain(session: Session, crm: Crm, phase: Phase, group: tuple[Method, str], 
 
 def _send_chunks(session: Session, crm: Crm, phase: Phase, group: tuple[Method, str], report: DeliveryReport) -> int:
     sent = 0
+    method, logical_name = group
     while True:
+        limit = crm.chunk_rows(table_name(logical_name), in_bulk=method is Method.UPSERT)
         with session.transaction() as conn:
-            limit = session.workspace.policy.crm.chunk_rows
             claimed, superseded = outbox.claim(conn, session.run_id, phase, group, limit=limit, now=session.now)
         report.add((), superseded)
         if not claimed:
