@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import yaml
 
 from benchmarks.bare_crm import REFUSED_CONSENT, REFUSED_CONTACT
 from connectors.store.address import ServerAddress
 from connectors.store.migrate import upgrade
+from schemas.tables import (
+    CONSENT,
+    EMAIL_CONTACT_POINT,
+    MARKER,
+    NO_REASON,
+    SOURCE_LOADED,
+    ConsentRowType,
+    ConsentValue,
+)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROWS_A_PERSON = 2
@@ -86,3 +96,31 @@ def write_config(shipped: Path, folder: Path, *, writers: int, chunk_rows: int) 
     policy["crm"]["purposes"] = {_PURPOSE: {"purpose_id": policy["crm"]["purposes"][_PURPOSE]["purpose_id"]}}
     policy["crm"] |= {"writers": writers, "chunk_rows": chunk_rows}
     (folder / "intake.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
+
+
+def write_rows(people: Sequence[Person], folder: Path, *, purpose_id: str) -> None:
+    """The rows that the CRM is to hold in the end, one JSON Lines file a table, for whoever does not read our store."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table, rows in (("contact", map(_contact, people)), (CONSENT.logical_name, (_consent(p, purpose_id) for p in people))):
+        with (folder / f"{table}.jsonl").open("wb") as out:
+            out.writelines(orjson.dumps(row) + b"\n" for row in rows)
+
+
+def _contact(person: Person) -> dict[str, Any]:
+    _, person_id, given, family, address = person
+    names = {"firstname": given, "lastname": family, "emailaddress1": address}
+    return {"key": str(person_id), **names, "donotbulkemail": False, "followemail": False}
+
+
+def _consent(person: Person, purpose_id: str) -> dict[str, Any]:
+    return {
+        "key": str(person[0]),
+        "msdynmkt_contactpointvalue": person[4],
+        "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,
+        "msdynmkt_contactpointconsenttype": int(ConsentRowType.PURPOSE),
+        "msdynmkt_value": int(ConsentValue.OPTED_IN),
+        "purpose_id": purpose_id,
+        "msdynmkt_source": SOURCE_LOADED,
+        "msdynmkt_logicalreason": NO_REASON,
+        "msdynmkt_reason": MARKER,
+    }
