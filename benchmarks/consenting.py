@@ -65,17 +65,25 @@ def seed_store(address: ServerAddress, people: Sequence[Person]) -> None:
 
 
 def _tables(people: Sequence[Person]) -> Iterator[tuple[str, str, Iterable[Sequence[Any]]]]:
-    yield "contact_point", "contact_point_id, address, address_key, is_role_address", (
-        (point, address, address, False) for point, _, _, _, address in people
+    yield (
+        "contact_point",
+        "contact_point_id, address, address_key, is_role_address",
+        ((point, address, address, False) for point, _, _, _, address in people),
     )
-    yield "person", "person_id, contact_point_id, given_name, family_name", (
-        (person, point, given, family) for point, person, given, family, _ in people
+    yield (
+        "person",
+        "person_id, contact_point_id, given_name, family_name",
+        ((person, point, given, family) for point, person, given, family, _ in people),
     )
-    yield "person_purpose", "person_id, purpose, contact_point_id, begins_at", (
-        (person, _PURPOSE, point, NOW) for point, person, _, _, _ in people
+    yield (
+        "person_purpose",
+        "person_id, purpose, contact_point_id, begins_at",
+        ((person, _PURPOSE, point, NOW) for point, person, _, _, _ in people),
     )
-    yield "consent_state", "contact_point_id, purpose, topic, state", (
-        (point, _PURPOSE, "", "granted") for point, *_ in people
+    yield (
+        "consent_state",
+        "contact_point_id, purpose, topic, state",
+        ((point, _PURPOSE, "", "granted") for point, *_ in people),
     )
 
 
@@ -101,7 +109,10 @@ def write_config(shipped: Path, folder: Path, *, writers: int, chunk_rows: int) 
 def write_rows(people: Sequence[Person], folder: Path, *, purpose_id: str) -> None:
     """The rows that the CRM is to hold in the end, one JSON Lines file a table, for whoever does not read our store."""
     folder.mkdir(parents=True, exist_ok=True)
-    for table, rows in (("contact", map(_contact, people)), (CONSENT.logical_name, (_consent(p, purpose_id) for p in people))):
+    for table, rows in (
+        ("contact", map(_contact, people)),
+        (CONSENT.logical_name, (_consent(p, purpose_id) for p in people)),
+    ):
         with (folder / f"{table}.jsonl").open("wb") as out:
             out.writelines(orjson.dumps(row) + b"\n" for row in rows)
 
