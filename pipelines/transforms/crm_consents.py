@@ -96,7 +96,9 @@ def read_consent(
 
 
 def _is_new(row: Mapping[str, Any], since: datetime | None) -> bool:
-    return since is not None and bool(row.get("createdon")) and instant(row["createdon"]) > since
+    # The CRM tells whole seconds.
+    at = row.get("createdon")
+    return since is not None and bool(at) and instant(str(at)) >= since.replace(microsecond=0)
 
 
 def _is_out(row: Mapping[str, Any]) -> bool:
