@@ -47,20 +47,19 @@ where contact_point_id = :id and value = 'withdraw' group by purpose, topic, clo
 """
 
 _SUPPRESSED = """
-select c.address_key, c.contact_point_id from intake.contact_point c join intake.consent_state s using (contact_point_id)
+select c.contact_point_id, c.address, c.address_key
+from intake.contact_point c join intake.consent_state s using (contact_point_id)
 where s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn'
 """
 
-_UNSOUGHT = f"""
-select x.contact_point_id, c.address, x.address_key from ({_SUPPRESSED}) x
-join intake.contact_point c using (contact_point_id)
-where c.sought_at is null and (c.version > c.acked_version or :every) order by x.contact_point_id
-"""
+_UNSOUGHT = f"{_SUPPRESSED} and c.sought_at is null"
+_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version order by c.contact_point_id"
 
-_NOT_SUPPRESSED_ANY_MORE = f"""
+_NOT_SUPPRESSED_ANY_MORE = """
 update intake.contact_point c set sought_at = null
-where c.sought_at is not null and c.version > c.acked_version
-  and c.contact_point_id not in (select x.contact_point_id from ({_SUPPRESSED}) x)
+where c.sought_at is not null and c.version > c.acked_version and not exists (
+    select from intake.consent_state s where s.contact_point_id = c.contact_point_id
+       and s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn')
 """
 
 
@@ -106,13 +105,18 @@ def suppressed_keys(conn: Connection, keys: Sequence[str]) -> frozenset[str]:
     return frozenset(row.address_key for row in found)
 
 
-def unsought_addresses(conn: Connection, *, every: bool = False) -> list[Any]:
-    """Suppressed addresses (contact_point_id, address, address_key) whose other contacts in the CRM were not sought yet.
+def suppressed_unsought(conn: Connection) -> list[UUID]:
+    """Every suppressed address whose other contacts in the CRM were not sought yet."""
+    return list(conn.execute(text(_UNSOUGHT)).scalars())
 
-    Only those to be planned, or every one. One that is suppressed no more will be sought anew when it is again.
+
+def addresses_to_seek(conn: Connection) -> Sequence[Any]:
+    """Those of them that are about to be planned: contact_point_id, address, address_key.
+
+    An address that is suppressed no more will be sought anew when it is again.
     """
     conn.execute(text(_NOT_SUPPRESSED_ANY_MORE))
-    return list(conn.execute(text(_UNSOUGHT), {"every": every}))
+    return conn.execute(text(_UNSOUGHT_AND_DUE)).all()
 
 
 def mark_sought(conn: Connection, contact_point_ids: Sequence[UUID], *, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -18,19 +18,28 @@ from intake.crm_row r where r.table_name = :table and r.row_id = any(:ids)
 
 _IDS = "select row_id from intake.crm_row where table_name = :table"
 
+_NOTED = """
+unnest(cast(:tables as text[]), cast(:ids as uuid[]), cast(:columns as jsonb[]), cast(:edits as jsonb[]),
+       cast(:keys as jsonb[])) as n (table_name, row_id, columns, edits, keys)
+"""
+
+_NOTE_KNOWN = f"""
+update intake.crm_row r set
+    columns = jsonb_strip_nulls(r.columns || n.columns), edits = jsonb_strip_nulls(r.edits || n.edits)
+from {_NOTED} where r.table_name = n.table_name and r.row_id = n.row_id
+"""
+
 # A row that nobody noted before is not ours. Its address is one of its keys: one that is not to be mailed, if any.
-_NOTE = """
-insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns, edits)
-select :table, :row_id, (
+_NOTE_NEW = f"""
+insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns, edits)
+select n.table_name, n.row_id, (
            select c.contact_point_id from intake.contact_point c
            left join intake.consent_state s on s.contact_point_id = c.contact_point_id and s.topic = ''
                 and s.purpose = 'marketing' and s.state = 'withdrawn'
-           where c.address_key = any(:keys) order by s.state nulls last, c.contact_point_id limit 1),
-       false, jsonb_strip_nulls(cast(:columns as jsonb)), jsonb_strip_nulls(cast(:edits as jsonb))
-on conflict (table_name, row_id) do update set
-    contact_point_id = coalesce(old.contact_point_id, excluded.contact_point_id),
-    columns = jsonb_strip_nulls(old.columns || cast(:columns as jsonb)),
-    edits = jsonb_strip_nulls(old.edits || cast(:edits as jsonb))
+           where c.address_key in (select jsonb_array_elements_text(n.keys))
+           order by s.state nulls last, c.contact_point_id limit 1),
+       false, jsonb_strip_nulls(n.columns), jsonb_strip_nulls(n.edits)
+from {_NOTED} on conflict (table_name, row_id) do nothing
 """
 
 _DIRTY_BY_ROWS = """
@@ -59,6 +68,21 @@ on conflict (kind, table_name, row_id) do update set detail = excluded.detail, f
 """
 
 
+class NotedRow(Protocol):
+    """What is to be remembered of a row; `keys` are the canonical addresses that it bears."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def row_id(self) -> UUID: ...
+    @property
+    def columns(self) -> Mapping[str, Any]: ...
+    @property
+    def edits(self) -> Mapping[str, str | None]: ...
+    @property
+    def keys(self) -> Sequence[str]: ...
+
+
 def known_rows(conn: Connection, table: str, row_ids: Sequence[UUID]) -> Sequence[RowMapping]:
     """What is known of the given rows: row_id, columns, edits, contact_point_id, is_managed; the unknown are absent."""
     return conn.execute(text(_KNOWN), {"table": table, "ids": list(row_ids)}).mappings().all()
@@ -69,24 +93,19 @@ def known_ids(conn: Connection, table: str) -> set[UUID]:
     return set(conn.execute(text(_IDS), {"table": table}).scalars())
 
 
-def note_row(
-    conn: Connection,
-    table: str,
-    row_id: UUID,
-    *,
-    columns: Mapping[str, Any],
-    edits: Mapping[str, str | None],
-    keys: Sequence[str] = (),
-) -> None:
-    """Remember values and marks of a row, None taking one away; a row not known yet is kept as not ours."""
+def note_rows(conn: Connection, noted: Sequence[NotedRow]) -> None:
+    """Remember values and marks of rows, each row once, None taking one away; an unknown row is kept as not ours."""
+    if not noted:
+        return
     values = {
-        "table": table,
-        "row_id": row_id,
-        "keys": list(keys),
-        "columns": orjson.dumps(dict(columns)).decode(),
-        "edits": orjson.dumps(dict(edits)).decode(),
+        "tables": [row.table for row in noted],
+        "ids": [row.row_id for row in noted],
+        "columns": [orjson.dumps(dict(row.columns)).decode() for row in noted],
+        "edits": [orjson.dumps(dict(row.edits)).decode() for row in noted],
+        "keys": [orjson.dumps(list(row.keys)).decode() for row in noted],
     }
-    conn.execute(text(_NOTE), values)
+    conn.execute(text(_NOTE_KNOWN), values)
+    conn.execute(text(_NOTE_NEW), values)
 
 
 def dirty_by_rows(conn: Connection, rows: Iterable[tuple[str, UUID]]) -> None:

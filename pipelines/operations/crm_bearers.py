@@ -13,7 +13,7 @@ from connectors.store import crm_links, crm_rows
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
-from pipelines.transforms.crm_changes import row_id_of
+from pipelines.transforms.crm_changes import Noted, row_id_of
 from pipelines.transforms.crm_contacts import ADDRESSES, FLAG, Addresses, canonical_keys
 from schemas.tables import CONTACT
 
@@ -25,15 +25,16 @@ _ADDRESSES_AT_A_TIME = 50
 def seek_bearers(session: Session, crm: ReadableCrm) -> None:
     """Know the contacts with each address that is about to be planned and is suppressed, and was not sought yet."""
     with session.transaction() as conn:
-        unsought = crm_links.unsought_addresses(conn)
+        unsought = crm_links.addresses_to_seek(conn)
     for start in range(0, len(unsought), _ADDRESSES_AT_A_TIME):
         chunk = unsought[start : start + _ADDRESSES_AT_A_TIME]
         found = list(_bearers(crm, chunk))
         with session.transaction() as conn:
             managed = _managed(conn, [row_id for row_id, _, _ in found])
-            for row_id, flag, keys in found:
-                if row_id not in managed:
-                    crm_rows.note_row(conn, TABLE, row_id, columns={FLAG: flag}, edits={}, keys=keys)
+            others = [
+                Noted(TABLE, row_id, {FLAG: flag}, {}, keys) for row_id, flag, keys in found if row_id not in managed
+            ]
+            crm_rows.note_rows(conn, others)
             crm_links.mark_sought(conn, [row.contact_point_id for row in chunk], at=session.now)
 
 

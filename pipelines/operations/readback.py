@@ -19,15 +19,15 @@ from pipelines.operations.crm_merging import stage_decisions
 from pipelines.operations.crm_profiles import fetch_profiles
 from pipelines.operations.crm_reading import READ_TABLES, ReadableCrm, Reading, read_table, wanted_columns
 from pipelines.operations.sessions import Session
-from pipelines.transforms.crm_changes import CrmDecision, Told
+from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
 from pipelines.transforms.crm_consents import Raised, decide_raised
 from pipelines.transforms.identity import resolve_subjects
+from schemas.tables import CONTACT
 
 
 def read_back(session: Session, crm: ReadableCrm) -> int:
     """Bring what changed in the CRM since the last read-back into the store; returns how many decisions it made."""
-    with session.transaction() as conn:
-        suppressed = [row.contact_point_id for row in crm_links.unsought_addresses(conn, every=True)]
+    suppressed = _suppressed_before(session)
     readings = [read_table(session, crm, table) for table in READ_TABLES]
     told = _together(readings)
     _decide_raised(session, crm, readings, told)
@@ -35,8 +35,7 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
     decisions = [*told.decisions, *merges.decisions, *_moved(session, told.moves)]
     request = stage_decisions(session, decisions)
     with session.transaction() as conn:
-        if readings[0].is_full:
-            crm_links.mark_sought(conn, suppressed, at=session.now)
+        crm_links.mark_sought(conn, suppressed, at=session.now)
         if request is not None:
             merge_batch(conn, request, resolve=resolve_subjects)
             if not session.is_rehearsal:
@@ -49,6 +48,13 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
         session.staged.clear()
     seek_bearers(session, crm)
     return len(decisions)
+
+
+def _suppressed_before(session: Session) -> list[UUID]:
+    """The addresses whose contacts a first reading finds as it goes: all that are suppressed when it begins."""
+    with session.transaction() as conn:
+        is_first = crm_rows.cursor_of(conn, CONTACT.logical_name) is None
+        return crm_links.suppressed_unsought(conn) if is_first else []
 
 
 def _together(readings: Sequence[Reading]) -> Told:
@@ -73,8 +79,7 @@ def _moved(session: Session, moves: Iterable[tuple[UUID, str]]) -> list[CrmDecis
 
 
 def _keep(conn: Connection, session: Session, told: Told) -> None:
-    for noted in told.noted:
-        crm_rows.note_row(conn, noted.table, noted.row_id, columns=noted.columns, edits=noted.edits, keys=noted.keys)
+    crm_rows.note_rows(conn, each_once(told.noted))
     crm_rows.dirty_by_rows(conn, [(n.table, n.row_id) for n in told.noted] + told.forgotten)
     crm_rows.forget_rows(conn, told.forgotten)
     for table, row_id in told.gone:

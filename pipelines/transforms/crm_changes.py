@@ -4,8 +4,8 @@ What a change of a contact, a consent row or a registration means stands in crm_
 crm_registrations; whose value of a column then stands, in ownership.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -98,6 +98,22 @@ class Told:
     moves: list[tuple[UUID, str]] = field(default_factory=list)
     gone: list[tuple[str, UUID]] = field(default_factory=list)
     forgotten: list[tuple[str, UUID]] = field(default_factory=list)
+
+
+def each_once(noted: Iterable[Noted]) -> list[Noted]:
+    """What was noted of each row, together; the later note counts."""
+    rows: dict[tuple[str, UUID], Noted] = {}
+    for one in noted:
+        before = rows.get((one.table, one.row_id))
+        if before is not None:
+            one = replace(
+                one,
+                columns={**before.columns, **one.columns},
+                edits={**before.edits, **one.edits},
+                keys=[*before.keys, *one.keys],
+            )
+        rows[one.table, one.row_id] = one
+    return list(rows.values())
 
 
 def selected_columns(table: str) -> list[str]:

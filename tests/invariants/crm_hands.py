@@ -105,10 +105,12 @@ def new_consent(world: World, address: str, *, value: int, source: int) -> str:
 
 
 def is_opted_in(world: World, address: str) -> bool:
-    """Whether any row opts the address in to marketing, or a contact with it may be mailed."""
+    """Whether any row opts the address in to marketing, or a contact with it that was not merged away may be mailed."""
     rows = consents_of(world, address).values()
     opted_in = any(row["msdynmkt_value"] == OPTED_IN for row in rows)
-    return opted_in or any(row.get("donotbulkemail") is not True for row in contacts_of(world, address))
+    return opted_in or any(
+        row.get("donotbulkemail") is not True for row in contacts_of(world, address) if not row.get("merged")
+    )
 
 
 def registrations_of(world: World, contact_id: str) -> list[dict[str, Any]]:
