@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.operations.delivery import deliver_phase
+from connectors.store import outbox
+from pipelines.operations.delivery import deliver_phase, table_name
 from pipelines.operations.sync import as_writer, close, prepare
 from schemas.errors import CrmMisconfigured
-from schemas.intents import Phase
+from schemas.intents import Method, Phase
 from schemas.policy import Owner
+from schemas.tables import CONTACT
 from tests.invariants.acts import NOW, T0, Act, Who, answer, register, sign_up
 from tests.invariants.crm_hands import (
     INACTIVE,
@@ -259,6 +261,25 @@ def _check_case(world: World, name: str, change: str, hand: str, row: dict[str, 
         master = contact_of(world, address(name), "desk")["contactid"]
         assert registrations_of(world, row["contactid"]) == [], name
         assert len(registrations_of(world, master)) == (2 if change in ("joins", "cancels") else 1), name
+
+
+def test_an_edit_of_a_contact_whose_making_was_never_answered_is_not_lost(world: World) -> None:
+    world.perform([register(1, who("made"), T0)])
+    session, group = world.session(), (Method.UPSERT, CONTACT.logical_name)
+    take_in(session)
+    with as_writer(session):
+        prepare(session, world.crm)
+        deliver_phase(session, world.crm, Phase.LOWERING)
+        with session.transaction() as conn:
+            (claimed,), _ = outbox.claim(conn, session.run_id, Phase.CONTACTS, group, limit=9, now=session.now)
+        row = {"contactid": str(claimed.row_id), **claimed.columns}
+        assert world.crm.upsert_many(table_name(CONTACT.logical_name), [row])[0].outcome == "acknowledged"
+    set_crm_clock(world, T0 + 2 * DAY)
+    edit_contact(world, address("made"), lastname="Human", mobilephone="+4411")
+    world.run()
+    made = contact_of(world, address("made"))
+    assert (made["lastname"], made["mobilephone"]) == ("Human", "+4411")
+    assert_settled(world)
 
 
 def test_f13_a_column_that_vanishes_or_a_plug_in_that_throws_costs_no_edit_and_no_lowering(world: World) -> None:
