@@ -66,7 +66,10 @@ def recover(session: Session, crm: Crm) -> int:
     with session.transaction() as conn:
         claimed = outbox.claimed_intents(conn)
     for chunk in _by_table(claimed, session.workspace.policy.crm.chunk_rows):
-        settled = _read_back(crm, chunk, otherwise=IntentState.SUPERSEDED)
+        with session.transaction() as conn:
+            known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
+        made = [intent for intent in chunk if intent.method is Method.UPSERT and intent.row_id not in known]
+        settled = _read_back(crm, chunk, otherwise=IntentState.SUPERSEDED, made=frozenset(i.row_id for i in made))
         with session.transaction() as conn:
             outbox.settle(conn, settled)
     return len(claimed)
@@ -185,22 +188,30 @@ _STATES = {
 }
 
 
-def _read_back(crm: Crm, chunk: Sequence[Claimed], *, otherwise: IntentState) -> list[Settled]:
-    """Look at the rows of claimed intents of one table: what the CRM has as intended is acknowledged."""
+def _read_back(
+    crm: Crm, chunk: Sequence[Claimed], *, otherwise: IntentState, made: frozenset[UUID] = frozenset()
+) -> list[Settled]:
+    """Look at the rows of claimed intents of one table: what the CRM has as intended is acknowledged.
+
+    So are rows that only this intent can have `made`, whatever they hold by now: somebody changed them since, and the
+    read-back is to see that.
+    """
     logical_name = chunk[0].table_name
     select = sorted({name for intent in chunk for name in read_columns(logical_name, intent.columns)})
     found = crm.fetch_rows(table_name(logical_name), [str(intent.row_id) for intent in chunk], select)
     return [
-        Settled(intent.intent_id, IntentState.ACKNOWLEDGED if _has_happened(intent, found) else otherwise)
+        Settled(intent.intent_id, IntentState.ACKNOWLEDGED if _has_happened(intent, found, made) else otherwise)
         for intent in chunk
     ]
 
 
-def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]]) -> bool:
+def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]], made: frozenset[UUID]) -> bool:
     row = found.get(str(intent.row_id))
     if intent.method is Method.DELETE or row is None:
         return intent.method is Method.DELETE and row is None
-    return all(row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items())
+    return intent.row_id in made or all(
+        row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items()
+    )
 
 
 def _by_table(claimed: Sequence[Claimed], rows: int) -> list[list[Claimed]]:

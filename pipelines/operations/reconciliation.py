@@ -44,7 +44,8 @@ def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
         desired = {**_desired_addresses(session, conn), **_desired_occasions(conn)}
         excused = _excused(conn)
         ours = {
-            (row.table_name, row.row_id) for row in conn.execute(text("select table_name, row_id from intake.crm_row"))
+            (row.table_name, row.row_id)
+            for row in conn.execute(text("select table_name, row_id from intake.crm_row where is_ours"))
         }
     for logical_name in TABLES:
         _compare_table(crm, logical_name, desired, excused, ours, outcome)
