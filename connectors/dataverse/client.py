@@ -24,6 +24,7 @@ from connectors.dataverse.contract import (
     row_ids,
     unique_ids,
 )
+from connectors.dataverse.lookup import Lookup
 from connectors.dataverse.metadata import fetch_table_definition
 from connectors.dataverse.pacing import Deadline, Pacing
 from connectors.dataverse.reading import Reader, selected
@@ -119,6 +120,13 @@ class DataverseClient:
         prefer = (_page_size(page_size),)
         request = odata.read(table.entity_set, query, prefer=prefer, label=f"GET {table.entity_set}")
         yield from self._reader.rows(request, prefer)
+
+    def find_rows(
+        self, table: TableName, column: str, values: Sequence[str], select: Sequence[str]
+    ) -> Iterator[dict[str, object]]:
+        """Rows whose text column equals one of the values, as the environment compares text; no value is in a URL."""
+        lookup = Lookup(self._sender, self._reader, api_path=self._settings.api_path)
+        return lookup.rows(table, column, list(dict.fromkeys(values)), select=select)
 
     def iter_changes(
         self, table: TableName, select: Sequence[str], delta_link: str | None = None

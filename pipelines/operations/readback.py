@@ -48,7 +48,9 @@ EPOCH = "1970-01-01T00:00:00Z"
 class ReadableCrm(Protocol):
     """What the read-back needs of the CRM's client."""
 
-    def iter_rows(self, table: TableName, select: Sequence[str], *, filter: str | None) -> Iterator[dict[str, Any]]: ...
+    def iter_rows(
+        self, table: TableName, select: Sequence[str], *, filter: str | None = None
+    ) -> Iterator[dict[str, Any]]: ...
 
 
 def read_back(session: Session, crm: ReadableCrm) -> int:
@@ -67,7 +69,7 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
             conn, _ids(contacts, "contactid"), _ids(consents, "msdynmkt_contactpointconsent4id")
         )
     found = contact_withdrawals(contacts, known) + consent_withdrawals(consents, known, session.workspace.policy)
-    request = _staged(session, found) if found else None
+    request = stage_withdrawals(session, found) if found else None
     with session.transaction() as conn:
         if request is not None:
             merge_batch(conn, request, resolve=resolve_subjects)
@@ -91,7 +93,8 @@ def _ids(rows: Sequence[dict[str, Any]], column: str) -> list[UUID]:
     return [UUID(str(row[column])) for row in rows]
 
 
-def _staged(session: Session, found: Sequence[CrmWithdrawal]) -> MergeRequest:
+def stage_withdrawals(session: Session, found: Sequence[CrmWithdrawal]) -> MergeRequest:
+    """Stage withdrawals found in the CRM as a batch that can only lower; the caller merges it."""
     batch_id = uuid4()
     with session.transaction() as conn:
         _record_batch(conn, session, batch_id)
@@ -176,6 +179,6 @@ def _decision(withdrawal: CrmWithdrawal, row_no: int, at: Any) -> dict[str, Any]
         "precision_s": 0,
         "effective_at": at,
         "states_current_value": False,
-        "reason": "crm",
+        "reason": withdrawal.reason,
         "channel": "crm",
     }

@@ -16,7 +16,8 @@ from connectors.store.planning import load_occasions
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
-from pipelines.transforms.minimise import minimise_address, minimise_occasion
+from pipelines.transforms.desired import desired_rows
+from pipelines.transforms.minimise import RowKey, minimise_occasion
 from pipelines.transforms.readback import as_read, read_columns
 from schemas.tables import EVENT, PROVENANCE, TABLES
 
@@ -41,20 +42,27 @@ def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
     """Compare every row of ours; reads the whole CRM tables, writes nothing."""
     outcome = Reconciliation()
     with session.transaction() as conn:
-        desired = {**_desired_addresses(session, conn), **_desired_occasions(conn)}
-        excused = _excused(conn)
-        ours = {
-            (row.table_name, row.row_id) for row in conn.execute(text("select table_name, row_id from intake.crm_row"))
-        }
+        addresses, in_review = _desired_addresses(session, conn)
+        desired = {**addresses, **_desired_occasions(conn)}
+        excused = {**in_review, **_excused(conn)}
+        statement = "select table_name, row_id from intake.crm_row where is_ours"
+        ours = {(row.table_name, row.row_id) for row in conn.execute(text(statement))}
     for logical_name in TABLES:
         _compare_table(crm, logical_name, desired, excused, ours, outcome)
     return outcome
 
 
-def _desired_addresses(session: Session, conn: Any) -> dict[tuple[str, UUID], dict[str, Any]]:
+def _desired_addresses(session: Session, conn: Any) -> tuple[dict[RowKey, dict[str, Any]], dict[RowKey, str]]:
+    """What the addresses should have, and which of it waits for somebody to decide which contact is whose."""
     policy = session.workspace.policy
-    views = iter_views(conn, policy, now=session.now, every=True)
-    return {key: row for view, _ in views for key, row in minimise_address(view, policy, now=session.now).items()}
+    desired: dict[RowKey, dict[str, Any]] = {}
+    in_review: dict[RowKey, str] = {}
+    for view, _ in iter_views(conn, policy, now=session.now, every=True):
+        rows = desired_rows(view, policy, now=session.now)
+        desired.update(rows)
+        if view.is_in_review:
+            in_review.update(dict.fromkeys(rows, "in_review"))
+    return desired, in_review
 
 
 def _desired_occasions(conn: Any) -> dict[tuple[str, UUID], dict[str, Any]]:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from connectors.store.planning import AddressRows, iter_addresses
-from pipelines.transforms.minimise import AddressView, PersonView, RegistrationView, RowKey
+from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
+from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RegistrationView, RowKey
 from schemas.policy import Policy
 
 Acknowledged = Mapping[RowKey, Mapping[str, Any]]
@@ -19,12 +19,13 @@ def iter_views(
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
     """Each dirty address (or every one) with what the CRM last acknowledged of it, in the order of ids."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
+    cut_over = is_cut_over(conn)
     for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list):
         for address in rows.addresses:
-            yield _view(address, rows, lives), _acknowledged(rows, address["contact_point_id"])
+            yield _view(address, rows, lives, cut_over=cut_over), _acknowledged(rows, address["contact_point_id"])
 
 
-def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]) -> AddressView:
+def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], *, cut_over: bool) -> AddressView:
     key: UUID = address["contact_point_id"]
     return AddressView(
         contact_point_id=key,
@@ -52,6 +53,14 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
             )
             for row in rows.registrations.get(key, ())
         ),
+        adopted={
+            (row["table_name"], row["row_id"]): AdoptedRow(row["columns"], row["written"])
+            for row in rows.acknowledged.get(key, ())
+            if not row["is_ours"]
+        },
+        owned=frozenset((row["table_name"], row["row_id"]) for row in rows.acknowledged.get(key, ()) if row["is_ours"]),
+        is_in_review=any(row["is_in_review"] for row in rows.persons.get(key, ())),
+        is_cut_over=cut_over,
     )
 
 

@@ -3,7 +3,8 @@
 Nothing here knows what the CRM shows today; that is the plan's concern (pipelines.transforms.plan).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -55,8 +56,20 @@ class RegistrationView:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptedRow:
+    """A row that the CRM had by itself: its columns as it holds them, and those of them that we wrote."""
+
+    columns: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AddressView:
-    """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations."""
+    """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations.
+
+    `adopted` are the rows that the CRM had by itself, `owned` the keys of those we made; `is_in_review` tells that
+    somebody has to decide first which contact is whose, `is_cut_over` that rows without evidence are ours to lower.
+    """
 
     contact_point_id: UUID
     address: str
@@ -64,6 +77,10 @@ class AddressView:
     persons: tuple[PersonView, ...]
     consents: dict[tuple[str, str], str]
     registrations: tuple[RegistrationView, ...]
+    adopted: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
+    owned: frozenset[RowKey] = frozenset()
+    is_in_review: bool = False
+    is_cut_over: bool = False
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:
@@ -139,10 +156,15 @@ def consent_value(purpose: str, view: AddressView, *, has_contact: bool, now: da
     return None
 
 
+def consent_row_id(contact_point_id: UUID, purpose: str, topic: str) -> UUID:
+    """The id of our own row for a purpose (topic '') or one of its topics at an address."""
+    return row_id(contact_point_id, f"{purpose}|{topic}")
+
+
 def _consent_row(
     view: AddressView, purpose: str, topic: str, target: CrmPurpose, value: ConsentValue
 ) -> tuple[RowKey, dict[str, Any]]:
-    key = row_id(view.contact_point_id, f"{purpose}|{topic}")
+    key = consent_row_id(view.contact_point_id, purpose, topic)
     columns: dict[str, Any] = {
         "msdynmkt_contactpointvalue": view.address,
         "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,

@@ -44,6 +44,7 @@ class CrmWithdrawal:
     modified_at: datetime
     column: str
     value: Any
+    reason: str = "crm"
 
 
 def contact_withdrawals(rows: Iterable[Mapping[str, Any]], known: Known) -> list[CrmWithdrawal]:
