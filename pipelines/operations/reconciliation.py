@@ -12,14 +12,15 @@ from uuid import UUID
 from sqlalchemy import text
 
 from connectors.dataverse import TableName
-from connectors.store.planning import load_occasions
+from connectors.store.planning import is_cut_over, load_occasions
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.minimise import RowKey, minimise_occasion
+from pipelines.transforms.plan import RAISED
 from pipelines.transforms.readback import as_read, read_columns
-from schemas.tables import EVENT, PROVENANCE, TABLES
+from schemas.tables import CONTACT, EVENT, PROVENANCE, TABLES
 
 
 class ReadableCrm(Protocol):
@@ -30,12 +31,16 @@ class ReadableCrm(Protocol):
 
 @dataclass
 class Reconciliation:
-    """Rows compared; differences by table and kind; `unexplained` holds (table, row id, kind), `unmanaged` rows not ours."""
+    """Rows compared; differences by table and kind; `unexplained` holds (table, row id, kind), `unmanaged` rows not ours.
+
+    Once the CRM is cut over, no row without evidence may let mail go: one that does is a difference, too.
+    """
 
     compared: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     unexplained: list[tuple[str, UUID, str]] = field(default_factory=list)
     unmanaged: Counter[str] = field(default_factory=Counter)
+    is_cut_over: bool = False
 
 
 def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
@@ -47,6 +52,7 @@ def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
         excused = {**in_review, **_excused(conn)}
         statement = "select table_name, row_id from intake.crm_row where is_ours"
         ours = {(row.table_name, row.row_id) for row in conn.execute(text(statement))}
+        outcome.is_cut_over = is_cut_over(conn)
     for logical_name in TABLES:
         _compare_table(crm, logical_name, desired, excused, ours, outcome)
     return outcome
@@ -99,12 +105,20 @@ def _compare_table(
         wanted.discard(key)
         if key not in desired and key not in ours:
             outcome.unmanaged[logical_name] += 1
+            if outcome.is_cut_over and _lets_mail_go(logical_name, row):
+                outcome.unexplained.append((*key, "without_evidence"))
             continue
         outcome.compared += 1
         kind = "left_over" if key not in desired else _difference(logical_name, desired[key], row)
         _note(outcome, key, kind, excused)
     for key in wanted:
         _note(outcome, key, "missing", excused)
+
+
+def _lets_mail_go(table: str, row: dict[str, Any]) -> bool:
+    column, raised, _ = RAISED.get(table, (None, None, None))
+    has_address = table != CONTACT.logical_name or bool(row.get("emailaddress1"))
+    return column is not None and has_address and row.get(column) == raised
 
 
 def _difference(table: str, columns: dict[str, Any], row: dict[str, Any]) -> str | None:

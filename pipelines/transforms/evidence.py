@@ -74,7 +74,9 @@ def refusals(shaped: StagedBatch, *, has_version: bool) -> list[dict[str, Any]]:
     told = faults[is_told]
     found = [_refusal(*refusal) for refusal in zip(told["row_no"], told["field"], told["fault"], strict=True)]
     ruled = lacking[~lacking["row_no"].isin(told["row_no"])]
-    return found + [_refusal(row_no, "address", rule) for row_no, rule in zip(ruled["row_no"], ruled["withheld"], strict=True)]
+    return found + [
+        _refusal(row_no, "address", rule) for row_no, rule in zip(ruled["row_no"], ruled["withheld"], strict=True)
+    ]
 
 
 def _refusal(row_no: int, column: str, reason: str) -> dict[str, Any]:
