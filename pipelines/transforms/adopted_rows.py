@@ -1,6 +1,6 @@
 """Rows that the CRM had by itself: what we keep of them, what they say, and what they are to show. Pure.
 
-Of a contact that is nobody's of ours only its address and its flag are kept, so that it can be lowered.
+Of a contact that is nobody's of ours only its address and its flags are kept, so that it can be lowered.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,8 +30,9 @@ CONSENT_COLUMNS = (
     "_msdynmkt_topicid_value",
     "modifiedon",
 )
-_KEPT_OF_CONTACT = ("firstname", "lastname", "emailaddress1", "mobilephone", FLAG, "followemail")
-_KEPT_OF_STRANGER = ("emailaddress1", FLAG)
+# `donotemail` is never written, but kept: else an unrelated edit of the contact would date an old no anew.
+_KEPT_OF_STRANGER = ("emailaddress1", FLAG, "donotemail")
+_KEPT_OF_CONTACT = ("firstname", "lastname", "mobilephone", "followemail", *_KEPT_OF_STRANGER)
 _BINDS = {
     "_msdynmkt_purposeid_value": ("msdynmkt_purposeId@odata.bind", "msdynmkt_purposes"),
     "_msdynmkt_topicid_value": ("msdynmkt_topicId@odata.bind", "msdynmkt_topics"),
