@@ -147,7 +147,9 @@ def test_an_opt_out_in_the_crm_is_an_event_before_the_first_write(world: World, 
 
 
 def test_a_later_grant_of_the_person_opens_what_staff_had_shut(world: World) -> None:
-    [known] = seed(world, contact(donotbulkemail=True, donotemail=True), consents=(consent(world, OUT, msdynmkt_source=PAGE),))
+    [known] = seed(
+        world, contact(donotbulkemail=True, donotemail=True), consents=(consent(world, OUT, msdynmkt_source=PAGE),)
+    )
     world.perform([sign_up(1, AINO, T0)])
     world.run()
     assert contacts(world)[known]["donotbulkemail"] is False
