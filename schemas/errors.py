@@ -10,7 +10,9 @@
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
     │   ├── CrmUnavailable          throttled, down, or the answer was lost (transient)
+    │   │   └── CrmCancelled        we were told to stop before the request was sent
     │   ├── CrmConflict             the row is not what the plan thought: read it again and decide (reconcile)
+    │   ├── ChangeTokenExpired      a delta link is too old: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
     │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
     └── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
@@ -96,8 +98,16 @@ class CrmUnavailable(CrmError):
     retry_after_s: float | None = None
 
 
+class CrmCancelled(CrmUnavailable):
+    """We were told to stop; what was asked for was not sent, or certainly not executed."""
+
+
 class CrmConflict(CrmError):
     """The row is not what the plan thought it was: read it again and decide."""
+
+
+class ChangeTokenExpired(CrmError):
+    """The delta link is too old (7 days by default): read in full and find deletions by comparing ids."""
 
 
 class CrmRowRefused(CrmError):

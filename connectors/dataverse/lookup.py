@@ -14,6 +14,7 @@ from connectors.dataverse.contract import TableName
 from connectors.dataverse.odata import Answer, Request, UnreadableAnswer, read_object
 from connectors.dataverse.reading import JsonRow, Reader, selected
 from connectors.dataverse.sender import Sender, misconfigured
+from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.wire import Lost
 from schemas.errors import CrmUnavailable
 
@@ -28,10 +29,10 @@ _FINAL = frozenset({Verdict.MISCONFIGURED, Verdict.REFUSED, Verdict.RECONCILE, V
 class Lookup:
     """Looks rows up in one environment; reads are repeated while an answer is lost, cut or a server error."""
 
-    def __init__(self, sender: Sender, reader: Reader, *, api_path: str) -> None:
+    def __init__(self, sender: Sender, settings: DataverseSettings) -> None:
         self._sender = sender
-        self._reader = reader
-        self._api_path = api_path
+        self._reader = Reader(sender, settings.origin)
+        self._api_path = settings.api_path
 
     def rows(self, table: TableName, column: str, values: Sequence[str], *, select: Sequence[str]) -> Iterator[JsonRow]:
         """The rows whose column equals one of the values by the environment's own collation; in no order."""

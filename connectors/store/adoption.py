@@ -135,6 +135,18 @@ def taken_contacts(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
     return set(conn.execute(text(_TAKEN), {"ids": list(row_ids)}).scalars())
 
 
+def known_ids(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the rows that are known already: what they say then is the read-back's to tell."""
+    statement = "select row_id from intake.crm_row where row_id = any(:ids)"
+    return set(conn.execute(text(statement), {"ids": list(row_ids)}).scalars())
+
+
+def our_ids(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the rows that we made."""
+    statement = "select row_id from intake.crm_row where is_ours and row_id = any(:ids)"
+    return set(conn.execute(text(statement), {"ids": list(row_ids)}).scalars())
+
+
 def ruled_out(conn: Connection, contact_point_ids: Sequence[UUID]) -> dict[UUID, frozenset[tuple[UUID, UUID]]]:
     """By address: the pairs (row id, person id) of which somebody decided that they are not one."""
     pairs: dict[UUID, set[tuple[UUID, UUID]]] = {}

@@ -66,6 +66,9 @@ on conflict (table_name, row_id) do update set
         select jsonb_strip_nulls(old.columns || i.columns), jsonb_strip_nulls(old.written || i.columns)
         from intake.outbox_intent i
         where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
+    edits = old.edits - array(
+        select 'gone' union all select jsonb_object_keys(i.columns) from intake.outbox_intent i
+        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
     acked_at = now()
 """
 

@@ -159,15 +159,15 @@ def predict(session: Session, sources: list[str], window: Window) -> tuple[list[
     workspace = session.workspace
     with rehearse(workspace) as rehearsal, rehearsal.transaction() as conn:
         batches.start_run(conn, rehearsal.run_id, "plan", at=rehearsal.now)
-        if workspace.settings.dataverse_url:
-            read_back(rehearsal, dataverse_client(workspace.settings, workspace.policy))
         for source in sources:
             for mapping in workspace.feeds_of(source):
                 _warn_refused(mapping.feed, land_feed(rehearsal, mapping, window))
             _warn_stopped(stage_source(rehearsal, source))
             merge_staged(rehearsal, source)
         if workspace.settings.dataverse_url:
-            look_up(rehearsal, dataverse_client(workspace.settings, workspace.policy))
+            crm = dataverse_client(workspace.settings, workspace.policy)
+            read_back(rehearsal, crm)
+            look_up(rehearsal, crm)
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
         return counts, make_plan(rehearsal, conn)
 

@@ -18,8 +18,8 @@ from connectors.store import crm_rows
 from connectors.store.adoption import Address, Doubtful, FoundRow
 from connectors.store.bulk import drop_staged
 from connectors.store.merge import merge_batch
+from pipelines.operations.crm_merging import stage_decisions
 from pipelines.operations.delivery import table_name
-from pipelines.operations.readback import stage_withdrawals
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adopted_rows import (
     CONSENT_COLUMNS,
@@ -39,9 +39,11 @@ from pipelines.transforms.adoption import (
     match_address,
     read_contacts,
 )
+from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
+from pipelines.transforms.crm_consents import purposes_of, read_consent
+from pipelines.transforms.crm_contacts import Addresses, canonical_keys, read_contact
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.names import name_key
-from pipelines.transforms.withdrawals import CrmWithdrawal, consent_withdrawals, contact_withdrawals
 from schemas.tables import CONSENT, CONTACT
 
 # From so many addresses on, reading the tables whole takes fewer requests than looking the addresses up.
@@ -121,11 +123,11 @@ def opt_ins_left(session: Session, conn: Connection, found: Found) -> list[OptIn
     return opt_ins_without_evidence(found.contacts, found.consents, store.evidenced(conn, now=session.now))
 
 
-def record_withdrawals(session: Session, found: Sequence[CrmWithdrawal]) -> None:
-    """Bring withdrawals found in the CRM into the ledger, as one batch that can only lower."""
-    if not found:
+def record_decisions(session: Session, found: Sequence[CrmDecision]) -> None:
+    """Bring what rows of the CRM say into the ledger, as one batch."""
+    request = stage_decisions(session, found)
+    if request is None:
         return
-    request = stage_withdrawals(session, found)
     with session.transaction() as conn:
         merge_batch(conn, request, resolve=resolve_subjects)
         if not session.is_rehearsal:
@@ -179,21 +181,29 @@ def _record_opt_outs(session: Session, found: Found, keys: set[str]) -> Adoption
     outcome.duplicate_consents = sum(n - 1 for n in counted.values())
     with session.transaction() as conn:
         fresh = _unknown(conn, found)
-    contacts = contact_withdrawals([c.row for c in fresh.contacts if c.key in keys], {})
-    consents = consent_withdrawals([c.row for c in fresh.consents], {}, session.workspace.policy)
-    record_withdrawals(session, contacts + consents)
-    outcome.opt_outs = len(contacts + consents)
+    told = Told()
+    rows = [contact.row for contact in fresh.contacts if contact.key in keys]
+    addresses = Addresses(canonical_keys(rows))
+    for row in rows:
+        read_contact(row, None, told, addresses)
+    purposes = purposes_of(session.workspace.policy)
+    for consent in fresh.consents:
+        read_consent(consent.row, None, told, purposes, since=None)
+    record_decisions(session, told.decisions)
+    with session.transaction() as conn:
+        crm_rows.note_rows(conn, each_once(told.noted))
+    outcome.opt_outs = len(told.decisions)
     return outcome
 
 
 def _unknown(conn: Connection, found: Found) -> Found:
     """What we neither wrote nor knew of: the rest is the read-back's."""
     contact_ids = [contact.row_id for contact in found.contacts]
-    known = crm_rows.columns_of(conn, contact_ids, [consent.row_id for consent in found.consents])
+    known = store.known_ids(conn, [*contact_ids, *(consent.row_id for consent in found.consents)])
     taken = store.taken_contacts(conn, contact_ids)
     return Found(
-        [c for c in found.contacts if (CONTACT.logical_name, c.row_id) not in known and c.row_id not in taken],
-        [c for c in found.consents if (CONSENT.logical_name, c.row_id) not in known],
+        [c for c in found.contacts if c.row_id not in known and c.row_id not in taken],
+        [c for c in found.consents if c.row_id not in known],
     )
 
 
@@ -243,9 +253,9 @@ def _contact_rows(contacts: Sequence[CrmContact], known: Mapping[str, UUID], lin
 
 
 def _consent_rows(conn: Connection, found: Found, known: Mapping[str, UUID]) -> list[FoundRow]:
-    rows = crm_rows.columns_of(conn, [], [consent.row_id for consent in found.consents])
+    ours = store.our_ids(conn, [consent.row_id for consent in found.consents])
     return [
         FoundRow(CONSENT.logical_name, c.row_id, known[c.key], consent_columns(c))
         for c in found.consents
-        if c.key in known and (CONSENT.logical_name, c.row_id) not in rows
+        if c.key in known and c.row_id not in ours
     ]

@@ -10,12 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connectors.store import cutover as store
-from pipelines.operations.adoption import Adoption, SearchableCrm, adopt_all, opt_ins_left, read_whole_crm
-from pipelines.operations.adoption import record_withdrawals as record
+from pipelines.operations.adoption import (
+    Adoption,
+    SearchableCrm,
+    adopt_all,
+    opt_ins_left,
+    read_whole_crm,
+    record_decisions,
+)
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adopted_rows import OptIn
-from pipelines.transforms.withdrawals import CrmWithdrawal
-from schemas.consent import Actor
+from pipelines.transforms.crm_changes import CrmDecision
+from schemas.consent import Actor, Value
 from schemas.errors import ApprovalRequired
 
 REASON = "cutover"
@@ -51,7 +57,7 @@ def cut_over(session: Session, crm: SearchableCrm, cutover_id: str, *, by: str) 
             f"Dry run {cutover_id} is not what the CRM holds now. Look again with `crm-intake crm adopt --cutover`, "
             "then approve the id that it prints.",
         )
-    record(session, _withdrawals(left, session.now))
+    record_decisions(session, _withdrawals(left, session.now))
     proposal.adopted = adopt_all(session, crm)
     with session.transaction() as conn:
         store.approve(conn, cutover_id, by=by, at=session.now)
@@ -70,19 +76,18 @@ def _proposal(left: Sequence[OptIn]) -> CutOver:
     return CutOver(hashlib.sha256(named.encode()).hexdigest()[:12], dict(Counter(opt_in.table for opt_in in left)))
 
 
-def _withdrawals(left: Sequence[OptIn], at: datetime) -> list[CrmWithdrawal]:
+def _withdrawals(left: Sequence[OptIn], at: datetime) -> list[CrmDecision]:
     """One withdrawal a purpose and row; that of a topic's row is of its whole purpose, of which there is no evidence."""
     return [
-        CrmWithdrawal(
+        CrmDecision(
             table=opt_in.table,
             row_id=opt_in.row_id,
             address=opt_in.address,
             purpose=opt_in.purpose,
             topic=None,
+            value=Value.WITHDRAW,
             actor=Actor.STAFF,
-            modified_at=at,
-            column="",
-            value=None,
+            at=at,
             reason=REASON,
         )
         for opt_in in left

@@ -66,7 +66,8 @@ def _plan_occasions(conn: Connection) -> Iterator[Intent]:
 def _blast_radius(session: Session, conn: Connection) -> int:
     radius = session.workspace.policy.crm.blast_radius
     contacts = conn.execute(
-        text("select count(*) from intake.crm_row where table_name = :table"), {"table": CONTACT.logical_name}
+        text("select count(*) from intake.crm_row where table_name = :table and is_ours"),
+        {"table": CONTACT.logical_name},
     ).scalar_one()
     return max(radius.rows, int(radius.share * contacts))
 

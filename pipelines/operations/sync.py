@@ -12,9 +12,10 @@ from connectors.store import outbox
 from connectors.store.locks import advisory_lock
 from pipelines.operations import delivery
 from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
+from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
 from pipelines.operations.planning import Plan, write_plan
-from pipelines.operations.readback import ReadableCrm, read_back
+from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired
 from schemas.intents import Phase

@@ -30,8 +30,7 @@ CONSENT_COLUMNS = (
     "_msdynmkt_topicid_value",
     "modifiedon",
 )
-# `donotemail` is never written, but kept: else an unrelated edit of the contact would date an old no anew.
-_KEPT_OF_STRANGER = ("emailaddress1", FLAG, "donotemail")
+_KEPT_OF_STRANGER = ("emailaddress1", FLAG)
 _KEPT_OF_CONTACT = ("firstname", "lastname", "mobilephone", "followemail", *_KEPT_OF_STRANGER)
 _BINDS = {
     "_msdynmkt_purposeid_value": ("msdynmkt_purposeId@odata.bind", "msdynmkt_purposes"),

@@ -23,6 +23,8 @@ CONTACT_COLUMNS = (
     "firstname",
     "lastname",
     "emailaddress1",
+    "emailaddress2",
+    "emailaddress3",
     "mobilephone",
     "donotbulkemail",
     "donotemail",

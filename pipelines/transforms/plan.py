@@ -11,8 +11,11 @@ from uuid import UUID
 
 import orjson
 
+from pipelines.transforms.crm_changes import UNREGISTERED
+from pipelines.transforms.crm_consents import PURPOSE, TOPIC, purposes_of
 from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.minimise import AddressView, AdoptedRow, RowKey, living_purposes, shown_columns
+from pipelines.transforms.readback import as_read
 from schemas.intents import Intent, Method, Phase
 from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, EVENT, PROVENANCE, REGISTRATION, ConsentValue
@@ -46,31 +49,53 @@ def plan_address(
     for person in view.persons:
         key = CONTACT.logical_name, person.contact_id
         if key in desired and key in acknowledged:
-            desired[key] = _with_kept(desired[key], acknowledged[key], shown_columns(person, policy, now=now))
+            kept = shown_columns(person, policy, now=now) | person.edited
+            desired[key] = _with_kept(desired[key], acknowledged[key], kept)
     stamp: dict[str, Any] = {
         "contact_point_id": view.contact_point_id,
         "planned_version": view.version,
         "valid_until": _earliest_end(view, now),
     }
+    held = {**{key: row.columns for key, row in view.adopted.items()}, **acknowledged}
     intents: list[Intent] = []
     for (table, row_id), columns in desired.items():
-        before = acknowledged.get((table, row_id))
+        before = held.get((table, row_id))
         for phase, method, is_raising, written in _PLANNERS[table](columns, before, view.adopted.get((table, row_id))):
             intents.append(Intent(phase, method, table, row_id, written, is_raising, **stamp))
-    for table, row_id in acknowledged:
+    for table, row_id in held:
         if (table, row_id) in desired or table not in REMOVALS:
             continue
         if (adopted := view.adopted.get((table, row_id))) is not None:
             intents.extend(_let_go(table, adopted, row_id, stamp))
         else:
             intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
+    for (table, row_id), known in view.others.items():
+        if (table, row_id) not in desired and (lowered := _lowered(table, known, view, policy)):
+            intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
     if view.is_in_review:
         intents = [intent for intent in intents if not intent.is_raising]
     return sorted(intents, key=lambda intent: (intent.phase, intent.table_name, intent.row_id.int))
 
 
+def _lowered(table: str, columns: Mapping[str, Any], view: AddressView, policy: Policy) -> dict[str, Any]:
+    """What is lowered of a row that is not ours, which is nothing but its flag or its opt-in; empty where nothing is."""
+    column, raised, shut = RAISED.get(table, ("", None, None))
+    if table == CONTACT.logical_name:
+        is_due = view.consents.get(("marketing", "")) == "withdrawn" and columns.get(column) is not shut
+        return {column: shut} if is_due else {}
+    if table != CONSENT.logical_name or columns.get(column) != raised:
+        return {}
+    named = purposes_of(policy).named(as_read(table, {name: columns.get(name) for name in (PURPOSE, TOPIC)}))
+    is_withdrawn = named is not None and view.consents.get((named[0], named[1] or "")) == "withdrawn"
+    is_due = is_withdrawn or UNREGISTERED in columns
+    return {column: shut} if is_due else {}
+
+
 def _with_kept(columns: Mapping[str, Any], before: Mapping[str, Any], shown: set[str]) -> dict[str, Any]:
-    """The columns with what the CRM has of a value that may be shown and is not known any more: null never erases."""
+    """The columns with what the CRM has of a value that may be shown and is not known any more: null never erases.
+
+    Nor is a value cleared that is not the one we wrote.
+    """
     kept = {name: before[name] for name in CLEARABLE if name in shown and name in before}
     return {**kept, **columns}
 

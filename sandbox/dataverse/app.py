@@ -86,7 +86,7 @@ class _Exchange:
         call = Call(method, self.path, query, self.headers, body, base_url=f"{self.origin}{BASE_PATH}")
         entry = self.sandbox.log.begin(self._entry(call))
         fault = self.sandbox.faults.strike(method, self.path)
-        if fault is not None and fault.delay_ms:
+        if fault is not None and not fault.after_commit:
             await asyncio.sleep(fault.delay_ms / 1000)
         answer = await self._answer(call, fault)
         outcome: dict[str, Any] = {
@@ -98,6 +98,8 @@ class _Exchange:
         if answer.inner:
             outcome["operations"] = answer.inner
         self.sandbox.log.end(entry, **outcome, fault=fault.kind if fault else None)
+        if fault is not None and fault.after_commit:
+            await asyncio.sleep(fault.delay_ms / 1000)
         await self._deliver(answer, fault)
 
     async def _answer(self, call: Call, fault: Fault | None) -> Answer:

@@ -46,6 +46,7 @@ TABLE = [
     (413, None, Verdict.TOO_LARGE),
     (400, "0x80044352", Verdict.EXPIRED),
     (410, None, Verdict.EXPIRED),
+    (400, "0x80040800", Verdict.NO_BULK),
     (500, None, Verdict.UNCERTAIN),
     (500, "0x0", Verdict.UNCERTAIN),
     (500, "0x80040216", Verdict.UNCERTAIN),
