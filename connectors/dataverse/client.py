@@ -25,6 +25,7 @@ from connectors.dataverse.contract import (
     unique_ids,
 )
 from connectors.dataverse.lanes import LanePool
+from connectors.dataverse.lookup import Lookup
 from connectors.dataverse.metadata import fetch_table_definition
 from connectors.dataverse.pacing import Pacing
 from connectors.dataverse.reading import Reader, selected
@@ -138,6 +139,14 @@ class DataverseClient:
         request = odata.read(table.entity_set, query, prefer=prefer, label=f"GET {table.entity_set}")
         with self._reader() as reader:
             yield from reader.rows(request, prefer)
+
+    def find_rows(
+        self, table: TableName, column: str, values: Sequence[str], select: Sequence[str]
+    ) -> Iterator[dict[str, object]]:
+        """Rows whose text column equals one of the values, as the environment compares text; no value is in a URL."""
+        with self._lanes.lane() as sender:
+            lookup = Lookup(sender, self._settings)
+            yield from lookup.rows(table, column, list(dict.fromkeys(values)), select=select)
 
     def iter_changes(
         self, table: TableName, select: Sequence[str], delta_link: str | None = None

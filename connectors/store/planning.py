@@ -35,7 +35,10 @@ _PERSONS = f"""
 select coalesce(l.row_id, p.person_id) as contact_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
        array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends,
        l.state is not distinct from 'merged' and exists (
-           select from intake.person_purpose o where o.person_id = l.row_id) as is_elsewhere
+           select from intake.person_purpose o where o.person_id = l.row_id) as is_elsewhere,
+       l.row_id is null and exists (
+           select from intake.crm_review w where w.contact_point_id = p.contact_point_id
+             and w.state in ('open', 'ignored') and p.person_id = any(w.persons)) as is_in_review
 from intake.person p join intake.person_purpose u using (person_id)
 left join intake.crm_link l using (person_id)
 where p.contact_point_id = any(:ids) and {_IS_SHOWN} group by p.person_id, l.row_id, l.state order by p.person_id
@@ -75,7 +78,8 @@ where g.contact_point_id = any(:ids) and s.person_id is not null order by g.regi
 """
 
 _ACKNOWLEDGED = """
-select table_name, row_id, contact_point_id, is_ours, columns, edits from intake.crm_row where contact_point_id = any(:ids)
+select table_name, row_id, contact_point_id, is_ours, columns, written, edits
+from intake.crm_row where contact_point_id = any(:ids)
 order by table_name, row_id
 """
 
@@ -128,6 +132,13 @@ def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID,
     for row in conn.execute(text(query), ids).mappings().all():
         grouped.setdefault(row["contact_point_id"], []).append(row)
     return grouped
+
+
+def is_cut_over(conn: Connection) -> bool:
+    """Whether somebody approved by name that opt-ins without evidence go."""
+    return bool(
+        conn.execute(text("select exists (select from intake.crm_cutover where approved_at is not null)")).scalar()
+    )
 
 
 def load_occasions(conn: Connection, *, table: str, every: bool = False) -> Sequence[RowMapping]:

@@ -4,7 +4,8 @@ received   batch, staged_group, watermark, row_outcome, quarantine            (l
 people     contact_point, subject, person, submission, answer
 occasions  occasion, registration, person_purpose
 ledger     consent_event (append-only), consent_evidence (erasable), consent_wording, consent_state, person_consent
-crm        crm_row (what the CRM is known to hold), crm_link, crm_finding, plan, outbox_intent, crm_cursor
+crm        crm_row (what the CRM is known to hold), crm_link, crm_review, crm_cutover, crm_finding, plan, outbox_intent,
+           crm_cursor
 runs       run, run_count
 
 An id that is sent to the CRM as a row's key is a uuid5 under a secret salt, never made of an address or a name.
@@ -327,8 +328,9 @@ PERSON_CONSENT = Table(
     _at("granted_at"),
 )
 
-# What the CRM is known to hold of a row: as it acknowledged it from us, or as it was read back since. `edits` has by
-# column when somebody changed it there. A row that is not ours is kept for its flag or its consent value alone.
+# What the CRM is known to hold of a row: as it acknowledged it from us, or as it was read back since; `written` has
+# which of it we wrote, `edits` by column when somebody changed it there. A contact that is nobody's of ours is kept for
+# its address and flag alone.
 CRM_ROW = Table(
     "crm_row",
     METADATA,
@@ -337,6 +339,7 @@ CRM_ROW = Table(
     Column("contact_point_id", UUID),
     Column("is_ours", Boolean, nullable=False),
     Column("columns", JSONB, nullable=False),
+    Column("written", JSONB, nullable=False, server_default=sql("'{}'")),
     Column("edits", JSONB, nullable=False, server_default=sql("'{}'")),
     _at("acked_at", nullable=False, now=True),
     Index("ix_crm_row_contact_point", "contact_point_id"),
@@ -353,6 +356,35 @@ CRM_LINK = Table(
     _at("since_at", nullable=False),
     CheckConstraint("state in ('adopted', 'merged', 'gone')", name="state"),
     Index("ix_crm_link_row", "row_id"),
+)
+
+# A contact that the CRM has and that may be one of these persons' (or nobody's of ours): a person decides by name.
+# `open` and `ignored` hold the persons back from having a contact; `settled` needs no decision any more.
+CRM_REVIEW = Table(
+    "crm_review",
+    METADATA,
+    Column("review_id", BigInteger, Identity(), primary_key=True),
+    Column("row_id", UUID, nullable=False),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id", ondelete="CASCADE"), nullable=False),
+    Column("persons", ARRAY(UUID), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _at("first_seen_at", nullable=False),
+    Column("decided_by", Text),
+    _at("decided_at"),
+    CheckConstraint("state in ('open', 'linked', 'new', 'ignored', 'settled')", name="state"),
+    Index("ix_crm_review_one", "contact_point_id", "row_id", unique=True),
+)
+
+# A dry run of opting out what has no evidence, and who approved exactly it.
+CRM_CUTOVER = Table(
+    "crm_cutover",
+    METADATA,
+    Column("cutover_id", Text, primary_key=True),
+    Column("counts", JSONB, nullable=False),
+    _at("made_at", nullable=False),
+    Column("approved_by", Text),
+    _at("approved_at"),
 )
 
 PLAN = Table(

@@ -23,6 +23,7 @@ from pipelines.commands.console import (
     session_for,
     speaking,
 )
+from pipelines.operations.adoption import look_up
 from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
 from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.readback import read_back
@@ -164,7 +165,9 @@ def predict(session: Session, sources: list[str], window: Window) -> tuple[list[
             _warn_stopped(stage_source(rehearsal, source))
             merge_staged(rehearsal, source)
         if workspace.settings.dataverse_url:
-            read_back(rehearsal, dataverse_client(workspace.settings, workspace.policy))
+            crm = dataverse_client(workspace.settings, workspace.policy)
+            read_back(rehearsal, crm)
+            look_up(rehearsal, crm)
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
         return counts, make_plan(rehearsal, conn)
 

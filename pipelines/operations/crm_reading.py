@@ -28,7 +28,9 @@ _ROWS_AT_A_TIME = 5000
 class ReadableCrm(Protocol):
     """What reading back needs of the CRM's client."""
 
-    def iter_rows(self, table: TableName, select: Sequence[str], *, filter: str | None) -> Iterator[dict[str, Any]]: ...
+    def iter_rows(
+        self, table: TableName, select: Sequence[str], *, filter: str | None = None
+    ) -> Iterator[dict[str, Any]]: ...
 
     def iter_changes(
         self, table: TableName, select: Sequence[str], delta_link: str | None = None

@@ -11,6 +11,7 @@ from typing import Protocol
 from connectors.store import outbox
 from connectors.store.locks import advisory_lock
 from pipelines.operations import delivery
+from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
 from pipelines.operations.planning import Plan, write_plan
@@ -23,16 +24,17 @@ WRITER_LOCK = "crm-writer"
 LOCK_WAIT_S = 600.0
 
 
-class Crm(delivery.Crm, ReadableCrm, Protocol):
-    """What synchronising needs of the CRM's client: to write, and to read back."""
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, Protocol):
+    """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
 @dataclass
 class SyncReport:
-    """One synchronisation: intents recovered, decisions read back, the plan, and what became of it by phase."""
+    """One synchronisation: intents recovered, decisions read back, rows adopted, the plan, what became of it by phase."""
 
     recovered: int
     read_back: int
+    adopted: Adoption
     plan: Plan
     phases: dict[str, DeliveryReport] = field(default_factory=dict)
 
@@ -55,9 +57,9 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: answers that were lost, withdrawals made in the CRM, then the plan."""
+    """What comes before sending: answers that were lost, withdrawals made in the CRM, what it has already; the plan."""
     recovered = recover(session, crm)
-    return SyncReport(recovered, read_back(session, crm), plan_now(session))
+    return SyncReport(recovered, read_back(session, crm), look_up(session, crm), plan_now(session))
 
 
 def plan_now(session: Session) -> Plan:

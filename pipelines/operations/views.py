@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from connectors.store.planning import AddressRows, iter_addresses
+from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
 from pipelines.transforms.crm_changes import GONE, MERGED, UNREGISTERED
-from pipelines.transforms.minimise import AddressView, PersonView, RegistrationView, RowKey
+from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RegistrationView, RowKey
 from pipelines.transforms.ownership import held_columns, held_registration, is_gone
 from schemas.policy import Policy
 from schemas.tables import CONTACT, REGISTRATION
@@ -24,9 +24,11 @@ def iter_views(
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
     """Each dirty address (or every one) with what the CRM last acknowledged of it, in the order of ids."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
+    cut_over = is_cut_over(conn)
     for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list):
         for address in rows.addresses:
-            yield _view(address, rows, lives, policy), _acknowledged(rows, address["contact_point_id"])
+            view = _view(address, rows, lives, policy)
+            yield replace(view, is_cut_over=cut_over), _acknowledged(rows, address["contact_point_id"])
 
 
 def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:
@@ -48,6 +50,13 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
             for name, row in known.items()
             if not _is_kept(row, rows, key) and MERGED not in row["edits"]
         },
+        adopted={
+            name: AdoptedRow(row["columns"], row["written"])
+            for name, row in known.items()
+            if not row["is_ours"] and not {MERGED, GONE} & row["edits"].keys()
+        },
+        owned=frozenset(name for name, row in known.items() if row["is_ours"] and GONE not in row["edits"]),
+        is_in_review=any(row["is_in_review"] for row in rows.persons.get(key, ())),
     )
 
 

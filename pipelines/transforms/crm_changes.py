@@ -55,6 +55,7 @@ class CrmDecision:
     at: datetime
     clock: str | None = None
     profile: RegisteredProfile | None = None
+    reason: str = "crm"
 
 
 @dataclass(frozen=True, slots=True)

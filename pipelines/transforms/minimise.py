@@ -63,10 +63,21 @@ class RegistrationView:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptedRow:
+    """A row that the CRM had by itself: its columns as it holds them, and those of them that we wrote."""
+
+    columns: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AddressView:
     """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations.
 
-    `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns.
+    `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns. `adopted`
+    are those of them that we may use instead of making our own, and the contacts of our persons that we did not make;
+    `owned` are the keys of the rows that we made. `is_in_review`: somebody has to decide first which contact is whose;
+    `is_cut_over`: rows without evidence are ours to lower.
     """
 
     contact_point_id: UUID
@@ -76,6 +87,10 @@ class AddressView:
     consents: dict[tuple[str, str], str]
     registrations: tuple[RegistrationView, ...]
     others: Mapping[RowKey, Mapping[str, Any]] = field(default_factory=dict)
+    adopted: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
+    owned: frozenset[RowKey] = frozenset()
+    is_in_review: bool = False
+    is_cut_over: bool = False
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:
@@ -164,10 +179,15 @@ def consent_value(purpose: str, view: AddressView, *, has_contact: bool, now: da
     return None
 
 
+def consent_row_id(contact_point_id: UUID, purpose: str, topic: str) -> UUID:
+    """The id of our own row for a purpose (topic '') or one of its topics at an address."""
+    return row_id(contact_point_id, f"{purpose}|{topic}")
+
+
 def _consent_row(
     view: AddressView, purpose: str, topic: str, target: CrmPurpose, value: ConsentValue
 ) -> tuple[RowKey, dict[str, Any]]:
-    key = row_id(view.contact_point_id, f"{purpose}|{topic}")
+    key = consent_row_id(view.contact_point_id, purpose, topic)
     columns: dict[str, Any] = {
         "msdynmkt_contactpointvalue": view.address,
         "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,
