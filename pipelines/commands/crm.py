@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from pipelines.commands import doctoring
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -17,6 +18,8 @@ from pipelines.operations.reconciliation import Reconciliation, reconcile
 from pipelines.operations.workspace import dataverse_client
 
 CRM = typer.Typer(help="The CRM: what it holds, and whether it is as it should be.", no_args_is_help=True)
+CRM.command("doctor")(doctoring.doctor)
+CRM.command("provision")(doctoring.provision)
 
 
 @CRM.command("reconcile")

@@ -12,7 +12,6 @@ from pipelines.operations.doctor.reading import (
 from pipelines.operations.sessions import Session
 from pipelines.transforms.diagnosis.catalogue import Facts, diagnose
 from pipelines.transforms.diagnosis.findings import Diagnosis
-from schemas.tables import CONTACT
 
 
 def examine(session: Session, crm: ReadableCrm, administration: Privileges) -> list[Diagnosis]:
@@ -26,6 +25,5 @@ def examine(session: Session, crm: ReadableCrm, administration: Privileges) -> l
     environment = read_environment(crm, administration)
     with session.transaction() as conn:
         acknowledged = contacts_of_ours(conn)
-    contact = environment.tables[CONTACT.logical_name]
-    people = read_people(crm, acknowledged, contact, workspace.policy)
-    return diagnose(Facts(read_setup(crm), people, environment), workspace.policy, role)
+    facts = Facts(read_setup(crm), read_people(crm, acknowledged), environment)
+    return diagnose(facts, workspace.policy, role)

@@ -13,7 +13,6 @@ from pipelines.transforms.diagnosis.facts import SOURCES, Environment, People, S
 from pipelines.transforms.diagnosis.findings import Gap, Known
 from pipelines.transforms.diagnosis.people_rules import CONSENT_COLUMNS, CONTACT_COLUMNS
 from schemas.errors import CrmConflict, CrmError, CrmMisconfigured
-from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, TABLES
 
 _FILTERS = TableName("sdkmessagefilters", "sdkmessagefilter", "sdkmessagefilterid")
@@ -63,18 +62,13 @@ def gap_of(what: str, error: CrmError) -> Gap:
     return Gap(f"{what} {reason}.")
 
 
-def read_people(
-    crm: RowsOfCrm, acknowledged: Mapping[str, Mapping[str, object]], contact: TableFacts | Gap, policy: Policy
-) -> People:
-    """Contacts and consent rows, all of them; the link's column only where the environment has it."""
-    link = policy.crm.preference_link_column
-    has_link = link is not None and isinstance(contact, TableFacts) and link in contact.columns
-    contacts = (*CONTACT_COLUMNS, *((link,) if link is not None and has_link else ()))
-    sources = (
-        Source(CONTACT.entity_set, CONTACT.logical_name, CONTACT.primary_key, contacts),
-        Source(CONSENT.entity_set, CONSENT.logical_name, CONSENT.primary_key, CONSENT_COLUMNS),
+def read_people(crm: RowsOfCrm, acknowledged: Mapping[str, Mapping[str, object]]) -> People:
+    """Contacts and consent rows, all of them, beside what the CRM `acknowledged` from us of contacts."""
+    return People(
+        _rows(crm, Source(CONTACT.entity_set, CONTACT.logical_name, CONTACT.primary_key, CONTACT_COLUMNS)),
+        _rows(crm, Source(CONSENT.entity_set, CONSENT.logical_name, CONSENT.primary_key, CONSENT_COLUMNS)),
+        acknowledged,
     )
-    return People(*(_rows(crm, source) for source in sources), acknowledged)
 
 
 def read_environment(crm: ReadableCrm, administration: Privileges) -> Environment:
@@ -83,7 +77,7 @@ def read_environment(crm: ReadableCrm, administration: Privileges) -> Environmen
     tables = {name: _table(crm, name, messages) for name in TABLES}
     user = crm.who_am_i()
     try:
-        held: Mapping[str, str] | Gap = administration.fetch_privileges(user.user_id)
+        held = administration.fetch_privileges(user.user_id)
     except (CrmMisconfigured, CrmConflict) as error:
         return Environment(tables, gap_of("The list of privileges", error))
     return Environment(tables, {name.lower(): depth for name, depth in held.items()})

@@ -211,7 +211,7 @@ def diagnose(facts: Facts, policy: Policy, role: CrmRole) -> list[Diagnosis]:
     found = {name: rule(facts.setup, policy) for name, rule in _SETUP.items()}
     found |= {name: rule(facts.people, policy) for name, rule in _PEOPLE.items()}
     found |= {
-        "D7": switch_rules.lasting_link(contact, facts.people, policy),
+        "D7": switch_rules.lasting_link(contact, policy),
         "tables": environment_rules.tables_there(environment),
         "columns": environment_rules.columns_fit(environment, policy),
         "privileges": environment_rules.privileges_least(environment, role),

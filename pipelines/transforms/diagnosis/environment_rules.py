@@ -112,9 +112,7 @@ def bulk_available(environment: Environment) -> list[Finding]:
     return found or ok("Bulk messages are available.")
 
 
-def _of_tables(
-    environment: Environment, names: Sequence[str], holds: TableRule
-) -> tuple[list[Finding], list[str]]:
+def _of_tables(environment: Environment, names: Sequence[str], holds: TableRule) -> tuple[list[Finding], list[str]]:
     """The gaps among some tables, and the tables for which something does not hold."""
     facts = {name: environment.tables[name] for name in names}
     gaps: list[Finding] = [unknown(one) for one in facts.values() if isinstance(one, Gap)]

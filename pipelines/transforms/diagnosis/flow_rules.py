@@ -24,7 +24,9 @@ def flows_from_flags(setup: Setup, _policy: Policy) -> list[Finding]:
 
 
 def _of_flows(rows: Sequence[Row]) -> Iterator[Finding]:
-    opting_in, writing, closed = [], [], []
+    opting_in: list[object] = []
+    writing: list[object] = []
+    closed: list[object] = []
     for row in rows:
         definition = _definition(row.get("clientdata"))
         if definition is None:

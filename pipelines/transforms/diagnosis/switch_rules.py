@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pipelines.transforms.diagnosis.facts import People, Setup, TableFacts
+from pipelines.transforms.diagnosis.facts import Setup, TableFacts
 from pipelines.transforms.diagnosis.findings import Finding, Gap, Row, fails, listed, of_rows, ok, unknown, warning
 from schemas.policy import Policy
 from schemas.tables import CONTACT
@@ -19,7 +19,9 @@ def contact_flags(setup: Setup, policy: Policy) -> list[Finding]:
     def rule(rows: Sequence[Row]) -> Iterator[Finding]:
         states = [row.get("msdynmkt_featurestate") for row in rows if _is_switch(row, policy)]
         if not states or any(state not in (0, 1) for state in states):
-            yield unknown("The switch for contact consent checks is not among the features, or says neither on nor off.")
+            yield unknown(
+                "The switch for contact consent checks is not among the features, or says neither on nor off."
+            )
         elif not all(states):
             yield warning("The contact's flags are ignored: a no that stands only there does not stop a mail.")
         else:
@@ -35,7 +37,7 @@ def _is_switch(row: Row, policy: Policy) -> bool:
     return any(_SWITCH in "".join(filter(str.isalnum, name)).lower() for name in names)
 
 
-def lasting_link(contact: TableFacts | Gap, people: People, policy: Policy) -> list[Finding]:
+def lasting_link(contact: TableFacts | Gap, policy: Policy) -> list[Finding]:
     """D7: unsubscribe links of the CRM's own expire after six months; a lasting one of ours has its column."""
     column = policy.crm.preference_link_column
     if column is None:
@@ -47,22 +49,11 @@ def lasting_link(contact: TableFacts | Gap, people: People, policy: Policy) -> l
         return [fails(f"The contact has no column {column}.")]
     if there.get("type") != "String" or not _is_at_least(there.get("max_length"), needed):
         return [fails(f"Column {column} is no text of {needed} characters.")]
-    return _without_link(people, policy, column)
+    return ok(f"Column {column} is there.")
 
 
 def _is_at_least(length: object, needed: int | None) -> bool:
     return isinstance(length, int) and length >= (needed or 1)
-
-
-def _without_link(people: People, policy: Policy, column: str) -> list[Finding]:
-    """Where a preference page is open, who may be mailed has a link to it."""
-    if policy.crm.preference_page is None or isinstance(people.contacts, Gap):
-        return ok(f"Column {column} is there.")
-    ours = [row for row in people.contacts if str(row["contactid"]) in people.acknowledged]
-    bare = sum(row.get("donotbulkemail") is False and not row.get(column) for row in ours)
-    if bare:
-        return [warning(f"{bare} contacts of ours may be mailed and have no link in {column}.")]
-    return ok(f"Column {column} is there and filled where it is needed.")
 
 
 def matching_rules(setup: Setup, _policy: Policy) -> list[Finding]:
