@@ -28,6 +28,7 @@ _PURPOSE, _TOPIC = (
     TableName(source.entity_set, source.logical_name, source.primary_key)
     for source in (SOURCES["purposes"], SOURCES["topics"])
 )
+_HAND_OVER = "An administrator gives it to the application user, and no other."
 # A condition for each name; a query takes at most 500.
 _NAMES_PER_READ = 50
 
@@ -132,18 +133,25 @@ class _Maker:
 
     def role(self, role: CrmRole) -> Provision:
         """The security role with its privileges. To give it to the application user is for an administrator."""
-        what, hand_over = f"role {role.name}", "An administrator gives it to the application user, and no other."
+        what = f"role {role.name}"
+        try:
+            return self._role(what, role)
+        except CrmMisconfigured as error:
+            _require_denied(error)
+            names = ", ".join(role.privilege_names())
+            return Provision(what, Provided.REFUSED, f"An administrator makes it with these privileges: {names}.")
+
+    def _role(self, what: str, role: CrmRole) -> Provision:
         found = next(iter(self._crm.iter_rows(_ROLE, ["name"], filter=f"name eq '{role.name}'")), None)
-        held = set() if found is None else {n.lower() for n in self._makes.fetch_role_privileges(str(found["roleid"]))}
+        role_id = None if found is None else str(found["roleid"])
+        held = set() if role_id is None else {name.lower() for name in self._makes.fetch_role_privileges(role_id)}
         missing = [name for name in role.privilege_names() if name.lower() not in held]
-        if found is not None and not missing:
-            return Provision(what, Provided.PRESENT, hand_over)
-        made = self._make(what, lambda: self._make_role(role, missing, None if found is None else str(found["roleid"])))
-        notes = {
-            Provided.REFUSED: f"An administrator makes it with these privileges: {', '.join(missing)}.",
-            Provided.WOULD_BE_MADE: f"With {len(missing)} privileges that it has not yet.",
-        }
-        return Provision(what, made.state, notes.get(made.state, hand_over))
+        if role_id is not None and not missing:
+            return Provision(what, Provided.PRESENT, _HAND_OVER)
+        if self._dry_run:
+            return Provision(what, Provided.WOULD_BE_MADE, f"With {len(missing)} privileges that it has not yet.")
+        self._make_role(role, missing, role_id)
+        return Provision(what, Provided.MADE, _HAND_OVER)
 
     def _make_role(self, role: CrmRole, missing: Sequence[str], role_id: str | None) -> None:
         ids = self._privilege_ids(missing)
@@ -182,7 +190,12 @@ class _Maker:
         try:
             making()
         except CrmMisconfigured as error:
-            if error.status != 403:
-                raise
+            _require_denied(error)
             return Provision(what, Provided.REFUSED, "Our application user may not make it; an administrator does.")
         return Provision(what, Provided.MADE)
+
+
+def _require_denied(error: CrmMisconfigured) -> None:
+    """Raise an error again unless it says that our user may not."""
+    if error.status != 403:
+        raise error

@@ -1,17 +1,32 @@
 """The doctor over an emulated CRM: each ailment is named and no other, a run refuses where people are endangered."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from connectors.dataverse import DataverseClient
+from connectors.dataverse.administration import Administration
 from connectors.store.address import ServerAddress
+from pipelines.cli import APP
+from pipelines.launch import settings_environment
+from pipelines.operations.doctor.examination import examine
 from pipelines.operations.provision import Provided
+from pipelines.operations.workspace import dataverse_settings
 from pipelines.transforms.diagnosis.findings import Verdict
+from sandbox.crm_seed import journey_rows, purpose_rows
+from sandbox.dataverse.options import EmulatorOptions
+from sandbox.dataverse.server import start_emulator
 from schemas.errors import RaisingRefused
+from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Who, answer
 from tests.invariants.wire import sent_rows
-from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT
+from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT, make_settings
 from tests.pipelines.clinic import AILMENTS, LINK, Clinic, open_clinic, people
 from tests.throwaway import fresh_database
 
@@ -169,3 +184,83 @@ def test_a_dry_run_says_what_it_would_make_and_makes_nothing(clinic: Clinic) -> 
         assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
     finally:
         mend()
+
+
+def test_tables_that_are_not_as_we_need_them_are_named(clinic: Clinic, tmp_path: Path) -> None:
+    options = EmulatorOptions(
+        missing_columns=("contact.mobilephone",),
+        untracked_tables=(CONSENT.logical_name,),
+        unversioned_tables=(CONTACT.logical_name,),
+        single_row_tables=("msevtmgt_event",),
+        language_code=1035,
+        collation="CI_AS",
+    )
+    policy = clinic.world.plain.policy
+    with start_emulator(tmp_path, options=options) as poor:
+        poor.control.seed(purpose_rows(policy))
+        poor.control.seed(journey_rows(policy))
+        settings = dataverse_settings(make_settings(clinic.world.directory, poor), policy)
+        with closing(DataverseClient(settings)) as crm, closing(Administration(settings)) as administration:
+            found = {one.check.check_id: one for one in examine(clinic.world.session(), crm, administration)}
+    assert {name: str(one.verdict) for name, one in found.items() if one.verdict is not Verdict.OK} == {
+        "columns": "fails",
+        "change_tracking": "fails",
+        "concurrency": "fails",
+        "bulk": "fails",
+        "privileges": "warning",
+    }
+    assert "mobilephone" in found["columns"].evidence
+    assert "1035" in found["language"].evidence
+    assert "more than needed" in found["privileges"].evidence
+
+
+class TestCommands:
+    """The same by the command line."""
+
+    @pytest.fixture
+    def say(self, clinic: Clinic, tmp_path: Path) -> Callable[..., Result]:
+        environment = {
+            **settings_environment(clinic.world.settings),
+            "DATABASE_URL": clinic.world.address.uri_adbc,
+            "INTAKE_ENV_FILE": str(tmp_path / "none"),
+        }
+        return lambda *words: CliRunner().invoke(APP, words, env=environment)
+
+    def test_doctor_ends_with_0_in_good_health_and_with_1_where_a_check_fails(
+        self, clinic: Clinic, say: Callable[..., Result]
+    ) -> None:
+        well = say("crm", "doctor", "--json")
+        assert well.exit_code == 0, well.output
+        assert {one["verdict"] for one in json.loads(well.stdout)} == {"ok"}
+        mend = AILMENTS["default purpose open"][1](clinic)
+        try:
+            ill = say("crm", "doctor")
+        finally:
+            mend()
+        assert ill.exit_code == 1
+        assert "D3" in ill.stdout
+        assert "lowerings only, because of D3" in ill.stdout
+
+    def test_plan_warns_of_what_a_run_would_refuse(self, clinic: Clinic, say: Callable[..., Result]) -> None:
+        mend = AILMENTS["default purpose open"][1](clinic)
+        try:
+            planned = say("plan", "--json")
+        finally:
+            mend()
+        assert planned.exit_code == 0, planned.output
+        assert [reason[:3] for reason in json.loads(planned.stdout)["refused"]] == ["D3:"]
+        assert "crm doctor" in planned.stderr
+
+    def test_provision_says_what_our_own_user_may_not_make(self, clinic: Clinic, say: Callable[..., Result]) -> None:
+        mend = AILMENTS["no column for the link"][1](clinic)
+        try:
+            refused = say("crm", "provision", "--json")
+        finally:
+            mend()
+        assert refused.exit_code == 1
+        told = {one["what"]: one for one in json.loads(refused.stdout)}
+        assert {one["state"] for one in told.values()} == {"refused"}
+        assert f"column {LINK} of contact" in told
+        assert "prvReadmsdynmkt_purpose" in told["role crm-intake"]["note"], (
+            "it prints what an administrator is to make"
+        )

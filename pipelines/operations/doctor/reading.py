@@ -59,7 +59,7 @@ def gap_of(what: str, error: CrmError) -> Gap:
         404: "is not there",
     }
     reason = reasons.get(error.status or 0, f"could not be read (status {error.status})")
-    return Gap(f"{what} {reason}.")
+    return Gap(f"{what} {reason}.", is_absent=error.status == 404)
 
 
 def read_people(crm: RowsOfCrm, acknowledged: Mapping[str, Mapping[str, object]]) -> People:
@@ -87,8 +87,9 @@ def _table(crm: ReadableCrm, name: str, messages: Mapping[str, frozenset[str]] |
     try:
         definition = crm.fetch_metadata(table_name(name))
     except CrmMisconfigured as error:
-        known = {None: f"Table {name} has another entity set or primary key.", 404: f"Table {name} is not there."}
-        return Gap(known.get(error.status, gap_of(f"Table {name}", error).reason))
+        if error.status is None:
+            return Gap(f"Table {name} has another entity set or primary key.", is_absent=True)
+        return gap_of(f"Table {name}", error)
     available = messages if isinstance(messages, Gap) else messages.get(name, frozenset())
     return TableFacts(
         definition.columns, definition.is_change_tracked, definition.has_optimistic_concurrency, available

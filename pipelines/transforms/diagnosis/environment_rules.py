@@ -39,7 +39,8 @@ TableRule = Callable[[TableFacts], bool]
 def tables_there(environment: Environment) -> list[Finding]:
     """Each destination table is there, under the entity set and primary key that we address it by."""
     gaps = [gap for gap in environment.tables.values() if isinstance(gap, Gap)]
-    return [fails(gap.reason) for gap in gaps] or ok(f"{len(environment.tables)} tables are there.")
+    found = [fails(gap.reason) if gap.is_absent else unknown(gap) for gap in gaps]
+    return found or ok(f"{len(environment.tables)} tables are there.")
 
 
 def columns_fit(environment: Environment, policy: Policy) -> list[Finding]:

@@ -36,9 +36,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What could not be read, and why."""
+    """What could not be read, and why; `is_absent` where it certainly is not there."""
 
     reason: str
+    is_absent: bool = False
 
 
 Known = Sequence[Row] | Gap
