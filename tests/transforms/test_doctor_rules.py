@@ -22,7 +22,7 @@ from pipelines.transforms.diagnosis.facts import (
 from pipelines.transforms.diagnosis.findings import Diagnosis, Gap, Verdict, fails, listed, ok, unknown, warning
 from pipelines.transforms.diagnosis.purpose_rules import KINDS
 from schemas.crm_role import CrmRole
-from schemas.policy import Policy
+from schemas.policy import Policy, RegisteredProfile
 from schemas.tables import CONSENT, CONTACT, TABLES, Kind, Table
 from tests.pipelines.clinic import flow
 from tests.views import make_policy
@@ -198,6 +198,19 @@ def test_a_page_in_a_folder_is_not_another_folder_that_begins_alike() -> None:
 def test_without_a_page_or_a_profile_nobody_knows_where_people_are_led() -> None:
     assert verdicts(told(policy=policy_with(preference_page=None))) == {"D13": "unknown"}
     assert verdicts(told(healthy_setup(profiles=[]))) == {"D13": "unknown"}
+
+
+def test_a_centre_of_the_crm_is_a_warning_where_its_wording_is_registered_and_a_danger_where_not() -> None:
+    own = {
+        "msdynmkt_compliancesettings4id": str(UUID(int=5)),
+        "msdynmkt_name": "Own",
+        "msdynmkt_consentlinktype": 534120003,
+    }
+    assert told(healthy_setup(profiles=[own]))["D13"].holds_back
+    wording = RegisteredProfile(wording="I want news.", language="en", version="1", notice_version="1")
+    found = told(healthy_setup(profiles=[own]), policy=policy_with(registered_profiles={UUID(int=5): wording}))
+    assert verdicts(found) == {"D13": "warning"}
+    assert not found["D13"].holds_back
 
 
 def test_the_consent_provider_that_the_policy_names_may_decide() -> None:

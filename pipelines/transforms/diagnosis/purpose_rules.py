@@ -13,7 +13,18 @@ from pipelines.transforms.diagnosis.facts import (
     TRANSACTIONAL,
     Setup,
 )
-from pipelines.transforms.diagnosis.findings import Finding, Gap, Row, endangers, fails, listed, of_rows, ok, unknown
+from pipelines.transforms.diagnosis.findings import (
+    Finding,
+    Gap,
+    Row,
+    endangers,
+    fails,
+    listed,
+    of_rows,
+    ok,
+    unknown,
+    warning,
+)
 from schemas.policy import Policy
 
 KINDS = {"commercial": COMMERCIAL, "transactional": TRANSACTIONAL, "tracking": TRACKING}
@@ -91,17 +102,22 @@ def consent_link(setup: Setup, policy: Policy) -> list[Finding]:
         elif page is None:
             yield unknown(f"The policy names no preference page for its {len(rows)} profiles to lead to.")
         else:
-            yield from _not_external(rows)
+            yield from _not_external(rows, policy)
             yield from _elsewhere(rows, page)
 
     return of_rows(setup.of("profiles"), rule) or ok("Every compliance profile leads to our preference page.")
 
 
-def _not_external(rows: Sequence[Row]) -> Iterator[Finding]:
+def _not_external(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
+    """A centre of the CRM's own; one whose wording is registered is read back, but its links expire."""
     own = [row for row in rows if row.get("msdynmkt_consentlinktype") != EXTERNAL_LINK]
-    if own:
-        names = listed(row.get("msdynmkt_name") for row in own)
-        yield endangers(f"Profiles with a page of the CRM's own instead of an external link: {names}.")
+    registered = {str(profile_id) for profile_id in policy.crm.registered_profiles}
+    for is_known, tell in ((False, endangers), (True, warning)):
+        some = [row for row in own if (str(row.get("msdynmkt_compliancesettings4id")) in registered) == is_known]
+        if some:
+            words = "of registered wording" if is_known else "of a wording that nobody registered"
+            names = listed(row.get("msdynmkt_name") for row in some)
+            yield tell(f"Profiles with a page of the CRM's own, {words}, instead of an external link: {names}.")
 
 
 def _elsewhere(rows: Sequence[Row], page: str) -> Iterator[Finding]:
