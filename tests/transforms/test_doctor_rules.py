@@ -207,6 +207,8 @@ def test_a_centre_of_the_crm_is_a_warning_where_its_wording_is_registered_and_a_
         "msdynmkt_consentlinktype": 534120003,
     }
     assert told(healthy_setup(profiles=[own]))["D13"].holds_back
+    unset = {**own, "msdynmkt_consentlinktype": None}
+    assert verdicts(told(healthy_setup(profiles=[unset]))) == {"D13": "unknown"}
     wording = RegisteredProfile(wording="I want news.", language="en", version="1", notice_version="1")
     found = told(healthy_setup(profiles=[own]), policy=policy_with(registered_profiles={UUID(int=5): wording}))
     assert verdicts(found) == {"D13": "warning"}

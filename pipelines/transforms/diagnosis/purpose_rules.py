@@ -110,7 +110,9 @@ def consent_link(setup: Setup, policy: Policy) -> list[Finding]:
 
 def _not_external(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
     """A centre of the CRM's own; one whose wording is registered is read back, but its links expire."""
-    own = [row for row in rows if row.get("msdynmkt_consentlinktype") != EXTERNAL_LINK]
+    own = [row for row in rows if row.get("msdynmkt_consentlinktype") not in (EXTERNAL_LINK, None)]
+    if unset := [row.get("msdynmkt_name") for row in rows if row.get("msdynmkt_consentlinktype") is None]:
+        yield unknown(f"Profiles without a type of consent link: {listed(unset)}.")
     registered = {str(profile_id) for profile_id in policy.crm.registered_profiles}
     for is_known, tell in ((False, endangers), (True, warning)):
         some = [row for row in own if (str(row.get("msdynmkt_compliancesettings4id")) in registered) == is_known]
