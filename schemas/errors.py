@@ -15,7 +15,8 @@
     │   ├── ChangeTokenExpired      a delta link is too old: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
     │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
-    └── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+    ├── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+    └── RaisingRefused              the CRM as it is set up would reach people who did not agree: mend it there
 
 A message names what was tried, the status, the request id and the remedy; never a person, a payload
 or a URL with a query. A refused row is data with a reason, not an exception.
@@ -124,3 +125,11 @@ class ApprovalRequired(IntakeError):
     def __init__(self, plan_id: str, message: str) -> None:
         super().__init__(message)
         self.plan_id = plan_id
+
+
+class RaisingRefused(IntakeError):
+    """The CRM's set-up fails checks that protect people; `check_ids` names them, and only lowerings were sent."""
+
+    def __init__(self, check_ids: tuple[str, ...], message: str) -> None:
+        super().__init__(message)
+        self.check_ids = check_ids

@@ -60,9 +60,10 @@ class PurposePolicy(_Strict):
 
 
 class CrmPurpose(_Strict):
-    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows."""
+    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows, and its type there."""
 
     purpose_id: UUID
+    kind: Literal["commercial", "transactional", "tracking"] = "commercial"
     topics: dict[str, UUID] = Field(default_factory=dict)
 
 
@@ -98,10 +99,19 @@ class CrmPolicy(_Strict):
 
     `ownership` says by column whose value stands; a column that is not named goes by the newest human act.
     `registered_profiles` is keyed by the id of the compliance profile's row.
+    What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
+    to, `consent_provider_id` the one external consent provider that may decide, `contact_consent_switch` the unique name
+    of the feature of contact consent checks (None: known by its name), `base_language` the environment's (1033, 1035).
+    With `provision_purposes` `crm provision` makes the purposes and topics too.
     """
 
     purposes: dict[str, CrmPurpose]
     preference_link_column: str | None = None
+    preference_page: str | None = Field(default=None, pattern="^https://[^/?#]+(/[^?#]*)?$")
+    consent_provider_id: UUID | None = None
+    contact_consent_switch: str | None = None
+    base_language: int | None = None
+    provision_purposes: bool = False
     allow_list: tuple[str, ...] | None = None
     blast_radius: BlastRadius = BlastRadius()
     ownership: dict[str, Owner] = Field(default_factory=dict)

@@ -88,6 +88,12 @@ def known_rows(conn: Connection, table: str, row_ids: Sequence[UUID]) -> Sequenc
     return conn.execute(text(_KNOWN), {"table": table, "ids": list(row_ids)}).mappings().all()
 
 
+def contacts_of_ours(conn: Connection) -> dict[str, dict[str, Any]]:
+    """What the CRM acknowledged from us of every contact of ours, by id."""
+    statement = "select row_id, columns from intake.crm_row where table_name = 'contact' and is_ours"
+    return {str(row.row_id): row.columns for row in conn.execute(text(statement))}
+
+
 def known_ids(conn: Connection, table: str) -> set[UUID]:
     """The ids of every row of a table that is known."""
     return set(conn.execute(text(_IDS), {"table": table}).scalars())

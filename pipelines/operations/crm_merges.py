@@ -18,6 +18,7 @@ from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.transforms.crm_changes import TRACKED, CrmDecision, Merged, Told, selected_columns
 from pipelines.transforms.crm_contacts import ADDRESS, master_edits, merged_flag
+from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.readback import as_written
 from schemas.consent import Actor, Value
 from schemas.tables import CONTACT
@@ -86,6 +87,8 @@ def _carried_both_ways(
 
 def carried(conn: Connection, point: UUID, address: str) -> list[CrmDecision]:
     """The withdrawals at one address, as of when and by whose clock they were made, for another address."""
+    if canonical_address(crm_links.address_of(conn, point)).key == canonical_address(address).key:
+        return []
     return [
         CrmDecision(
             TABLE,

@@ -14,6 +14,7 @@ from pipelines.operations import delivery
 from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
+from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session
@@ -47,25 +48,31 @@ def as_writer(session: Session) -> Iterator[None]:
 
 
 def sync_crm(session: Session, crm: Crm) -> SyncReport:
-    """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only."""
+    """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only.
+
+    So does one that the CRM's set-up holds back, and then RaisingRefused says why.
+    """
     with as_writer(session):
         report = prepare(session, crm)
         for phase in Phase:
             report.phases[phase.name.lower()] = deliver_phase(session, crm, phase)
         close(session)
+    require_safe(report.plan.refused)
     return report
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: answers that were lost, withdrawals made in the CRM, what it has already; the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
     recovered = recover(session, crm)
-    return SyncReport(recovered, read_back(session, crm), look_up(session, crm), plan_now(session))
+    decisions, adoption = read_back(session, crm), look_up(session, crm)
+    refused = reasons_to_refuse(crm, session.workspace.policy)
+    return SyncReport(recovered, decisions, adoption, plan_now(session, refused=refused))
 
 
-def plan_now(session: Session) -> Plan:
-    """Plan and write the intents down, in one transaction."""
+def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
+    """Plan and write the intents down, in one transaction; where there are reasons to refuse, all but lowering is held."""
     with session.transaction() as conn:
-        return write_plan(session, conn)
+        return write_plan(session, conn, refused=refused)
 
 
 def close(session: Session) -> None:

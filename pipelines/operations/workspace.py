@@ -127,6 +127,11 @@ def source_settings(settings: Settings, timezone: str) -> SourceSettings:
 
 def dataverse_client(settings: Settings, policy: Policy) -> DataverseClient:
     """The CRM's client; ConfigurationError names the setting that is missing."""
+    return DataverseClient(dataverse_settings(settings, policy))
+
+
+def dataverse_settings(settings: Settings, policy: Policy) -> DataverseSettings:
+    """The CRM's environment and our application user; ConfigurationError names the setting that is missing."""
     needed = {
         "INTAKE_DATAVERSE_URL": settings.dataverse_url,
         "INTAKE_DATAVERSE_TENANT": settings.dataverse_tenant,
@@ -137,20 +142,18 @@ def dataverse_client(settings: Settings, policy: Policy) -> DataverseClient:
         raise ConfigurationError(
             f"The CRM cannot be reached without {', '.join(missing)}. Set them, or run the sandbox."
         )
-    return DataverseClient(
-        DataverseSettings(
-            base_url=str(settings.dataverse_url),
-            tenant=str(settings.dataverse_tenant),
-            client_id=settings.dataverse_client_id or "",
-            credential=_credential(settings),
-            other_users=load_users(settings.dataverse_users_path) if settings.dataverse_users_path else (),
-            authority=settings.dataverse_authority,
-            ca_path=settings.dataverse_ca_path,
-            deadline_s=settings.dataverse_deadline_s,
-            chunk_rows=policy.crm.chunk_rows,
-            suppress_flows=settings.dataverse_suppress_flows,
-            bypass_logic=tuple(filter(None, settings.dataverse_bypass_logic.replace(" ", "").split(","))),
-        )
+    return DataverseSettings(
+        base_url=str(settings.dataverse_url),
+        tenant=str(settings.dataverse_tenant),
+        client_id=settings.dataverse_client_id or "",
+        credential=_credential(settings),
+        other_users=load_users(settings.dataverse_users_path) if settings.dataverse_users_path else (),
+        authority=settings.dataverse_authority,
+        ca_path=settings.dataverse_ca_path,
+        deadline_s=settings.dataverse_deadline_s,
+        chunk_rows=policy.crm.chunk_rows,
+        suppress_flows=settings.dataverse_suppress_flows,
+        bypass_logic=tuple(filter(None, settings.dataverse_bypass_logic.replace(" ", "").split(","))),
     )
 
 

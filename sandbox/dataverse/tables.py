@@ -7,6 +7,7 @@ from .columns import whole as whole_number
 from .consent_tables import CONSENT_TABLES
 from .event_tables import EVENT_TABLES
 from .job_tables import JOB_TABLES
+from .journey_tables import JOURNEY_TABLES
 from .security_tables import SECURITY_TABLES
 from .system_tables import SYSTEM_TABLES
 
@@ -193,6 +194,7 @@ TABLES: tuple[Table, ...] = (
     CONTACT,
     *CONSENT_TABLES,
     *EVENT_TABLES,
+    *JOURNEY_TABLES,
     ACCOUNT,
     LEAD,
     INCIDENT,
