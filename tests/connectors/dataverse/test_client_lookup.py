@@ -1,10 +1,11 @@
 """Looking rows up by an address: by the environment's own collation, with no address in a URL, through lost answers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from connectors.dataverse import DataverseClient
+from connectors.dataverse import DataverseClient, DataverseSettings
 from sandbox.dataverse.server import RunningEmulator
 from schemas.errors import CrmMisconfigured, CrmUnavailable
 
@@ -15,11 +16,14 @@ def found(crm: DataverseClient, kit: Any, *addresses: str) -> list[str]:
 
 
 @pytest.fixture
-def known(crm: DataverseClient, emulator: RunningEmulator, kit: Any) -> DataverseClient:
+def known(settings: DataverseSettings, emulator: RunningEmulator) -> Iterator[DataverseClient]:
+    """A client that does not wait, of a CRM with 130 contacts."""
     rows = {"contacts": [{"firstname": f"n{n}", "emailaddress1": f"o'n{n}+x@example.org"} for n in range(130)]}
     emulator.control.seed(rows)
     emulator.control.clear_requests()
-    return crm
+    client = DataverseClient(settings, sleep=lambda _seconds: None)
+    yield client
+    client.close()
 
 
 def test_rows_are_found_whatever_the_case_and_the_signs(known: DataverseClient, kit: Any) -> None:
@@ -37,12 +41,13 @@ def test_many_addresses_take_few_requests_and_none_is_in_a_url(
 
 
 def test_a_lost_answer_is_asked_for_again(known: DataverseClient, emulator: RunningEmulator, kit: Any) -> None:
-    emulator.control.faults({"kind": "cut", "path": "$batch", "after_commit": True})
+    emulator.control.faults({"kind": "cut", "path": r"\$batch", "after_commit": True})
     assert found(known, kit, "o'n7+x@example.org") == ["n7"]
+    assert list(emulator.control.fault_hits().values()) == [1]
 
 
 def test_a_crm_that_never_answers_is_unavailable(known: DataverseClient, emulator: RunningEmulator, kit: Any) -> None:
-    emulator.control.faults({"kind": "error", "path": "$batch", "times": None})
+    emulator.control.faults({"kind": "error", "path": r"\$batch", "times": None})
     with pytest.raises(CrmUnavailable, match="look-up in contacts failed"):
         found(known, kit, "o'n7+x@example.org")
 
