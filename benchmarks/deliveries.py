@@ -64,7 +64,7 @@ class Deliveries:
         self._config = directory / "config"
         crm = write_config(ROOT / "config", self._config, writers=writers)
         self.purpose_id = str(crm["purposes"]["marketing"]["purpose_id"])
-        self.pace = f"{crm['writers']} writers, {crm['chunk_rows']} rows a call"
+        self.pace = f"{crm['writers']} writers, {crm['chunk_rows']} rows a call at first"
         self.address: ServerAddress = ensure_server(directory / "postgres")
         pid = (directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0]
         self._postmaster = int(pid)
