@@ -1,8 +1,9 @@
 """`python -m benchmarks [NAME] [--rows N] [--repeat K]`: run a benchmark, print its table and write its results."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.admitted_rate import run_admitted_rate
 from benchmarks.consenting import ROWS_A_PERSON
+from benchmarks.deliveries import Terms
 from benchmarks.first_load import run_first_load
 from benchmarks.measuring import pin_to_cores
 from benchmarks.poison import run_poison
@@ -21,9 +23,14 @@ from benchmarks.side_by_side import run_side_by_side
 from benchmarks.whole_intake import run_whole_intake
 
 # Rows of each at its published size; for the delivery benchmarks contacts and consent rows together.
-ROWS = {"B1": 40_000, "B4": 20_000, "B5": 20_000, "B11": 100_000, "side_by_side": 10_000}
+ROWS = {"B1": 40_000, "B4": 10_000, "B5": 20_000, "B11": 100_000, "side_by_side": 10_000}
 RESULTS = ROOT / "benchmarks" / "results"
-Outcome = tuple[Table, list[Path]]
+DELIVERIES: dict[str, Callable[..., Report]] = {
+    "B1": run_first_load,
+    "B4": run_admitted_rate,
+    "B5": run_poison,
+    "side_by_side": run_side_by_side,
+}
 
 
 def main(
@@ -34,6 +41,7 @@ def main(
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each; 5 for publishing.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people.")] = 1,
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
+    writers: Annotated[int, typer.Option(min=0, help="Our writers; 0: as the policy ships.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
     """Measure, print and write down."""
@@ -43,44 +51,22 @@ def main(
     cores = pin_to_cores()
     rows = rows or ROWS[name]
     with tempfile.TemporaryDirectory(prefix="crm-intake-bench-") as directory:
-        bench = _Bench(Path(directory), console, rows, repeat, seed, peers)
-        table, paths = bench.intake(out, cores) if name == "B11" else bench.delivery(name, out, cores)
+        if name == "B11":
+            given = {"rows": rows, "repeat": repeat, "seed": seed, "peers": peers, "tell": console.print}
+            table, paths = _intake(Path(directory), out, cores, given)
+        else:
+            people = max(1, rows // ROWS_A_PERSON)
+            terms = Terms(people, repeat, seed, writers or None, peers, console.print)
+            report = DELIVERIES[name](Path(directory), terms)
+            table, paths = report_table(report), write_report(report, out, cores=cores, seed=seed)
     console.print(table)
     for path in paths:
         console.print(f"Wrote {path}")
 
 
-class _Bench:
-    """One benchmark's options."""
-
-    def __init__(self, directory: Path, console: Console, rows: int, repeat: int, seed: int, peers: bool) -> None:
-        self._directory, self._tell = directory, console.print
-        self._rows, self._repeat, self._seed, self._peers = rows, repeat, seed, peers
-
-    def intake(self, out: Path, cores: int) -> Outcome:
-        """B11."""
-        outcome = run_whole_intake(
-            self._directory, rows=self._rows, repeat=self._repeat, seed=self._seed, peers=self._peers, tell=self._tell
-        )
-        summary = summarise(outcome, seed=self._seed, cores=cores)
-        return table_of(summary), write_results(summary, out)
-
-    def delivery(self, name: str, out: Path, cores: int) -> Outcome:
-        """A benchmark of delivery."""
-        report = self._delivered(name)
-        return report_table(report), write_report(report, out, cores=cores, seed=self._seed)
-
-    def _delivered(self, name: str) -> Report:
-        people, seed, tell = max(1, self._rows // ROWS_A_PERSON), self._seed, self._tell
-        if name == "B4":
-            return run_admitted_rate(self._directory, people=people, repeat=self._repeat, seed=seed, tell=tell)
-        if name == "B5":
-            return run_poison(self._directory, people=people, repeat=self._repeat, seed=seed, tell=tell)
-        if name == "side_by_side":
-            return run_side_by_side(self._directory, people=people, seed=seed, peers=self._peers, tell=tell)
-        return run_first_load(
-            self._directory, people=people, repeat=self._repeat, seed=seed, peers=self._peers, tell=tell
-        )
+def _intake(directory: Path, out: Path, cores: int, options: dict[str, Any]) -> tuple[Table, list[Path]]:
+    summary = summarise(run_whole_intake(directory, **options), seed=options["seed"], cores=cores)
+    return table_of(summary), write_results(summary, out)
 
 
 if __name__ == "__main__":

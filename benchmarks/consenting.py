@@ -96,14 +96,18 @@ def copy_database(source: ServerAddress, name: str) -> ServerAddress:
     return source.with_database(name)
 
 
-def write_config(shipped: Path, folder: Path, *, writers: int, chunk_rows: int) -> None:
-    """The shipped configuration with marketing alone to be written, without topics, and so many writers and rows a call."""
+def write_config(shipped: Path, folder: Path, *, writers: int | None) -> dict[str, Any]:
+    """The shipped configuration with marketing alone to be written, without topics, and another number of writers if one is
+    given; returns its part about the CRM.
+    """
     shutil.copytree(shipped, folder, dirs_exist_ok=True)
     policy = yaml.safe_load((folder / "intake.yaml").read_text("utf-8"))
     policy["purposes"][_PURPOSE]["topics"] = []
     policy["crm"]["purposes"] = {_PURPOSE: {"purpose_id": policy["crm"]["purposes"][_PURPOSE]["purpose_id"]}}
-    policy["crm"] |= {"writers": writers, "chunk_rows": chunk_rows}
+    policy["crm"]["writers"] = writers or policy["crm"]["writers"]
     (folder / "intake.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
+    crm: dict[str, Any] = policy["crm"]
+    return crm
 
 
 def write_rows(people: Sequence[Person], folder: Path, *, purpose_id: str) -> None:

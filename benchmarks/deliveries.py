@@ -3,13 +3,11 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from benchmarks.bare_crm import REFUSED_CONSENT, REFUSED_CONTACT
 from benchmarks.bare_limits import Limits
@@ -23,6 +21,20 @@ from connectors.store.server import ensure_server, stop_server
 from schemas.tables import CONSENT, CONTACT, ConsentValue
 
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a benchmark is asked for: how many people and runs, from which seed, with how many writers of ours (None: as
+    the policy ships), with the peers or without, and whom to tell how it goes.
+    """
+
+    people: int
+    repeat: int
+    seed: int
+    writers: int | None
+    peers: bool
+    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +59,12 @@ class Delivered:
 class Deliveries:
     """Stores and rows of one benchmark, in a directory of its own with a database server."""
 
-    def __init__(self, directory: Path, *, writers: int, chunk_rows: int) -> None:
+    def __init__(self, directory: Path, *, writers: int | None) -> None:
         self._directory = directory
         self._config = directory / "config"
-        write_config(ROOT / "config", self._config, writers=writers, chunk_rows=chunk_rows)
-        policy = yaml.safe_load((self._config / "intake.yaml").read_text("utf-8"))
-        self.purpose_id = str(policy["crm"]["purposes"]["marketing"]["purpose_id"])
+        crm = write_config(ROOT / "config", self._config, writers=writers)
+        self.purpose_id = str(crm["purposes"]["marketing"]["purpose_id"])
+        self.pace = f"{crm['writers']} writers, {crm['chunk_rows']} rows a call at first"
         self.address: ServerAddress = ensure_server(directory / "postgres")
         pid = (directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0]
         self._postmaster = int(pid)
@@ -92,10 +104,10 @@ class Deliveries:
 
 
 @contextmanager
-def open_deliveries(directory: Path, *, writers: int, chunk_rows: int) -> Iterator[Deliveries]:
-    """A database server for the benchmark, stopped at the end."""
+def open_deliveries(directory: Path, *, writers: int | None) -> Iterator[Deliveries]:
+    """A database server for the benchmark, stopped at the end. Without `writers` ours has as many as the policy ships."""
     try:
-        yield Deliveries(directory, writers=writers, chunk_rows=chunk_rows)
+        yield Deliveries(directory, writers=writers)
     finally:
         stop_server(directory / "postgres")
 

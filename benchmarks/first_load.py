@@ -5,18 +5,16 @@ rows at hand to the last answer; what a row costs us more (written down, claimed
 opened by a second, conditional write) is in our figure.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from benchmarks.bare_limits import Limits
 from benchmarks.consenting import make_people
-from benchmarks.deliveries import Delivered, Deliveries, described, open_deliveries, wanted
+from benchmarks.deliveries import Delivered, Deliveries, Terms, described, open_deliveries, wanted
 from benchmarks.machine import require_peers
 from benchmarks.report import Report
 
 OURS = "crm-intake"
-WRITERS, CHUNK_ROWS = 16, 100
 # What follows the CRM and the rows in each peer's command line.
 PEERS = {
     "SDK as shipped": ("sdk_load.py", "upsert", "1000", "1"),
@@ -28,24 +26,22 @@ AS_SHIPPED, TUNED = 10.0, 1.3
 _HEADINGS = ["", "rows/s (min to max)", "ours / its", "requests", "CPU s: process + database", "429s"]
 
 
-def run_first_load(
-    directory: Path, *, people: int, repeat: int, seed: int, peers: bool, tell: Callable[[str], None]
-) -> Report:
+def run_first_load(directory: Path, terms: Terms) -> Report:
     """Measure each contestant `repeat` times, in turn; RuntimeError where one has not landed every row."""
-    if peers:
+    if terms.peers:
         require_peers()
-    made = make_people(people, seed=seed)
-    runs: dict[str, list[Delivered]] = {name: [] for name in (OURS, *(PEERS if peers else ()))}
-    with open_deliveries(directory, writers=WRITERS, chunk_rows=CHUNK_ROWS) as deliveries:
+    made = make_people(terms.people, seed=terms.seed)
+    runs: dict[str, list[Delivered]] = {name: [] for name in (OURS, *(PEERS if terms.peers else ()))}
+    with open_deliveries(directory, writers=terms.writers) as deliveries:
         deliveries.seed("people", made)
-        for number in range(repeat):
+        for number in range(terms.repeat):
             for name, done in runs.items():
                 one = _deliver(deliveries, name, made)
                 if one.landed != wanted(made):
                     raise RuntimeError(f"{name} landed {one.landed} rows of {wanted(made)}.")
                 done.append(one)
-                tell(f"run {number + 1} of {repeat}, {name}: {one.rows_per_s:,.0f} rows/s")
-    return _report(runs, rows=wanted(made), repeat=repeat)
+                terms.tell(f"run {number + 1} of {terms.repeat}, {name}: {one.rows_per_s:,.0f} rows/s")
+    return _report(runs, rows=wanted(made), pace=deliveries.pace)
 
 
 def _deliver(deliveries: Deliveries, name: str, people: list) -> Delivered:
@@ -54,18 +50,18 @@ def _deliver(deliveries: Deliveries, name: str, people: list) -> Delivered:
     return deliveries.peer("people", people, PEERS[name])
 
 
-def _report(runs: dict[str, list[Delivered]], *, rows: int, repeat: int) -> Report:
+def _report(runs: dict[str, list[Delivered]], *, rows: int, pace: str) -> Report:
     ours = median(one.rows_per_s for one in runs[OURS])
     stages = runs[OURS][0].run.told["stages"]
     longest = {name: took for name, took in stages.items() if took >= 0.05}
     return Report(
         name="b1",
-        title=f"B1 first load: {rows} rows, {repeat} runs",
+        title=f"B1 first load: {rows} rows, {len(runs[OURS])} runs",
         goal=f"at least {AS_SHIPPED:g} times the peers as shipped and {TUNED:g} times the peers as tuned by hand",
         headings=_HEADINGS,
         cells=[_cells(name, done, ours=ours) for name, done in runs.items()],
         facts=[
-            f"Ours: {WRITERS} writers, {CHUNK_ROWS} rows a call; durable outbox in PostgreSQL, planning not counted.",
+            f"Ours: {pace}; durable outbox in PostgreSQL, planning not counted.",
             "Ours, by stage in the first run: " + ", ".join(f"{n} {took:.1f} s" for n, took in longest.items()) + ".",
             "Peers have their rows in memory and keep nothing; dlt's figure has its extract and normalise steps in it.",
         ],

@@ -3,14 +3,12 @@
 The refusal names no row, as the vendor's does not, and nothing in the row betrays it to a check before sending.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from benchmarks.bare_limits import Limits
 from benchmarks.consenting import Person, make_people
-from benchmarks.deliveries import Delivered, described, open_deliveries, wanted
-from benchmarks.first_load import CHUNK_ROWS, WRITERS
+from benchmarks.deliveries import Delivered, Terms, described, open_deliveries, wanted
 from benchmarks.report import Report
 
 POISON_SHARE = 0.01
@@ -27,27 +25,30 @@ _HEADINGS = [
 ]
 
 
-def run_poison(directory: Path, *, people: int, repeat: int, seed: int, tell: Callable[[str], None]) -> Report:
+def run_poison(directory: Path, terms: Terms) -> Report:
     """Deliver clean and poisoned people in turn, `repeat` times."""
-    sets = {CLEAN: make_people(people, seed=seed), POISONED: make_people(people, seed=seed, poison_share=POISON_SHARE)}
+    sets = {
+        CLEAN: make_people(terms.people, seed=terms.seed),
+        POISONED: make_people(terms.people, seed=terms.seed, poison_share=POISON_SHARE),
+    }
     runs: dict[str, list[Delivered]] = {name: [] for name in sets}
-    with open_deliveries(directory, writers=WRITERS, chunk_rows=CHUNK_ROWS) as deliveries:
+    with open_deliveries(directory, writers=terms.writers) as deliveries:
         stores = {CLEAN: "clean", POISONED: "poisoned"}
         for name, made in sets.items():
             deliveries.seed(stores[name], made)
-        for number in range(repeat):
+        for number in range(terms.repeat):
             for name, made in sets.items():
                 runs[name].append(deliveries.ours(stores[name], made, Limits()))
-                tell(f"run {number + 1} of {repeat}, {name}: {runs[name][-1].rows_per_s:,.0f} rows/s")
-    clean = median(one.rows_per_s for one in runs[CLEAN])
+                terms.tell(f"run {number + 1} of {terms.repeat}, {name}: {runs[name][-1].rows_per_s:,.0f} rows/s")
+    pace, clean = deliveries.pace, median(one.rows_per_s for one in runs[CLEAN])
     return Report(
         name="b5",
-        title=f"B5 poison rows: {people} people, {repeat} runs",
+        title=f"B5 poison rows: {terms.people} people, {terms.repeat} runs",
         goal=f"at least {GOAL_SHARE:.0%} of the clean speed, every good row landed",
         headings=_HEADINGS,
         cells=[_cells(name, sets[name], done, clean=clean) for name, done in runs.items()],
         facts=[
-            f"1 % of the contacts and 1 % of the consent rows are refused; {WRITERS} writers, {CHUNK_ROWS} rows a call.",
+            f"1 % of the contacts and 1 % of the consent rows are refused; {pace}.",
             "A consent row of a refused contact is not sent, and is not wanted.",
         ],
         data={"runs": {name: [described(one) for one in done] for name, done in runs.items()}},

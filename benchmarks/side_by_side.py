@@ -5,20 +5,19 @@
 afterwards is in the figures (rows that the tool gave up and told of, rows that it lost without a word).
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.consenting import Person, make_people
-from benchmarks.deliveries import Deliveries, open_deliveries
+from benchmarks.deliveries import Deliveries, Terms, open_deliveries
 from benchmarks.machine import require_peers
 from benchmarks.measuring import Run
 from benchmarks.report import Report
 from benchmarks.troubled_crm import Tally, access_of, tally, troubled_emulator
 
 OURS = "crm-intake"
-WRITERS, CHUNK_ROWS, POISON_SHARE = 4, 100, 0.01
+POISON_SHARE = 0.01
 PEERS = {
     "SDK, records.create": ("sdk_load.py", "create", "100", "1"),
     "SDK, records.upsert": ("sdk_load.py", "upsert", "100", "1"),
@@ -38,18 +37,18 @@ class Ended:
     statuses: dict[str, int]
 
 
-def run_side_by_side(directory: Path, *, people: int, seed: int, peers: bool, tell: Callable[[str], None]) -> Report:
+def run_side_by_side(directory: Path, terms: Terms) -> Report:
     """Each contestant once, against an emulator of its own with the same faults drawn by the same seed."""
-    if peers:
+    if terms.peers:
         require_peers()
-    made = make_people(people, seed=seed, poison_share=POISON_SHARE)
+    made = make_people(terms.people, seed=terms.seed, poison_share=POISON_SHARE)
     ended: dict[str, Ended] = {}
-    with open_deliveries(directory, writers=WRITERS, chunk_rows=CHUNK_ROWS) as deliveries:
+    with open_deliveries(directory, writers=terms.writers) as deliveries:
         deliveries.seed("people", made)
-        for number, name in enumerate((OURS, *(PEERS if peers else ()))):
-            ended[name] = _run(deliveries, directory / f"crm_{number}", name, made, seed)
-            tell(f"{name}: {ended[name].tally}")
-    return _report(ended, people=people)
+        for number, name in enumerate((OURS, *(PEERS if terms.peers else ()))):
+            ended[name] = _run(deliveries, directory / f"crm_{number}", name, made, terms.seed)
+            terms.tell(f"{name}: {ended[name].tally}")
+    return _report(ended, people=terms.people)
 
 
 def _run(deliveries: Deliveries, directory: Path, name: str, people: list[Person], seed: int) -> Ended:
