@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import repairing, running, sandboxing
+from pipelines.commands import repairing, running, sandboxing, undoing
 from pipelines.commands.crm import CRM
 
 APP = typer.Typer(
@@ -15,6 +15,7 @@ APP = typer.Typer(
 APP.command()(sandboxing.demo)
 APP.command()(running.run)
 APP.command()(running.plan)
+APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)

@@ -39,12 +39,23 @@ class Actor(StrEnum):
     IMPORT = "import"
 
 
+def is_voidable(actor: Actor, *, is_read: bool) -> bool:
+    """Whether undoing a run takes an event back. `is_read`: a mapping read it from a payload.
+
+    The actor of such an event is what the mapping makes of it, so it may be void whoever it names; but what staff took
+    down of a person's own words is that person's act. What was not read is an act itself: on a page, by one click, in
+    the CRM.
+    """
+    return is_read and actor is not Actor.STAFF_ON_BEHALF
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One decision event as the fold sees it.
 
     `subject` is the person it speaks of, or NAMELESS for whoever reads the address; `topic` None covers all topics;
-    `effective_at` (UTC) is the earliest instant its time can mean for a grant, the latest for a withdrawal.
+    `effective_at` (UTC) is the earliest instant its time can mean for a grant, the latest for a withdrawal. One that
+    `is_void` counts for nothing, as if it had never been made.
     """
 
     subject: str
@@ -53,6 +64,7 @@ class Decision:
     value: Value
     clock: str
     effective_at: datetime
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +101,15 @@ def fold(decisions: Iterable[Decision], *, window: timedelta) -> State:
 def latest_by_clock(decisions: Iterable[Decision]) -> tuple[dict[str, datetime], dict[str, datetime]]:
     """The latest grant and the latest withdrawal of each clock; merging two histories is taking the later of each."""
     latest: dict[Value, dict[str, datetime]] = {Value.GRANT: {}, Value.WITHDRAW: {}}
-    for decision in decisions:
+    for decision in standing(decisions):
         seen = latest[decision.value]
         seen[decision.clock] = max(seen.get(decision.clock, decision.effective_at), decision.effective_at)
     return latest[Value.GRANT], latest[Value.WITHDRAW]
+
+
+def standing(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions that count: all but the void."""
+    return [decision for decision in decisions if not decision.is_void]
 
 
 def _wins(clock: str, granted_at: datetime, withdrawals: Mapping[str, datetime], window: timedelta) -> bool:
@@ -109,6 +126,7 @@ def fold_subject(decisions: Sequence[Decision], topics: Sequence[str], *, window
     and the decisions naming t do not fold to withdrawn. The purpose is granted iff its purpose-wide fold is, or a
     topic is on.
     """
+    decisions = standing(decisions)
     if not decisions:
         return {None: State.NONE}
     wide = [d for d in decisions if d.topic is None]
@@ -140,7 +158,7 @@ def fold_address(
     decision. It is a subject itself only where nobody else decided: else no later grant could ever be enough.
     The address is granted iff at least one subject folds to granted and every subject with a decision does.
     """
-    by_subject = _by_subject(decisions, persons)
+    by_subject = _by_subject(standing(decisions), persons)
     subjects = {s: fold_subject(ds, topics, window=window) for s, ds in by_subject.items()}
     state = _most_restrictive([states[None] for states in subjects.values()])
     topic_states = {t: _topic_state(subjects, t, state) for t in topics} if subjects else {}

@@ -95,7 +95,8 @@ class BlastRadius(_Strict):
 
 
 class CrmPolicy(_Strict):
-    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot).
+    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot);
+    the approval of a plan is good for `approval_days`.
 
     `ownership` says by column whose value stands; a column that is not named goes by the newest human act.
     `registered_profiles` is keyed by the id of the compliance profile's row.
@@ -116,16 +117,18 @@ class CrmPolicy(_Strict):
     blast_radius: BlastRadius = BlastRadius()
     ownership: dict[str, Owner] = Field(default_factory=dict)
     registered_profiles: dict[UUID, RegisteredProfile] = Field(default_factory=dict)
+    approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
     writers: int = Field(default=4, ge=1, le=64)
 
 
 class RetentionPolicy(_Strict):
-    """Days that technical stores keep personal data."""
+    """Days that technical stores keep personal data. `image_days`: what was there before a write, and what was written."""
 
     landing_days: int = 14
     stopped_landing_days: int = 90
     quarantine_days: int = 90
+    image_days: int = Field(default=30, ge=0)
 
 
 class Organisation(_Strict):

@@ -116,12 +116,14 @@ class RowState(StrEnum):
 
 
 class BatchState(StrEnum):
-    """Where a received batch stands. `stopped` batches gave their lowering effects only, and can be replayed."""
+    """Where a received batch stands. `stopped` batches gave their lowering effects only, and can be replayed; `undone` ones
+    gave nothing that still stands, and are read again once their mapping is another."""
 
     LANDED = "landed"
     STAGED = "staged"
     STOPPED = "stopped"
     APPLIED = "applied"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,12 @@ def stopped_batches(conn: Connection) -> list[BatchRow]:
     return [_batch(row) for row in conn.execute(query)]
 
 
+def undone_batches(conn: Connection, source: str | None = None) -> list[BatchRow]:
+    """Every undone batch (of one source), in the order received."""
+    query = select(*_FIELDS).where(BATCH.c.state == str(BatchState.UNDONE)).order_by(BATCH.c.received_at)
+    return [_batch(row) for row in conn.execute(query if source is None else query.where(BATCH.c.source == source))]
+
+
 def replayable(conn: Connection, batch_ids: Sequence[UUID]) -> list[UUID]:
     """Those of the batches whose payload is still in the landing, in the order received."""
     query = (

@@ -3,6 +3,7 @@
 t_latest  the latest grant and withdrawal per address, group, purpose, topic and clock: all the state there is
 t_fold    one row per address, group, purpose, topic and kind of fold, with whether it is granted
 
+A voided event counts for nothing.
 A group is a person, or a subject that is no person of its own (a withdrawal from an address nobody was known at).
 A nameless withdrawal counts for every group with an event for its purpose, and is a group itself only without any.
 Kinds: 'wide' purpose-wide; 'base' purpose-wide withdrawals with purpose-wide grants and those naming the topic;
@@ -20,6 +21,7 @@ with told as (
            e.purpose, e.topic, e.clock, e.value, e.effective_at
     from intake.consent_event e join intake.subject s on s.subject_id = e.subject_id
     where e.contact_point_id in (select contact_point_id from t_dirty)
+      and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 ), judged as (
     select *, bool_or(value = 'grant') over (partition by contact_point_id, purpose, grp) as has_grant,
            bool_or(not is_nameless) over (partition by contact_point_id, purpose) as has_named

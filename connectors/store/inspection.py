@@ -13,12 +13,14 @@ _OPEN_LOWERINGS = """
 select count(*) as open, min(e.recorded_at) as oldest_at
 from intake.outbox_intent i join intake.consent_event e using (contact_point_id)
 where i.phase = 0 and i.state in ('pending', 'claimed') and e.value = 'withdraw'
+  and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 _UNPLANNED_LOWERINGS = """
 select count(distinct c.contact_point_id) as open, min(e.recorded_at) as oldest_at
 from intake.contact_point c join intake.consent_event e using (contact_point_id)
 where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
     select max(r.acked_at) from intake.crm_row r where r.contact_point_id = c.contact_point_id), '-infinity')
+  and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 _QUARANTINE = """
 select source, count(*) as open, min(first_seen_at) as oldest_at from intake.quarantine where state = 'open'
@@ -68,8 +70,10 @@ _EXPLAIN = {
     "consent_events": (
         "select e.event_id, e.purpose, e.topic, e.value, e.actor, e.reason, e.clock, e.occurred_at, e.precision_s,"
         " e.effective_at, e.received_at, e.recorded_at, e.source, e.batch_id, v.submission_id, v.channel,"
-        " v.notice_version, v.collected_by, v.method, w.text as wording, w.language, w.version as wording_version"
+        " v.notice_version, v.collected_by, v.method, w.text as wording, w.language, w.version as wording_version,"
+        " g.run_id, n.voided_at, n.undo_run_id"
         " from intake.consent_event e left join intake.consent_evidence v using (event_key)"
+        " left join intake.reading g using (reading_id) left join intake.consent_void n using (event_key)"
         " left join intake.consent_wording w using (wording_hash)"
         " where e.contact_point_id = any(:ids) order by e.effective_at, e.purpose, e.topic"
     ),
@@ -85,13 +89,20 @@ _EXPLAIN = {
         " from intake.registration g join intake.occasion o using (occasion_pk)"
         " where g.contact_point_id = any(:ids) order by g.registered_at"
     ),
+    "undone": (
+        "select u.undone_at, u.undone_by, u.undo_run_id, g.run_id as undone_run_id, g.feed, i.table_name,"
+        " i.submission_id, jsonb_array_length(i.rows) as rows from intake.row_image i"
+        " join intake.undone_reading u on u.undo_run_id = i.reading_id"
+        " join intake.reading g on g.reading_id = u.reading_id and g.reading_id::text = i.rows -> 0 ->> 'reading_id'"
+        " where i.contact_point_id = any(:ids) order by u.undone_at, i.table_name, i.submission_id"
+    ),
     "crm_rows": (
         "select table_name, row_id, columns, acked_at from intake.crm_row where contact_point_id = any(:ids)"
         " order by table_name, row_id"
     ),
     "writes": (
-        "select intent_id, run_id, phase, method, table_name, row_id, columns, state, status, code, request_id,"
-        " claimed_at, finished_at from intake.outbox_intent where contact_point_id = any(:ids) order by intent_id"
+        "select intent_id, run_id, phase, method, table_name, row_id, columns, before, state, status, code, request_id,"
+        " claimed_at, finished_at, purged_at from intake.outbox_intent where contact_point_id = any(:ids) order by intent_id"
     ),
 }
 

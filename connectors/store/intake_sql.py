@@ -108,20 +108,20 @@ SAVE_SUBMISSIONS = """
 insert into intake.submission as old (
     source, submission_id, feed, kind, content_hash, version_at, submitted_from, submitted_to, received_at,
     batch_id, row_no, contact_point_id, subject_id, given_name, family_name, phone, organisation,
-    country, postal_code, city, is_enquiry)
+    country, postal_code, city, is_enquiry, reading_id)
 select :source, submission_id, :feed, :kind, content_hash, version_at, submitted_from, submitted_to, received_at,
        batch_id, batch_row_no,
        case when has_ground then contact_point_id end, case when has_ground then subject_id end,
        case when has_ground then given_name end, case when has_ground then family_name end,
        case when has_ground then phone end, case when has_ground then organisation end,
        case when has_ground then country end, case when has_ground then postal_code end,
-       case when has_ground then city end, is_enquiry and has_ground
+       case when has_ground then city end, is_enquiry and has_ground, :reading_id
 from t_row where is_winner and is_usable and class <> 'unchanged'
 order by submission_id
 on conflict (source, submission_id) do update set
     content_hash = excluded.content_hash, version_at = excluded.version_at,
     submitted_from = excluded.submitted_from, submitted_to = excluded.submitted_to,
-    batch_id = excluded.batch_id, row_no = excluded.row_no,
+    batch_id = excluded.batch_id, row_no = excluded.row_no, reading_id = excluded.reading_id,
     subject_id = coalesce(excluded.subject_id, old.subject_id),
     contact_point_id = case when excluded.subject_id is null then old.contact_point_id
                             else excluded.contact_point_id end,
@@ -141,7 +141,7 @@ NAME_SUBMISSIONS = """
 update intake.submission u set
     contact_point_id = g.contact_point_id, subject_id = g.subject_id, given_name = g.given_name,
     family_name = g.family_name, phone = g.phone, organisation = g.organisation, country = g.country,
-    postal_code = g.postal_code, city = g.city
+    postal_code = g.postal_code, city = g.city, reading_id = :reading_id
 from (select distinct on (submission_id) * from t_row where has_ground
       order by submission_id, version_at desc nulls last, row_no desc) g
 where u.source = g.source and u.submission_id = g.submission_id and u.subject_id is null
@@ -173,22 +173,24 @@ where g.occasion_pk = any(:changed) and not exists (
 SAVE_REGISTRATIONS = """
 insert into intake.registration as old (
     registration_id, source, submission_id, occasion_pk, contact_point_id, subject_id, status, registered_at,
-    is_sale, is_payer, notice_shown, version_at)
+    is_sale, is_payer, notice_shown, version_at, reading_id)
 select r.registration_id, :source, r.submission_id, o.occasion_pk, r.contact_point_id, r.subject_id,
        r.registration_status, coalesce(r.submitted_from, r.received_at), r.is_sale, r.is_payer, r.notice_shown,
-       r.version_at
+       r.version_at, :reading_id
 from t_row r join intake.occasion o on o.source = r.source and o.occasion_id = r.occasion_id
 where r.is_winner and r.has_ground and r.class <> 'unchanged' and r.registration_status in ('active', 'waitlisted')
 order by r.submission_id
 on conflict (source, submission_id) do update set
     occasion_pk = excluded.occasion_pk, contact_point_id = excluded.contact_point_id,
     subject_id = excluded.subject_id, status = excluded.status, is_sale = excluded.is_sale,
-    is_payer = excluded.is_payer, notice_shown = excluded.notice_shown, version_at = excluded.version_at
+    is_payer = excluded.is_payer, notice_shown = excluded.notice_shown, version_at = excluded.version_at,
+    reading_id = excluded.reading_id
 """
 
 LOWER_REGISTRATIONS = """
 update intake.registration g set
-    status = case when r.is_deleted then 'deleted' else r.registration_status end, version_at = r.version_at
+    status = case when r.is_deleted then 'deleted' else r.registration_status end, version_at = r.version_at,
+    reading_id = :reading_id
 from t_row r
 where g.source = r.source and g.submission_id = r.submission_id and r.is_winner
   and (r.is_deleted or r.registration_status in ('cancelled', 'deleted'))

@@ -33,7 +33,7 @@ with stated as (
     select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.address_key, s.given_key,
                s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
-           decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt
+           decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
     from sequenced s
     where s.value <> 'lifted' and (not s.states_current_value or case
         when s.last_value is null then s.value = 'grant' or s.reason is distinct from 'refused'
@@ -65,6 +65,22 @@ alter table t_moved drop column old_contact_point_id, drop column old_subject_id
 
 ADD_MOVED = "insert into t_event select * from t_moved"
 
+# The same mapping does not bring back what was voided; only a withdrawal, from another batch.
+DROP_STILL_VOID = """
+delete from t_event t using intake.consent_void v, intake.reading g
+where v.base_key = t.event_key and g.reading_id = v.reading_id and g.mapping_hash = :mapping_hash
+  and (t.value = 'grant' or t.batch_id = v.batch_id)
+"""
+
+# What is read again after it was voided is another event; the same one however often it is read again from now on.
+STAND_AGAIN = """
+update t_event t set base_key = t.event_key,
+    event_key = sha256(t.event_key || convert_to('read again ' || v.times, 'UTF8'))
+from (select base_key, count(*) as times from intake.consent_void
+      where base_key in (select event_key from t_event) group by base_key) v
+where v.base_key = t.event_key
+"""
+
 DROP_KNOWN_EVENTS = """
 delete from t_event t using intake.consent_event e where e.event_key = t.event_key
 """
@@ -72,10 +88,11 @@ delete from t_event t using intake.consent_event e where e.event_key = t.event_k
 ADD_EVENTS = """
 insert into intake.consent_event (
     event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at, precision_s,
-    effective_at, received_at, reason, source, batch_id, commitment)
+    effective_at, received_at, reason, source, batch_id, commitment, reading_id, base_key)
 select event_key, subject_id, contact_point_id, purpose, coalesce(topic, ''), value, actor, clock, occurred_at,
        precision_s, effective_at, received_at, reason, :source, batch_id,
-       sha256(salt || convert_to(concat_ws('|', address, given_name, family_name, wording_hash), 'UTF8'))
+       sha256(salt || convert_to(concat_ws('|', address, given_name, family_name, wording_hash), 'UTF8')),
+       :reading_id, base_key
 from t_event
 order by event_key
 on conflict (event_key) do nothing
@@ -92,14 +109,17 @@ on conflict (event_key) do nothing
 """
 
 REMEMBER_STATED_VALUES = f"""
-insert into intake.stated_value as old (source, submission_id, purpose, topic, contact_point_id, value, stated_at)
+insert into intake.stated_value as old (
+    source, submission_id, purpose, topic, contact_point_id, value, stated_at, reading_id)
 select distinct on (r.submission_id, d.purpose, coalesce(d.topic, ''))
-       :source, r.submission_id, d.purpose, coalesce(d.topic, ''), r.contact_point_id, d.value, {_STATED_AT}
+       :source, r.submission_id, d.purpose, coalesce(d.topic, ''), r.contact_point_id, d.value, {_STATED_AT}, :reading_id
 from {{decisions}} d join t_row r on r.row_no = d.row_no
 where d.states_current_value and r.contact_point_id is not null and (r.is_usable or d.value <> 'grant')
 order by r.submission_id, d.purpose, coalesce(d.topic, ''), {_STATED_AT} desc, d.row_no desc
 on conflict (source, submission_id, purpose, topic) do update set
-    contact_point_id = excluded.contact_point_id, value = excluded.value, stated_at = excluded.stated_at
+    contact_point_id = excluded.contact_point_id, value = excluded.value, stated_at = excluded.stated_at,
+    reading_id = case when (old.value, old.contact_point_id) = (excluded.value, excluded.contact_point_id)
+                      then old.reading_id else excluded.reading_id end
 where excluded.stated_at >= old.stated_at
 """
 

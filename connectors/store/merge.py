@@ -6,15 +6,15 @@ What a stopped batch may do is only to lower (`raises=False`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql
+from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql, reading_sql
 
 TEMPORARY = ("t_row", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold")
 
@@ -76,6 +76,7 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    reading_id: UUID = field(default_factory=uuid4)
 
 
 def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubjects) -> None:
@@ -85,20 +86,33 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     for wording in request.wordings:
         conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
     run(ANALYSE_GROWN)
+    run(reading_sql.ADD_READING)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     _refold(conn, run)
     _record_outcomes(run, request)
 
 
-def refresh_addresses(conn: Connection, request: MergeRequest, contact_point_ids: Sequence[UUID]) -> None:
-    """Fold and derive purposes again for the given addresses (after a read-back or a repair)."""
+def refresh_addresses(
+    conn: Connection,
+    request: MergeRequest,
+    contact_point_ids: Sequence[UUID],
+    *,
+    resolve: ResolveSubjects | None = None,
+) -> None:
+    """Fold and derive purposes again for the given addresses (after a read-back or a repair).
+
+    With `resolve` who is who at them is decided anew as well (after an undo).
+    """
     _drop_temporary(conn)
     conn.execute(
         text("create temporary table t_dirty as select distinct unnest(cast(:ids as uuid[])) as contact_point_id"),
         {"ids": [str(i) for i in contact_point_ids]},
     )
     conn.execute(text(INDEX_DIRTY))
+    if resolve is not None:
+        conn.execute(text(people_sql.NO_ROWS))
+        _assign_shared(conn, resolve)
     _refold(conn, _runner(conn, request))
 
 
@@ -119,10 +133,13 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ledger_sql.TURN_TO_OLD_ADDRESS,
         ledger_sql.FORGET_WHERE_FROM,
         ledger_sql.ADD_MOVED,
+        ledger_sql.DROP_STILL_VOID,
+        ledger_sql.STAND_AGAIN,
         ledger_sql.DROP_KNOWN_EVENTS,
         ANALYSE_EVENTS,
         ledger_sql.ADD_EVENTS,
         ledger_sql.ADD_EVIDENCE,
+        reading_sql.KEEP_STATED_VALUES,
         ledger_sql.REMEMBER_STATED_VALUES,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
@@ -132,6 +149,8 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
     if changed:
         conn.execute(text(intake_sql.DIRTY_BY_OCCASION), {"changed": changed})
     for statement in (
+        reading_sql.KEEP_SUBMISSIONS,
+        reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.NAME_SUBMISSIONS,
         intake_sql.SAVE_REGISTRATIONS,
@@ -199,6 +218,7 @@ def _runner(conn: Connection, request: MergeRequest) -> Callable[[str], Any]:
     known: dict[str, Any] = {
         "batch_ids": request.batch_ids,
         "run_id": request.run_id,
+        "reading_id": request.reading_id,
         "source": request.source,
         "feed": request.feed,
         "kind": request.kind,

@@ -2,7 +2,8 @@
 
 An intent is claimed in a transaction that looks at the ledger once more: the address must still be at the version the
 plan was made from, and no purpose that justifies it may have ended; otherwise it is superseded and planned anew.
-While a row has a claimed intent, no other goes for that row.
+While a row has a claimed intent, no other goes for that row. What failed in a run holds back, in that run, the raises
+that stand on it and nothing else; no row is given up for good, since the next plan supersedes this one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,95 +16,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, text
 
-from connectors.store.tables import UNFINISHED
+from connectors.store import outbox_sql
 from schemas.intents import Intent, IntentState, Method, Phase
 
 _ROWS_AT_A_TIME = 1000
-_COLUMNS = (
-    "plan_id, run_id, phase, method, table_name, row_id, contact_point_id, occasion_pk, planned_version, valid_until, "
-    "is_raising, columns, state"
-)
-
-_CLAIM = f"""
-with picked as (
-    select i.intent_id from intake.outbox_intent i
-    where i.state = 'pending' and i.run_id = :run_id and i.phase = :phase and i.method = :method
-      and i.table_name = :table
-      and not exists (select from intake.outbox_intent e
-                      where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
-                        and e.{UNFINISHED})
-      and not exists (select from intake.outbox_intent e
-                      where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'claimed')
-    order by i.intent_id limit :limit for update of i skip locked
-), standing as (
-    select i.intent_id, i.phase = 0 or i.contact_point_id is null
-           or (c.version = i.planned_version and (i.valid_until is null or i.valid_until > :now)) as stands
-    from intake.outbox_intent i join picked using (intent_id)
-    left join lateral (
-        select version from intake.contact_point c where c.contact_point_id = i.contact_point_id for share) c on true
-)
-update intake.outbox_intent i
-set state = case when s.stands then 'claimed' else 'superseded' end,
-    claimed_at = :now, finished_at = case when s.stands then null else now() end
-from standing s where s.intent_id = i.intent_id
-returning i.intent_id, i.method, i.table_name, i.row_id, i.contact_point_id, i.occasion_pk, i.columns, i.state
-"""
-
-_SETTLE = """
-update intake.outbox_intent i set state = r.state, status = r.status, code = r.code, request_id = r.request_id,
-    finished_at = case when r.state = 'pending' then null else now() end
-from unnest(cast(:ids as bigint[]), cast(:states as text[]), cast(:statuses as int[]), cast(:codes as text[]),
-            cast(:requests as text[])) as r (intent_id, state, status, code, request_id)
-where i.intent_id = r.intent_id and i.state = 'claimed'
-"""
-
-_REMEMBER = """
-insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns, written)
-select i.table_name, i.row_id, i.contact_point_id, true, jsonb_strip_nulls(i.columns), jsonb_strip_nulls(i.columns)
-from intake.outbox_intent i where i.intent_id = any(:ids) and i.state = 'acknowledged' and i.method <> 'delete'
-on conflict (table_name, row_id) do update set
-    (columns, written) = (
-        select jsonb_strip_nulls(old.columns || i.columns), jsonb_strip_nulls(old.written || i.columns)
-        from intake.outbox_intent i
-        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
-    edits = old.edits - array(
-        select 'gone' union all select jsonb_object_keys(i.columns) from intake.outbox_intent i
-        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
-    acked_at = now()
-"""
-
-_FORGET = """
-delete from intake.crm_row r using intake.outbox_intent i
-where i.intent_id = any(:ids) and i.state = 'acknowledged' and i.method = 'delete'
-  and r.table_name = i.table_name and r.row_id = i.row_id
-"""
-
-_CLOSE_ADDRESSES = """
-with planned as (
-    select contact_point_id, max(planned_version) as version, bool_and(state = 'acknowledged') as done
-    from intake.outbox_intent where run_id = :run_id and contact_point_id is not null group by contact_point_id
-)
-update intake.contact_point c set
-    acked_version = greatest(c.acked_version, p.version),
-    next_end_at = (select min(u.ends_at) from intake.person_purpose u
-                   where u.contact_point_id = c.contact_point_id and u.ends_at > :now)
-from planned p where p.contact_point_id = c.contact_point_id and p.done
-"""
-
-_CLOSE_UNCHANGED = """
-update intake.contact_point c set
-    acked_version = greatest(c.acked_version, r.version),
-    next_end_at = (select min(u.ends_at) from intake.person_purpose u
-                   where u.contact_point_id = c.contact_point_id and u.ends_at > :now)
-from unnest(cast(:ids as uuid[]), cast(:versions as bigint[])) as r (contact_point_id, version)
-where c.contact_point_id = r.contact_point_id
-"""
-
-_CLOSE_OCCASIONS = """
-update intake.occasion o set acked_version = greatest(o.acked_version, i.planned_version)
-from intake.outbox_intent i
-where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_id is null and i.state = 'acknowledged'
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +52,7 @@ def add_intents(conn: Connection, intents: Iterable[Intent], *, plan_id: str, ru
         _line(intent, plan_id, run_id, IntentState.PENDING if intent.phase is Phase.LOWERING else held)
         for intent in intents
     )
-    with conn.connection.cursor().copy(f"copy intake.outbox_intent ({_COLUMNS}) from stdin") as copy:
+    with conn.connection.cursor().copy(f"copy intake.outbox_intent ({outbox_sql.COLUMNS}) from stdin") as copy:
         while block := "".join(islice(lines, _ROWS_AT_A_TIME)):
             copy.write(block)
             count += block.count("\n")
@@ -167,8 +83,7 @@ def _line(intent: Intent, plan_id: str, run_id: UUID, state: IntentState) -> str
 
 def supersede_open(conn: Connection) -> int:
     """Set aside every intent not yet claimed, before planning anew."""
-    statement = "update intake.outbox_intent set state = 'superseded', finished_at = now() where state in ('pending', 'waiting')"
-    return conn.execute(text(statement)).rowcount
+    return conn.execute(text(outbox_sql.SUPERSEDE_OPEN)).rowcount
 
 
 def open_groups(conn: Connection, run_id: UUID, phase: Phase) -> list[tuple[Method, str]]:
@@ -199,7 +114,7 @@ def claim(
         "limit": limit,
         "now": now,
     }
-    rows = conn.execute(text(_CLAIM), parameters).all()
+    rows = conn.execute(text(outbox_sql.CLAIM), parameters).all()
     claimed = [_claimed(row) for row in sorted(rows) if row.state == IntentState.CLAIMED]
     return claimed, len(rows) - len(claimed)
 
@@ -218,22 +133,23 @@ def _claimed(row: Any) -> Claimed:
 
 
 def settle(conn: Connection, settled: Sequence[Settled]) -> None:
-    """Record what became of claimed intents, and with it what the CRM now holds."""
+    """Record what became of claimed intents, what the CRM was known to hold before, and what it holds now.
+
+    `before` holds the columns written, null where the row was known without a value for one; of a deleted row all that
+    was known; nothing at all where no row was known. An intent that is not claimed any more is left as it is.
+    """
     if not settled:
         return
-    ids = [s.intent_id for s in settled]
-    conn.execute(
-        text(_SETTLE),
-        {
-            "ids": ids,
-            "states": [str(s.state) for s in settled],
-            "statuses": [s.status for s in settled],
-            "codes": [s.code for s in settled],
-            "requests": [s.request_id for s in settled],
-        },
-    )
-    conn.execute(text(_REMEMBER), {"ids": ids})
-    conn.execute(text(_FORGET), {"ids": ids})
+    parameters = {
+        "ids": [s.intent_id for s in settled],
+        "states": [str(s.state) for s in settled],
+        "statuses": [s.status for s in settled],
+        "codes": [s.code for s in settled],
+        "requests": [s.request_id for s in settled],
+    }
+    acknowledged = {"ids": list(conn.execute(text(outbox_sql.SETTLE), parameters).scalars())}
+    conn.execute(text(outbox_sql.REMEMBER), acknowledged)
+    conn.execute(text(outbox_sql.FORGET), acknowledged)
 
 
 def acknowledged_columns(conn: Connection, table: str, row_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -244,12 +160,24 @@ def acknowledged_columns(conn: Connection, table: str, row_ids: Sequence[UUID]) 
 
 def close_addresses(conn: Connection, run_id: UUID, *, now: datetime) -> None:
     """Mark the addresses and occasions whose every intent of the run was acknowledged as up to date."""
-    conn.execute(text(_CLOSE_ADDRESSES), {"run_id": run_id, "now": now})
-    conn.execute(text(_CLOSE_OCCASIONS), {"run_id": run_id})
+    conn.execute(text(outbox_sql.CLOSE_ADDRESSES), {"run_id": run_id, "now": now})
+    conn.execute(text(outbox_sql.CLOSE_OCCASIONS), {"run_id": run_id})
 
 
 def close_unchanged(conn: Connection, versions: Sequence[tuple[UUID, int]], *, now: datetime) -> None:
     """Mark addresses as up to date for which the plan had nothing to write."""
     if versions:
         ids, numbers = zip(*versions, strict=True)
-        conn.execute(text(_CLOSE_UNCHANGED), {"ids": list(ids), "versions": list(numbers), "now": now})
+        conn.execute(text(outbox_sql.CLOSE_UNCHANGED), {"ids": list(ids), "versions": list(numbers), "now": now})
+
+
+def purge_images(
+    conn: Connection, *, before: datetime, now: datetime, contact_point_ids: Sequence[UUID] | None = None
+) -> int:
+    """Forget the values that intents finished before an instant wrote, and those they found there; returns how many.
+
+    The names of the columns stay, with nulls, beside state, code and times. Of given addresses only, where
+    `contact_point_ids` is given (an erasure). An intent that is still open keeps what it is to write.
+    """
+    ids = None if contact_point_ids is None else list(contact_point_ids)
+    return conn.execute(text(outbox_sql.PURGE_IMAGES), {"before": before, "now": now, "ids": ids}).rowcount

@@ -26,6 +26,10 @@ with first as (
 update intake.subject s set person_id = made.person_id from made where made.contact_point_id = s.contact_point_id
 """
 
+NO_ROWS = """
+create temporary table t_row (row_no bigint, subject_id uuid, maker_id uuid, has_ground boolean)
+"""
+
 # A maker's id that is a person's at another address makes nobody here.
 SHARED_SUBJECTS = f"""
 with first as (

@@ -22,6 +22,7 @@ order by contact_point_id limit :limit
 _ALL = """
 select contact_point_id, address, version from intake.contact_point
 where contact_point_id > :after and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+  and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id limit :limit
 """
 
@@ -105,14 +106,23 @@ class AddressRows:
 
 
 def iter_addresses(
-    conn: Connection, *, now: datetime, every: bool = False, allowed: Sequence[str] | None = None, limit: int = 5000
+    conn: Connection,
+    *,
+    now: datetime,
+    every: bool = False,
+    allowed: Sequence[str] | None = None,
+    among: Sequence[UUID] | None = None,
+    limit: int = 5000,
 ) -> Iterator[AddressRows]:
-    """Dirty addresses (or every one) in chunks of at most `limit`, in the order of their ids."""
+    """Dirty addresses (or every one, or every one `among` some) in chunks of at most `limit`, in the order of their ids."""
     after = UUID(int=0)
     while True:
-        parameters = {"after": after, "limit": limit, "allowed": list(allowed) if allowed is not None else None}
-        if not every:
-            parameters["now"] = now
+        parameters: dict[str, Any] = {
+            "after": after,
+            "limit": limit,
+            "allowed": list(allowed) if allowed is not None else None,
+        }
+        parameters |= {"among": among if among is None else list(among)} if every else {"now": now}
         addresses = conn.execute(text(_ALL if every else _DIRTY), parameters).mappings().all()
         if not addresses:
             return

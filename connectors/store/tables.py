@@ -3,10 +3,11 @@
 received   batch, staged_group, watermark, row_outcome, quarantine            (landing_* stand in landing.py)
 people     contact_point, subject, person, submission, answer
 occasions  occasion, registration, person_purpose
-ledger     consent_event (append-only), consent_evidence (erasable), consent_wording, consent_state, person_consent
+ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
+           person_consent
 crm        crm_row (what the CRM is known to hold), crm_link, crm_review, crm_cutover, crm_finding, plan, outbox_intent,
            crm_cursor
-runs       run, run_count
+runs       run, run_count, reading (one merge of a feed's batches), row_image (what it overwrote), undone_reading
 
 An id that is sent to the CRM as a row's key is a uuid5 under a secret salt, never made of an address or a name.
 """
@@ -56,7 +57,7 @@ BATCH = Table(
     _at("landed_at", nullable=False, now=True),
     _at("applied_at"),
     _at("expires_at", nullable=False),
-    CheckConstraint("state in ('landed', 'stopped', 'applied')", name="state"),
+    CheckConstraint("state in ('landed', 'stopped', 'applied', 'undone')", name="state"),
     Index("ix_batch_one_content", "source", "feed", "content_hash", unique=True),
     Index("ix_batch_received", "source", "received_on"),
 )
@@ -182,7 +183,9 @@ SUBMISSION = Table(
     Column("postal_code", Text),
     Column("city", Text),
     Column("is_enquiry", Boolean, nullable=False),
+    Column("reading_id", UUID),
     Index("ix_submission_subject", "subject_id"),
+    Index("ix_submission_reading", "reading_id"),
     Index("ix_submission_contact_point", "contact_point_id"),
 )
 
@@ -229,6 +232,8 @@ REGISTRATION = Table(
     Column("is_payer", Boolean, nullable=False),
     Column("notice_shown", Boolean, nullable=False),
     _at("version_at"),
+    Column("reading_id", UUID),
+    Index("ix_registration_reading", "reading_id"),
     Index("ix_registration_one", "source", "submission_id", unique=True),
     Index("ix_registration_contact_point", "contact_point_id"),
     Index("ix_registration_occasion", "occasion_pk"),
@@ -267,8 +272,25 @@ CONSENT_EVENT = Table(
     Column("batch_id", UUID),
     Column("commitment", BYTEA, nullable=False),
     _at("recorded_at", nullable=False, now=True),
+    Column("reading_id", UUID),
+    Column("base_key", BYTEA),
     CheckConstraint("value in ('grant', 'withdraw')", name="value"),
+    Index("ix_consent_event_reading", "reading_id"),
     Index("ix_consent_event_contact_point", "contact_point_id"),
+)
+
+# Events that count for nothing any more. An event that is read again after it was voided is an event of its own, under
+# another key; `base_key` is the key that it would have had if it had never been voided.
+CONSENT_VOID = Table(
+    "consent_void",
+    METADATA,
+    Column("event_key", BYTEA, primary_key=True),
+    Column("base_key", BYTEA, nullable=False),
+    Column("reading_id", UUID, nullable=False),
+    Column("batch_id", UUID),
+    Column("undo_run_id", UUID, nullable=False),
+    _at("voided_at", nullable=False),
+    Index("ix_consent_void_base", "base_key"),
 )
 
 CONSENT_EVIDENCE = Table(
@@ -306,6 +328,8 @@ STATED_VALUE = Table(
     Column("contact_point_id", UUID, nullable=False),
     Column("value", Text, nullable=False),
     _at("stated_at", nullable=False),
+    Column("reading_id", UUID),
+    Index("ix_stated_value_reading", "reading_id"),
 )
 
 CONSENT_STATE = Table(
@@ -423,12 +447,14 @@ OUTBOX_INTENT = Table(
     Column("code", Text),
     Column("request_id", Text),
     _at("finished_at"),
+    Column("before", JSONB),
+    _at("purged_at"),
     CheckConstraint(
         "state in ('waiting', 'pending', 'claimed', 'acknowledged', 'superseded', 'refused', 'conflict')", name="state"
     ),
     Index("ix_outbox_open", "phase", "intent_id", postgresql_where=sql("state in ('waiting', 'pending', 'claimed')")),
     Index("ix_outbox_unfinished", "contact_point_id", "phase", postgresql_where=sql(UNFINISHED)),
-    Index("ix_outbox_claimed", "table_name", "row_id", postgresql_where=sql("state = 'claimed'")),
+    Index("ix_outbox_row", "table_name", "row_id", postgresql_where=sql("state in ('pending', 'claimed')")),
     Index("ix_outbox_run", "run_id"),
 )
 
@@ -478,4 +504,45 @@ RUN_COUNT = Table(
     Column("reasons", JSONB, nullable=False),
     CheckConstraint("rows_read = quarantined + withheld + applied + unchanged", name="adds_up"),
     Index("ix_run_count_source", "source", "feed"),
+)
+
+# One merge of some batches of a feed, read by one mapping: what an undo undoes.
+READING = Table(
+    "reading",
+    METADATA,
+    Column("reading_id", UUID, primary_key=True),
+    Column("run_id", UUID, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("mapping_hash", Text, nullable=False),
+    Column("batch_ids", ARRAY(UUID), nullable=False),
+    _at("read_at", nullable=False),
+    Index("ix_reading_run", "run_id"),
+)
+
+# What a reading overwrote in `submission`, `registration` or `stated_value`, as arrays of whole rows.
+ROW_IMAGE = Table(
+    "row_image",
+    METADATA,
+    Column("image_id", BigInteger, Identity(), primary_key=True),
+    Column("reading_id", UUID, nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("submission_id", Text, nullable=False),
+    Column("contact_point_id", UUID),
+    Column("rows", JSONB, nullable=False),
+    _at("kept_at", nullable=False),
+    CheckConstraint("table_name in ('submission', 'registration', 'stated_value')", name="table_name"),
+    Index("ix_row_image_once", "source", "submission_id", "table_name", "reading_id", unique=True),
+    Index("ix_row_image_contact_point", "contact_point_id"),
+    Index("ix_row_image_kept", "kept_at"),
+)
+
+UNDONE_READING = Table(
+    "undone_reading",
+    METADATA,
+    Column("reading_id", UUID, ForeignKey("reading.reading_id"), primary_key=True),
+    Column("undo_run_id", UUID, nullable=False),
+    Column("undone_by", Text, nullable=False),
+    _at("undone_at", nullable=False),
 )

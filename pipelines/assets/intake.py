@@ -3,21 +3,19 @@
 One factory per layer; partitioned by the day received. Between staged and core stands the gate (pipelines.checks.gate).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from connectors.store.locks import advisory_lock
 from connectors.store.reports import outcomes_of_run
 from pipelines.assets import metadata as md
 from pipelines.assets.steps import mark_done, mark_failed, may_retry, step, window_of
 from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
 from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
-from pipelines.operations.sessions import Session
+from pipelines.operations.merging import as_merger
 from pipelines.resources import WorkspaceResource
 
 NOUNS = {
@@ -28,8 +26,6 @@ NOUNS = {
 }
 LAYERS = ("raw", "staged", "core")
 FEEDS_DELIVERED = "feeds_delivered"
-MERGE_LOCK = "intake-merge"
-MERGE_WAIT_S = 1800.0
 _OUTCOME = ("feed", "rows_read", "quarantined", "withheld", "applied", "unchanged", "reasons")
 
 
@@ -131,7 +127,7 @@ def staged_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDef
         description=f"{source} in the project's own columns, gated batch by batch; bad rows are quarantined.",
     )
     def stage(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        with step(context, workspace, "intake") as session, _one_merging(session):
+        with step(context, workspace, "intake") as session, as_merger(session):
             gated = stage_source(session, source)
             record_gate(session, gated)
             lowered = lower_staged(session, source) if is_shut(gated) else 0
@@ -172,7 +168,7 @@ def core_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefin
     )
     def merge(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
-            with _one_merging(session):
+            with as_merger(session):
                 merged = merge_staged(session, source)
             mark_done(session, source, of=_sources_of(context))
             with session.transaction() as conn:
@@ -196,10 +192,3 @@ def _sources_of(context: dg.AssetExecutionContext) -> list[str]:
     """The sources whose last layer is part of this run."""
     selected = context.job_def.asset_layer.selected_asset_keys
     return [source for source in NOUNS if dg.AssetKey(asset_name("core", source)) in selected]
-
-
-@contextmanager
-def _one_merging(session: Session) -> Iterator[None]:
-    """Runs of a backfill may go side by side; they stage and merge one after the other."""
-    with session.workspace.engine.connect() as conn, advisory_lock(conn, MERGE_LOCK, wait_s=MERGE_WAIT_S):
-        yield

@@ -1,4 +1,4 @@
-"""Proof after a run: the CRM compared with the ledger row by row, and pictures of what came in and what may be shown."""
+"""Proof after a run: the CRM compared with the ledger row by row, images forgotten in time, and pictures for people."""
 
 from collections import Counter
 from datetime import timedelta
@@ -11,6 +11,7 @@ from pipelines.assets import metadata as md
 from pipelines.assets.crm import KINDS, POOL, STEPS
 from pipelines.assets.intake import NOUNS, asset_name
 from pipelines.assets.steps import step
+from pipelines.operations.images import purge_images
 from pipelines.operations.reconciliation import Reconciliation, reconcile
 from pipelines.operations.sync import as_writer
 from pipelines.plots import draw_funnel, draw_received
@@ -21,8 +22,8 @@ SHOWN_DAYS = 60
 
 
 def ops_assets(retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
-    """Reconciliation and the funnel."""
-    return [reconciliation_asset(retry), funnel_asset(retry)]
+    """Reconciliation, the end of images, and the funnel."""
+    return [reconciliation_asset(retry), images_asset(retry), funnel_asset(retry)]
 
 
 def reconciliation_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -72,6 +73,24 @@ def _reconciled(outcome: Reconciliation) -> dg.MaterializeResult:
         metadata={"differences": differences},
     )
     return dg.MaterializeResult(metadata={**counts, "differences": differences}, check_results=[check])
+
+
+def images_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """The end of what is kept to explain and to undo."""
+
+    @dg.asset(
+        name="ops__images",
+        group_name="ops",
+        deps=[STEPS[-1].name],
+        retry_policy=retry,
+        kinds={"postgres"},
+        description="Values that writes found and wrote, forgotten once the policy's `image_days` have passed.",
+    )
+    def forget(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        with step(context, workspace, "crm") as session:
+            return dg.MaterializeResult(metadata={f"{of}_forgotten": n for of, n in purge_images(session).items()})
+
+    return forget
 
 
 def funnel_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:

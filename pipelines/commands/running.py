@@ -138,6 +138,7 @@ def report_of(session: Session, summary: Any) -> dict[str, Any]:
     return {
         "window": [summary.window.first_on, summary.window.last_on],
         "runs": dict(summary.states),
+        "run_ids": dict(zip(summary.states, map(str, summary.run_ids), strict=True)),
         "problems": {name: told for name, told in summary.problems.items() if told},
         "failed": [name for name, state in summary.states.items() if state != "success"],
         "counts": [_flat(row) for row in counts],

@@ -68,7 +68,8 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
 
 
 def _classify(session: Session, conn: Connection, batch: BatchRow, mapping: Mapping, report: LandReport) -> None:
-    known = batch.state is BatchState.APPLIED and batch.mapping_hash == mapping_hash(mapping)
+    is_read = batch.state in (BatchState.APPLIED, BatchState.UNDONE)
+    known = is_read and batch.mapping_hash == mapping_hash(mapping)
     if known:
         batches.count_again(conn, batch, session.run_id)
         report.seen_again.append(batch.batch_id)
@@ -100,7 +101,16 @@ def stage_source(session: Session, source: str) -> list[Gated]:
     with session.transaction() as conn:
         landed = batches.batches_in_state(conn, source, BatchState.LANDED)
     known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
-    return stage_batches(session, known)
+    return stage_batches(session, [*known, *mended_batches(session, source)])
+
+
+def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
+    """The undone batches (of one source) that another mapping can read now, while their payload is kept."""
+    mappings = session.workspace.mappings
+    with session.transaction() as conn:
+        undone = [batch for batch in batches.undone_batches(conn, source) if batch.feed in mappings]
+        mended = [b.batch_id for b in undone if b.mapping_hash != mapping_hash(mappings[b.feed])]
+        return batches.replayable(conn, mended)
 
 
 def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:

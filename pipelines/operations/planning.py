@@ -7,6 +7,7 @@ do not wait. A plan's id names exactly its writes, so that an approval is for th
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def make_plan(session: Session, conn: Connection) -> Plan:
     guarded = sum(map(is_guarded, intents))
     limit = _blast_radius(session, conn)
     name = plan_id(intents)
-    waits = guarded > limit and not is_approved(conn, name)
+    waits = guarded > limit and not is_approved(conn, name, since=approvals_since(session))
     return Plan(name, intents, waits, guarded, limit, unchanged)
 
 
@@ -76,10 +77,15 @@ def _blast_radius(session: Session, conn: Connection) -> int:
     return max(radius.rows, int(radius.share * contacts))
 
 
-def is_approved(conn: Connection, plan: str) -> bool:
-    """Whether a named person approved exactly this plan."""
-    statement = "select approved_by is not null from intake.plan where plan_id = :plan"
-    return bool(conn.execute(text(statement), {"plan": plan}).scalar())
+def approvals_since(session: Session) -> datetime:
+    """The instant after which an approval must have been given to be good now."""
+    return session.now - timedelta(days=session.workspace.policy.crm.approval_days)
+
+
+def is_approved(conn: Connection, plan: str, *, since: datetime) -> bool:
+    """Whether a named person approved exactly this plan after an instant; an older approval has expired."""
+    statement = "select approved_by is not null and approved_at > :since from intake.plan where plan_id = :plan"
+    return bool(conn.execute(text(statement), {"plan": plan, "since": since}).scalar())
 
 
 def approve_plan(conn: Connection, plan: str, *, by: str, session: Session) -> bool:
@@ -110,7 +116,10 @@ def _record(conn: Connection, plan: Plan, session: Session) -> None:
     statement = (
         "insert into intake.plan as old (plan_id, run_id, counts, state, made_at)"
         " values (:plan_id, :run_id, cast(:counts as jsonb), :state, :at)"
-        " on conflict (plan_id) do update set run_id = excluded.run_id, made_at = excluded.made_at"
+        " on conflict (plan_id) do update set run_id = excluded.run_id, made_at = excluded.made_at,"
+        " state = case when excluded.state = 'waiting' then 'waiting' else old.state end,"
+        " approved_by = case when excluded.state <> 'waiting' then old.approved_by end,"
+        " approved_at = case when excluded.state <> 'waiting' then old.approved_at end"
     )
     values: dict[str, Any] = {
         "plan_id": plan.plan_id,

@@ -1,26 +1,31 @@
 """Reconciliation: what the ledger says the CRM should hold against what it holds, row by row and column by column.
 
-Every difference is explained (an intent waits, was refused, or met a conflict; the row is not ours) or it is reported.
+Whole, or of a sample of addresses. Every difference is explained by a rule (pipelines.transforms.differences.RULES) or
+it is reported. Rows that are not ours are counted apart: before the cut-over nobody vouches for them.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from connectors.dataverse import TableName
 from connectors.store.planning import is_cut_over, load_occasions
+from connectors.store.reconciling import RowKey, RowRecord, our_rows, records_of, sample_addresses
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.desired import desired_rows
-from pipelines.transforms.minimise import RowKey, minimise_occasion
+from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference
+from pipelines.transforms.minimise import minimise_occasion
 from pipelines.transforms.plan import RAISED
-from pipelines.transforms.readback import as_read, read_columns
-from schemas.tables import CONTACT, EVENT, PROVENANCE, TABLES
+from pipelines.transforms.readback import read_columns
+from schemas.tables import CONTACT, EVENT, TABLES
+
+_ROWS_AT_A_TIME = 5000
 
 
 class ReadableCrm(Protocol):
@@ -28,111 +33,132 @@ class ReadableCrm(Protocol):
 
     def iter_rows(self, table: TableName, select: list[str]) -> Iterator[dict[str, Any]]: ...
 
+    def fetch_rows(
+        self, table: TableName, ids: Sequence[str], select: Sequence[str]
+    ) -> dict[str, dict[str, object]]: ...
+
 
 @dataclass
 class Reconciliation:
-    """Rows compared; differences by table and kind; `unexplained` holds (table, row id, kind), `unmanaged` rows not ours.
+    """Rows compared; `explained` counts table:kind:rules, `rules` each rule; `unexplained` holds (table, row id, kind with
+    columns); `unmanaged` counts rows not ours by table, and nothing in a sample.
 
     Once the CRM is cut over, no row without evidence may let mail go: one that does is a difference, too.
     """
 
     compared: int = 0
     explained: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
     unexplained: list[tuple[str, UUID, str]] = field(default_factory=list)
     unmanaged: Counter[str] = field(default_factory=Counter)
     is_cut_over: bool = False
 
 
-def reconcile(session: Session, crm: ReadableCrm) -> Reconciliation:
-    """Compare every row of ours; reads the whole CRM tables, writes nothing."""
+@dataclass
+class _Sides:
+    """What should be (`wanted`, with each row's address), and which rows are ours; `differing` is what was found.
+
+    Rows `in_review` wait for somebody to decide which contact is whose.
+    """
+
+    wanted: dict[RowKey, dict[str, Any]]
+    owners: dict[RowKey, UUID]
+    ours: set[RowKey]
+    in_review: set[RowKey] = field(default_factory=set)
+    differing: dict[RowKey, Difference] = field(default_factory=dict)
+
+
+def reconcile(session: Session, crm: ReadableCrm, *, sample: int | None = None) -> Reconciliation:
+    """Compare every row of ours, or those of so many addresses picked by chance; writes nothing."""
     outcome = Reconciliation()
     with session.transaction() as conn:
-        addresses, in_review = _desired_addresses(session, conn)
-        desired = {**addresses, **_desired_occasions(conn)}
-        excused = {**in_review, **_excused(conn)}
-        statement = "select table_name, row_id from intake.crm_row where is_ours"
-        ours = {(row.table_name, row.row_id) for row in conn.execute(text(statement))}
         outcome.is_cut_over = is_cut_over(conn)
+        sides = _sides(session, conn, sample)
     for logical_name in TABLES:
-        _compare_table(crm, logical_name, desired, excused, ours, outcome)
+        rows = _whole(crm, logical_name) if sample is None else _picked(session, crm, logical_name, sides)
+        _compare_table(logical_name, rows, sides, outcome)
+    with session.transaction() as conn:
+        _explain(session, conn, sides, outcome)
     return outcome
 
 
-def _desired_addresses(session: Session, conn: Any) -> tuple[dict[RowKey, dict[str, Any]], dict[RowKey, str]]:
-    """What the addresses should have, and which of it waits for somebody to decide which contact is whose."""
-    policy = session.workspace.policy
-    desired: dict[RowKey, dict[str, Any]] = {}
-    in_review: dict[RowKey, str] = {}
-    for view, _ in iter_views(conn, policy, now=session.now, every=True):
+def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
+    policy, among = session.workspace.policy, None
+    if sample is not None:
+        among = sample_addresses(conn, sample, seed=str(session.run_id), allowed=policy.crm.allow_list)
+    sides = _Sides({}, {}, our_rows(conn, among=among))
+    for view, _ in iter_views(conn, policy, now=session.now, every=True, among=among):
         rows = desired_rows(view, policy, now=session.now)
-        desired.update(rows)
+        sides.wanted |= rows
         if view.is_in_review:
-            in_review.update(dict.fromkeys(rows, "in_review"))
-    return desired, in_review
+            sides.in_review |= rows.keys()
+        sides.owners |= dict.fromkeys(rows, view.contact_point_id)
+    if sample is None:
+        for row in load_occasions(conn, table=EVENT.logical_name, every=True):
+            columns = minimise_occasion(row["name"], row["kind"], row["starts_at"], row["ends_at"])
+            sides.wanted[EVENT.logical_name, row["occasion_pk"]] = columns
+    return sides
 
 
-def _desired_occasions(conn: Any) -> dict[tuple[str, UUID], dict[str, Any]]:
-    return {
-        (EVENT.logical_name, row["occasion_pk"]): minimise_occasion(
-            row["name"], row["kind"], row["starts_at"], row["ends_at"]
-        )
-        for row in load_occasions(conn, table=EVENT.logical_name, every=True)
-    }
+def _selected(logical_name: str) -> list[str]:
+    table = TABLES[logical_name]
+    return [table.primary_key, *read_columns(logical_name, table.columns)]
 
 
-def _excused(conn: Any) -> dict[tuple[str, UUID], str]:
-    """Rows whose latest intent did not come through, with its state."""
-    statement = (
-        "select distinct on (table_name, row_id) table_name, row_id, state from intake.outbox_intent"
-        " order by table_name, row_id, intent_id desc"
-    )
-    return {(r.table_name, r.row_id): r.state for r in conn.execute(text(statement)) if r.state != "acknowledged"}
+def _whole(crm: ReadableCrm, logical_name: str) -> Iterator[Mapping[str, Any]]:
+    return crm.iter_rows(table_name(logical_name), _selected(logical_name))
+
+
+def _picked(session: Session, crm: ReadableCrm, logical_name: str, sides: _Sides) -> Iterator[Mapping[str, Any]]:
+    ids = sorted(str(row_id) for table, row_id in sides.wanted.keys() | sides.ours if table == logical_name)
+    rows = session.workspace.policy.crm.chunk_rows
+    for start in range(0, len(ids), rows):
+        chunk = ids[start : start + rows]
+        yield from crm.fetch_rows(table_name(logical_name), chunk, _selected(logical_name)).values()
 
 
 def _compare_table(
-    crm: ReadableCrm,
-    logical_name: str,
-    desired: dict[tuple[str, UUID], dict[str, Any]],
-    excused: dict[tuple[str, UUID], str],
-    ours: set[tuple[str, UUID]],
-    outcome: Reconciliation,
+    logical_name: str, rows: Iterator[Mapping[str, Any]], sides: _Sides, outcome: Reconciliation
 ) -> None:
-    table = TABLES[logical_name]
-    select = [table.primary_key, *read_columns(logical_name, table.columns)]
-    wanted = {key for key in desired if key[0] == logical_name}
-    for row in crm.iter_rows(table_name(logical_name), select):
-        key = (logical_name, UUID(str(row[table.primary_key])))
-        wanted.discard(key)
-        if key not in desired and key not in ours:
+    awaited = {key for key in sides.wanted if key[0] == logical_name}
+    for row in rows:
+        key = (logical_name, UUID(str(row[TABLES[logical_name].primary_key])))
+        awaited.discard(key)
+        if key not in sides.wanted and key not in sides.ours:
             outcome.unmanaged[logical_name] += 1
             if outcome.is_cut_over and _lets_mail_go(logical_name, row):
                 outcome.unexplained.append((*key, "without_evidence"))
             continue
         outcome.compared += 1
-        kind = "left_over" if key not in desired else _difference(logical_name, desired[key], row)
-        _note(outcome, key, kind, excused)
-    for key in wanted:
-        _note(outcome, key, "missing", excused)
+        if difference := compare_row(logical_name, sides.wanted.get(key), row):
+            sides.differing[key] = difference
+    sides.differing |= {key: Difference(logical_name, "missing") for key in awaited}
 
 
-def _lets_mail_go(table: str, row: dict[str, Any]) -> bool:
+def _lets_mail_go(table: str, row: Mapping[str, Any]) -> bool:
     column, raised, _ = RAISED.get(table, (None, None, None))
     has_address = table != CONTACT.logical_name or bool(row.get("emailaddress1"))
     return column is not None and has_address and row.get(column) == raised
 
 
-def _difference(table: str, columns: dict[str, Any], row: dict[str, Any]) -> str | None:
-    written = {name: value for name, value in columns.items() if name not in PROVENANCE}
-    differing = sorted(name for name, value in as_read(table, written).items() if row.get(name) != value)
-    return f"differs:{','.join(differing)}" if differing else None
+def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconciliation) -> None:
+    allowed = session.workspace.policy.crm.allow_list
+    keys = sorted(sides.differing)
+    for start in range(0, len(keys), _ROWS_AT_A_TIME):
+        owners = {key: sides.owners.get(key) for key in keys[start : start + _ROWS_AT_A_TIME]}
+        for key, record in records_of(conn, owners, now=session.now, allowed=allowed):
+            rules = "in_review" if key in sides.in_review else explain_difference(sides.differing[key], _known(record))
+            _note(outcome, key, sides.differing[key], rules)
 
 
-def _note(
-    outcome: Reconciliation, key: tuple[str, UUID], kind: str | None, excused: dict[tuple[str, UUID], str]
-) -> None:
-    if kind is None:
+def _note(outcome: Reconciliation, key: RowKey, difference: Difference, rules: str | None) -> None:
+    if rules is None:
+        outcome.unexplained.append((*key, difference.told()))
         return
-    if key in excused:
-        outcome.explained[f"{key[0]}:{kind.split(':')[0]}:{excused[key]}"] += 1
-    else:
-        outcome.unexplained.append((*key, kind))
+    outcome.explained[f"{key[0]}:{difference.kind}:{rules}"] += 1
+    outcome.rules.update(rules.split("+"))
+
+
+def _known(record: RowRecord) -> Known:
+    writes = [Write(w["method"], w["state"], w["code"], w["columns"]) for w in record.writes]
+    return Known(writes, record.columns, record.has_changed, record.is_allowed)

@@ -18,7 +18,7 @@ from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session
-from schemas.errors import ApprovalRequired
+from schemas.errors import ApprovalRequired, CrmUnavailable
 from schemas.intents import Phase
 
 WRITER_LOCK = "crm-writer"
@@ -76,9 +76,17 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
 
 
 def close(session: Session) -> None:
-    """Mark as up to date what the CRM acknowledged in full."""
+    """Mark as up to date what the CRM acknowledged in full.
+
+    Raises CrmUnavailable where an intent still has no answer: a run that ends well leaves none behind.
+    """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
+        unanswered = len(outbox.claimed_intents(conn))
+    if unanswered:
+        raise CrmUnavailable(
+            f"{unanswered} writes have no answer yet. Run again: they are looked up before anything else."
+        )
 
 
 def require_no_wait(plan: Plan) -> None:

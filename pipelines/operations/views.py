@@ -1,6 +1,6 @@
 """Views: rows of the store as the pure rules take them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,12 +20,12 @@ Known = Mapping[RowKey, RowMapping]
 
 
 def iter_views(
-    conn: Connection, policy: Policy, *, now: datetime, every: bool = False
+    conn: Connection, policy: Policy, *, now: datetime, every: bool = False, among: Sequence[UUID] | None = None
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
-    """Each dirty address (or every one) with what the CRM last acknowledged of it, in the order of ids."""
+    """Each dirty address (or every one, or every one `among` some) with what the CRM last acknowledged of it, by id."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
     cut_over = is_cut_over(conn)
-    for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list):
+    for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
         for address in rows.addresses:
             view = _view(address, rows, lives, policy)
             yield replace(view, is_cut_over=cut_over), _acknowledged(rows, address["contact_point_id"])

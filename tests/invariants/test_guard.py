@@ -129,3 +129,19 @@ def test_the_allow_list_limits_writes_to_its_addresses(world: World) -> None:
     world.workspace = world.plain
     world.run()
     assert_holds(world, expected(facts_of(acts), now=world.now))
+
+
+def test_an_approval_is_good_for_a_week_and_can_be_given_again(world: World) -> None:
+    with_radius(world, 5)
+    acts = many(0, 12, newsletter="Yes")
+    world.perform(acts)
+    plan_id = world.run().sync.plan.plan_id
+    assert approve(world, plan_id)
+    start = world.now
+    late = world.at(start + timedelta(days=7)).run()
+    assert (late.sync.plan.plan_id, late.sync.plan.waits) == (plan_id, True)
+    assert not any(one.is_raising for one in sent_rows(world.requests(late.since)))
+    assert approve(world, plan_id)
+    in_time = world.at(start + timedelta(days=14, seconds=-1)).run()
+    assert not in_time.sync.plan.waits
+    assert_holds(world, expected(facts_of(acts), now=world.now))

@@ -179,3 +179,19 @@ def test_sources_are_listed_and_a_file_is_checked_without_keeping_it(
     assert say("sources", "check", str(file), "--feed", "webropol_event_spring").exit_code == 2
     assert say("sources", "check", str(file), "--feed", "no_such_feed").exit_code == 2
     assert world.rows("select count(*) from intake.batch") == before
+
+
+def test_undo_is_foretold_by_a_dry_run_and_then_the_next_run_repairs_the_crm(
+    world: World, say: Say, first: tuple[Any, Any]
+) -> None:
+    run_id = first[1]["run_ids"]["webropol"]
+    foretold = told(say("undo", run_id, "--by", "Maija", "--feed", "webropol_event_spring", "--dry-run", "--json"))
+    assert foretold["writes"]
+    done = told(say("undo", run_id, "--by", "Maija", "--feed", "webropol_event_spring", "--json"))
+    assert foretold["by_feed"] == done["by_feed"] != {}
+    assert "Nothing to undo" in say("undo", run_id, "--by", "Maija", "--feed", "webropol_event_spring").stdout
+    told(say("run", "--json"))
+    outcome = told(say("crm", "reconcile", "--sample", "50", "--json"))
+    assert (outcome["unexplained"], outcome["explained"]) == ([], {})
+    for wrong in (("no-id", "--by", "Maija"), (run_id, "--by", " "), (run_id, "--by", "Maija", "--feed", "nothing")):
+        assert say("undo", *wrong).exit_code == 2

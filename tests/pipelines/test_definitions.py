@@ -31,6 +31,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     "crm__plan": CORES,
     **{f"crm__{name}": {f"crm__{before}"} for before, name in pairwise(CRM)},
     "ops__reconciliation": {"crm__removals"},
+    "ops__images": {"crm__removals"},
     "ops__funnel": CORES | {"crm__removals"},
 }
 

@@ -90,6 +90,40 @@ def test_a_contact_that_goes_is_lowered_first_and_its_opted_out_rows_stay() -> N
     assert len(kept) == 5
 
 
+def test_what_is_shut_already_is_not_lowered_again_before_it_goes() -> None:
+    shut = {**synced(SUBSCRIBER), AINO: {**synced(SUBSCRIBER)[AINO], "donotbulkemail": True}}
+    shut = {
+        key: {**columns, "msdynmkt_value": int(ConsentValue.OPTED_OUT)} if key[0] == CONSENT.logical_name else columns
+        for key, columns in shut.items()
+    }
+    intents = plan(make_view(make_person()), shut)
+    assert {intent.method for intent in intents} == {Method.DELETE}
+    assert len(intents) == 7
+
+
+def test_each_open_row_that_goes_is_shut_first_in_the_column_that_opens_it() -> None:
+    lowered = [(i.table_name, i.columns) for i in plan(make_view(make_person()), synced(SUBSCRIBER)) if i.columns]
+    opted_out = (CONSENT.logical_name, {"msdynmkt_value": int(ConsentValue.OPTED_OUT)})
+    assert lowered == [(CONTACT.logical_name, {"donotbulkemail": True}), *[opted_out] * 5]
+
+
+def test_a_flag_of_which_nothing_is_known_is_raised_and_shut_like_any_other() -> None:
+    crm = synced(SUBSCRIBER)
+    unknown = {name: value for name, value in crm[AINO].items() if name not in ("donotbulkemail", "followemail")}
+    assert steps(plan(SUBSCRIBER, {**crm, AINO: unknown})) == [
+        (Phase.LOWERING, {"followemail": False}),
+        (Phase.FLAGS, {"donotbulkemail": False}),
+    ]
+    assert (Phase.LOWERING, {"donotbulkemail": True, "followemail": False}) in steps(
+        plan(STUDENT, {**synced(STUDENT), AINO: {"firstname": "Aino", "lastname": "Esimerkki"}})
+    )
+
+
+def test_a_write_is_named_by_twelve_letters_and_numbers_that_lowerings_do_not_change() -> None:
+    assert len(plan_id(plan(SUBSCRIBER))) == 12
+    assert plan_id(plan(SUBSCRIBER)).isalnum()
+
+
 def test_registrations_go_before_their_contact() -> None:
     before = make_view(make_person("event_delivery"), registrations=(make_registration(),))
     phases = [i.phase for i in plan(make_view(make_person()), synced(before)) if i.method is Method.DELETE]
@@ -130,7 +164,10 @@ def test_intents_carry_the_version_they_were_planned_from_and_the_earliest_end()
     }
 
 
-@pytest.mark.parametrize(("phase", "raises", "guarded"), [(0, False, False), (6, True, True), (7, False, True)])
+@pytest.mark.parametrize(
+    ("phase", "raises", "guarded"),
+    [(0, False, False), (6, True, True), (6, False, False), *((phase, False, True) for phase in (7, 8, 9, 10))],
+)
 def test_raising_clearing_and_deleting_are_guarded_and_lowering_is_not(phase: int, raises: bool, guarded: bool) -> None:
     intent = Intent(Phase(phase), Method.PATCH, CONTACT.logical_name, id_of("aino"), {}, raises)
     assert is_guarded(intent) is guarded

@@ -69,7 +69,7 @@ class History:
 
 
 def _rest(decision: Decision) -> tuple[Any, ...]:
-    return decision.purpose, decision.topic, decision.value, decision.clock, decision.effective_at
+    return decision.purpose, decision.topic, decision.value, decision.clock, decision.effective_at, decision.is_void
 
 
 def make_history(rng: random.Random) -> History:
@@ -100,6 +100,7 @@ def _decision(rng: random.Random) -> Decision:
         value=rng.choice([Value.GRANT, Value.GRANT, Value.WITHDRAW]),
         clock=rng.choice(["web_forms", "webropol", "preferences"]),
         effective_at=NOON + rng.choice(STEPS),
+        is_void=rng.random() < 0.2,
     )
 
 
@@ -144,12 +145,22 @@ def write(conn: Connection, histories: Sequence[History]) -> None:
         " precision_s, effective_at, received_at, source, commitment)",
         [_event(h, number) for h in histories for number in range(len(h.events))],
     )
+    voids = [_void(h, number) for h in histories for number, (_, d) in enumerate(h.events) if d.is_void]
+    _copy(conn, "consent_void (event_key, base_key, reading_id, undo_run_id, voided_at)", voids)
+
+
+def _void(history: History, number: int) -> tuple[Any, ...]:
+    key = _key(history, number)
+    return key, key, history.contact_point_id, history.contact_point_id, NOON
+
+
+def _key(history: History, number: int) -> bytes:
+    return history.contact_point_id.bytes + bytes([number])
 
 
 def _event(history: History, number: int) -> tuple[Any, ...]:
     subject, d = history.events[number]
-    key = history.contact_point_id.bytes + bytes([number])
-    ids = (key, subject.subject_id, history.contact_point_id)
+    ids = (_key(history, number), subject.subject_id, history.contact_point_id)
     said = (d.purpose, d.topic or "", str(d.value), "subject", d.clock)
     return (*ids, *said, d.effective_at, 0, d.effective_at, NOON + timedelta(days=1), d.clock, b"")
 

@@ -6,7 +6,7 @@ table's owner, which the pipeline is not; hence a function that runs with its ow
 
 from alembic import op
 
-revision = "0006"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,152 @@
+"""SQL of undoing readings: void their events, put back what they overwrote, let their batches be read again.
+
+t_reading  the readings to undo
+t_gone     rows of one table that they brought; t_back the newest version before each that is not undone itself
+t_subject, t_touched  the subjects and addresses concerned; t_before the consent states before
+"""
+
+# What has no payload (a read-back of the CRM, a page, a one-click) is not the reading of one: it is the act itself.
+PICK_READINGS = """
+create temporary table t_reading as
+select g.reading_id, g.feed, g.mapping_hash, g.batch_ids from intake.reading g
+where g.run_id = :run_id and (cast(:feeds as text[]) is null or g.feed = any(:feeds))
+  and not exists (select from intake.undone_reading u where u.reading_id = g.reading_id)
+  and exists (select from intake.batch b where b.batch_id = any(g.batch_ids) and b.media_type <> 'none')
+"""
+
+MARK_UNDONE = """
+insert into intake.undone_reading (reading_id, undo_run_id, undone_by, undone_at)
+select reading_id, :undo_run_id, :by, :now from t_reading
+"""
+
+# What staff took down of a person's own words stands, like all that the person did.
+VOID_EVENTS = """
+create temporary table t_voided as
+with voided as (
+    insert into intake.consent_void (event_key, base_key, reading_id, batch_id, undo_run_id, voided_at)
+    select e.event_key, coalesce(e.base_key, e.event_key), e.reading_id, e.batch_id, :undo_run_id, :now
+    from intake.consent_event e join t_reading g on g.reading_id = e.reading_id
+    where e.actor <> 'staff_on_behalf'
+    on conflict (event_key) do nothing
+    returning event_key
+)
+select g.feed, e.value, e.subject_id, e.contact_point_id
+from voided v join intake.consent_event e using (event_key) join t_reading g on g.reading_id = e.reading_id
+"""
+
+# What an event that stands came with stands, too.
+FIND_GONE = """
+create temporary table t_gone_{table} as
+select t.* from intake.{table} t where t.reading_id in (select reading_id from t_reading)
+  and not exists (
+    select from intake.consent_event e join intake.consent_evidence v using (event_key)
+    where e.reading_id = t.reading_id and e.source = t.source and v.submission_id = t.submission_id
+      and e.actor = 'staff_on_behalf')
+"""
+
+FIND_BACK = """
+create temporary table t_back_{table} as
+select distinct on ({before_keys}) b.*
+from t_gone_{table} g
+join intake.row_image i
+  on i.table_name = '{table}' and i.source = g.source and i.submission_id = g.submission_id
+cross join lateral jsonb_populate_recordset(null::intake.{table}, i.rows) b
+where {same_key} and not exists (select from intake.undone_reading u where u.reading_id = b.reading_id)
+order by {before_keys}, i.image_id desc
+"""
+
+KEEP_GONE = """
+insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
+select :undo_run_id, '{table}', g.source, g.submission_id, min(g.contact_point_id::text)::uuid,
+       jsonb_agg(to_jsonb(g)), :now
+from t_gone_{table} g group by g.source, g.submission_id
+"""
+
+REMOVE_GONE = "delete from intake.{table} t using t_gone_{table} g where {same_key}"
+
+PUT_BACK = "insert into intake.{table} select * from t_back_{table}"
+
+REMOVE_ANSWERS = """
+delete from intake.answer a using t_gone_submission g where a.source = g.source and a.submission_id = g.submission_id
+"""
+
+PUT_BACK_ANSWERS = """
+insert into intake.answer
+select a.* from t_back_submission b
+join intake.row_image i on i.table_name = 'submission' and i.source = b.source and i.submission_id = b.submission_id
+cross join lateral jsonb_array_elements(i.rows) r
+cross join lateral jsonb_populate_recordset(null::intake.answer, r -> 'answers') a
+where (r ->> 'reading_id')::uuid is not distinct from b.reading_id
+on conflict (source, submission_id, question) do nothing
+"""
+
+FIND_SUBJECTS = """
+create temporary table t_subject as
+select subject_id from t_voided
+union select subject_id from t_gone_submission
+union select subject_id from t_gone_registration
+"""
+
+FIND_TOUCHED = """
+create temporary table t_touched as
+select contact_point_id from (
+    select contact_point_id from t_voided
+    union select contact_point_id from t_gone_submission
+    union select contact_point_id from t_back_submission
+    union select contact_point_id from t_gone_registration
+    union select contact_point_id from t_back_registration) t where contact_point_id is not null
+"""
+
+REMEMBER_STATES = """
+create temporary table t_before as
+select contact_point_id, purpose, topic from intake.consent_state
+where state = 'granted' and contact_point_id in (select contact_point_id from t_touched)
+"""
+
+# A name that only the undone readings brought is nobody's ground any more.
+TAKE_GROUND = """
+update intake.subject s set has_ground = false
+where s.subject_id in (select subject_id from t_subject) and s.has_ground
+  and not exists (
+    select from intake.consent_event e where e.subject_id = s.subject_id and e.value = 'grant'
+       and not exists (select from intake.consent_void v where v.event_key = e.event_key))
+  and not exists (select from intake.submission u where u.subject_id = s.subject_id)
+  and not exists (select from intake.registration g where g.subject_id = s.subject_id)
+"""
+
+COUNT_CHANGED = """
+select (select count(distinct s.contact_point_id) from intake.consent_state s
+        where s.state = 'granted' and s.contact_point_id in (select contact_point_id from t_touched)
+          and not exists (select from t_before b
+                          where (b.contact_point_id, b.purpose, b.topic) = (s.contact_point_id, s.purpose, s.topic))
+       ) as raised,
+       (select count(distinct b.contact_point_id) from t_before b
+        where not exists (select from intake.consent_state s where s.state = 'granted'
+                          and (s.contact_point_id, s.purpose, s.topic) = (b.contact_point_id, b.purpose, b.topic))
+       ) as lowered
+"""
+
+# A batch that another mapping has read since is read again by it; the same mapping does not read it a second time.
+REOPEN_BATCHES = """
+update intake.batch b set state = case when b.mapping_hash = g.mapping_hash then 'undone' else 'landed' end
+from t_reading g
+where b.batch_id = any(g.batch_ids) and b.media_type <> 'none' and b.state = 'applied'
+  and (b.mapping_hash = g.mapping_hash or exists (select from intake.landing_key k where k.batch_id = b.batch_id))
+returning b.batch_id, b.state
+"""
+
+WITHHOLD_ROWS = """
+update intake.row_outcome set state = 'withheld', reason = 'undone'
+where batch_id = any(:batch_ids) and state in ('applied', 'unchanged')
+"""
+
+COUNT_ROWS = """
+select g.feed, '{table}' as rows_of, count(*) as gone from t_gone_{table} g0
+join t_reading g on g.reading_id = g0.reading_id group by g.feed
+"""
+
+RUN_FEEDS = """
+select distinct g.feed from intake.reading g where g.run_id = :run_id order by g.feed
+"""
+
+IS_RUN = "select exists (select from intake.run where run_id = :run_id)"

@@ -1,0 +1,138 @@
+"""Undo: what a run read is void, what it overwrote is put back, and the next plan repairs the CRM.
+
+What is undone is the *reading* of a payload by a mapping: consent events, names, registrations, stated values. A
+mapping with its polarity reversed writes "the person said no" over a yes, so the actor of an event does not tell; that
+a mapping read it does. What nobody read stays (`schemas.consent.is_voidable`): acts on a page or by one click, what
+people and staff did in the CRM, and what staff took down of a person's own words. Erasure and retention are no reading.
+
+The state after it is the fold of what remains in the ledger, and never more: where a voided withdrawal had lowered a
+person's own, earlier grant, that grant counts again; nothing else can rise. Such a rise goes through the plan like any
+other, with its blast radius. A withdrawal that the bad mapping read aright is void as well; so a run is undone feed by
+feed, and what the mended mapping reads in the same batches is merged before anybody may plan.
+
+The same mapping does not read an undone batch again, and a grant that was voided does not come back by it from another
+batch either; a withdrawal does. A mended mapping (any other content, down to its title) reads all of it anew.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from connectors.store import batches, undo
+from connectors.store.merge import MergeRequest, StagedTables
+from connectors.store.undo import Undone, UndoRequest
+from pipelines.operations.intake import Gated, apply_batches, mended_batches
+from pipelines.operations.merging import as_merger
+from pipelines.operations.planning import make_plan
+from pipelines.operations.sessions import Session, rehearse
+from pipelines.operations.sync import as_writer
+from pipelines.operations.workspace import purpose_rules
+from pipelines.transforms.identity import resolve_subjects
+from schemas.errors import ConfigurationError
+
+
+@dataclass
+class UndoReport:
+    """What an undo did, and what it read again. `writes` (phase and table to number) is foretold by a rehearsal only."""
+
+    run_id: UUID
+    undo_run_id: UUID
+    undone: Undone
+    read_again: list[Gated]
+    writes: dict[str, int] | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was nothing to undo (any more)."""
+        return not self.undone.readings
+
+    def counts(self) -> dict[str, Any]:
+        """As numbers, for the record of the run and for people."""
+        by_feed: dict[str, dict[str, int]] = {}
+        for (feed, kind), number in sorted(self.undone.voided.items()):
+            by_feed.setdefault(feed, {})[kind] = number
+        return {
+            "undone_run": str(self.run_id),
+            "readings": self.undone.readings,
+            "by_feed": by_feed,
+            "addresses": self.undone.addresses,
+            "raised": self.undone.raised,
+            "lowered": self.undone.lowered,
+            "batches_read_again": len(self.read_again),
+            "batches_waiting_for_a_mended_mapping": len(self.undone.undone) - self._mended(),
+        }
+
+    def _mended(self) -> int:
+        return len({gated.batch.batch_id for gated in self.read_again} & set(self.undone.undone))
+
+
+def undo_run(session: Session, run_id: UUID, *, by: str, feeds: Sequence[str] | None = None) -> UndoReport:
+    """Undo what a run read, of the given feeds or of all; undoing it once more does nothing.
+
+    Raises ConfigurationError for an unknown run or a feed that it did not read.
+    """
+    with _alone(session):
+        with session.transaction() as conn:
+            _require_known(conn, run_id, feeds)
+            batches.start_run(conn, session.run_id, "undo", at=session.now)
+            request = UndoRequest(run_id, session.run_id, by, session.now, tuple(feeds) if feeds else None)
+            undone = undo.undo_readings(conn, request, refresh=_refresh(session), resolve=resolve_subjects)
+        report = UndoReport(run_id, session.run_id, undone, [])
+        report.read_again = apply_batches(session, _to_read_again(session, undone))
+        with session.transaction() as conn:
+            counts = {**report.counts(), "by": by}
+            batches.finish_run(conn, session.run_id, "done", counts, at=session.workspace.now())
+    return report
+
+
+def rehearse_undo(session: Session, run_id: UUID, *, by: str, feeds: Sequence[str] | None = None) -> UndoReport:
+    """What `undo_run` would do, and what the next plan would write then; nothing is kept."""
+    with rehearse(session.workspace) as rehearsal:
+        report = undo_run(rehearsal, run_id, by=by, feeds=feeds)
+        with rehearsal.transaction() as conn:
+            report.writes = make_plan(rehearsal, conn).counts()
+    return report
+
+
+@contextmanager
+def _alone(session: Session) -> Iterator[None]:
+    """Neither a plan nor a merge comes between the voiding and the reading again."""
+    with ExitStack() as stack:
+        if not session.is_rehearsal:
+            stack.enter_context(as_writer(session))
+            stack.enter_context(as_merger(session))
+        yield
+
+
+def _require_known(conn: Any, run_id: UUID, feeds: Sequence[str] | None) -> None:
+    if not undo.has_run(conn, run_id):
+        raise ConfigurationError(f"There is no run {run_id}. `crm-intake run --json` tells the ids of its runs.")
+    known = undo.feeds_of_run(conn, run_id)
+    unknown = sorted(set(feeds or ()) - set(known))
+    if unknown:
+        raise ConfigurationError(f"Run {run_id} read nothing of {', '.join(unknown)}; it read {', '.join(known)}.")
+
+
+def _to_read_again(session: Session, undone: Undone) -> list[UUID]:
+    mended = mended_batches(session)
+    return [*undone.reopened, *(batch_id for batch_id in mended if batch_id in set(undone.undone))]
+
+
+def _refresh(session: Session) -> MergeRequest:
+    """How addresses are folded again; it merges nothing."""
+    return MergeRequest(
+        batch_ids=[],
+        run_id=session.run_id,
+        source="",
+        feed="",
+        kind="undo",
+        mapping_hash="",
+        now=session.now,
+        expires_at=session.now,
+        raises=True,
+        ledger_key=b"",
+        staged=StagedTables("", "", "", "", ""),
+        rules=purpose_rules(session.workspace.policy),
+    )

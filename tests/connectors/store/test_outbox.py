@@ -1,0 +1,341 @@
+"""Claiming: in order, once, only what the ledger still justifies, and never two for one row at a time."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from connectors.store import outbox
+from connectors.store.address import ServerAddress
+from schemas.intents import Intent, IntentState, Method, Phase
+from schemas.tables import CONSENT, CONTACT, EVENT
+from tests.merging import acting, close_engines
+from tests.outboxing import (
+    NOW,
+    add,
+    claim,
+    claim_counted,
+    execute,
+    intents_of,
+    make_address,
+    make_intent,
+    settle,
+    states_of,
+)
+
+FAILED = [IntentState.REFUSED, IntentState.CONFLICT]
+FLAG = {"phase": Phase.FLAGS, "columns": {"donotbulkemail": False}}
+CLEARING = {"phase": Phase.CLEARS, "columns": {"mobilephone": None}, "is_raising": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engines(store: ServerAddress) -> Iterator[None]:
+    yield
+    close_engines()
+
+
+@pytest.fixture
+def intent(store: ServerAddress) -> Intent:
+    return make_intent(make_address(store))
+
+
+# What is claimed.
+
+
+def test_a_claimed_intent_says_all_that_sending_needs(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, intent)
+    (claimed,) = claim(store, run_id, intent)
+    (row,) = intents_of(store, run_id)
+    assert (claimed.intent_id, claimed.row_id, claimed.columns) == (row["intent_id"], intent.row_id, intent.columns)
+    assert (claimed.method, claimed.table_name) == (Method.PATCH, CONTACT.logical_name)
+    assert isinstance(claimed.method, Method)
+    assert (row["state"], row["claimed_at"], row["finished_at"], row["code"]) == ("claimed", NOW, None, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"phase": Phase.CLEARS},
+        {"method": Method.UPSERT},
+        {"table_name": CONSENT.logical_name},
+    ],
+)
+def test_only_the_group_asked_for_is_claimed(store: ServerAddress, intent: Intent, other: dict[str, object]) -> None:
+    run_id = add(store, intent)
+    assert claim_counted(store, run_id, replace(intent, **other)) == ([], 0)
+    assert claim_counted(store, uuid4(), intent) == ([], 0)
+    assert len(claim(store, run_id, intent)) == 1
+
+
+def test_no_more_are_claimed_than_asked_for_and_in_the_order_written_down(store: ServerAddress, intent: Intent) -> None:
+    intents = [replace(intent, row_id=uuid4()) for _ in range(5)]
+    run_id = add(store, *intents)
+    found = [[one.row_id for one in claim(store, run_id, intent, limit=2)] for _ in range(4)]
+    rows = [one.row_id for one in intents]
+    assert found == [rows[:2], rows[2:4], rows[4:], []]
+
+
+@pytest.mark.parametrize("state", [s for s in IntentState if s is not IntentState.PENDING])
+def test_only_what_is_pending_is_claimed(store: ServerAddress, intent: Intent, state: IntentState) -> None:
+    run_id = add(store, intent)
+    execute(store, "update intake.outbox_intent set state = :state where run_id = :run", state=str(state), run=run_id)
+    assert claim_counted(store, run_id, intent) == ([], 0)
+
+
+def test_several_writers_claim_each_intent_once(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(60)))
+
+    def work(_: int) -> list[int]:
+        found: list[int] = []
+        while claimed := claim(store, run_id, intent, limit=7):
+            found += [one.intent_id for one in claimed]
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = [intent_id for found in pool.map(work, range(2)) for intent_id in found]
+    assert len(taken) == len(set(taken)) == 60
+
+
+# What the ledger justifies.
+
+
+@pytest.mark.parametrize("version", [0, 2, None])
+def test_what_was_planned_from_another_version_is_set_aside(
+    store: ServerAddress, intent: Intent, version: int | None
+) -> None:
+    run_id = add(store, replace(intent, planned_version=version))
+    assert claim_counted(store, run_id, intent) == ([], 1)
+    (row,) = intents_of(store, run_id)
+    assert (row["state"], row["code"]) == ("superseded", "address_changed")
+    assert row["finished_at"] is not None
+
+
+@pytest.mark.parametrize(("ends_in_s", "stands"), [(0, False), (-1, False), (1, True)])
+def test_what_a_purpose_justifies_is_sent_until_it_ends(
+    store: ServerAddress, intent: Intent, ends_in_s: int, stands: bool
+) -> None:
+    run_id = add(store, replace(intent, valid_until=NOW + timedelta(seconds=ends_in_s)))
+    claimed, superseded = claim_counted(store, run_id, intent)
+    assert (len(claimed), superseded) == ((1, 0) if stands else (0, 1))
+    assert intents_of(store, run_id)[0]["code"] == (None if stands else "purpose_ended")
+
+
+def test_a_lowering_is_sent_whatever_has_changed(store: ServerAddress, intent: Intent) -> None:
+    lowering = replace(
+        intent, phase=Phase.LOWERING, is_raising=False, planned_version=0, valid_until=NOW - timedelta(days=1)
+    )
+    assert len(claim(store, add(store, lowering), lowering)) == 1
+
+
+def test_what_belongs_to_no_address_looks_at_none(store: ServerAddress) -> None:
+    event = make_intent(phase=Phase.OCCASIONS, table_name=EVENT.logical_name, planned_version=5)
+    assert len(claim(store, add(store, event), event)) == 1
+
+
+def test_the_standing_and_the_fallen_of_one_chunk_are_told_apart(store: ServerAddress, intent: Intent) -> None:
+    intents = [replace(intent, row_id=uuid4(), planned_version=version) for version in (0, 1, 0, 0)]
+    claimed, superseded = claim_counted(store, add(store, *intents), intent)
+    assert ([one.row_id for one in claimed], superseded) == ([intents[1].row_id], 3)
+
+
+# One at a time for a row.
+
+
+def test_while_a_row_has_a_claimed_intent_no_other_for_it_is_claimed(store: ServerAddress, intent: Intent) -> None:
+    first = claim(store, add(store, intent), intent)
+    second = add(store, replace(intent, contact_point_id=None))
+    assert claim_counted(store, second, intent) == ([], 0)
+    settle(store, first, IntentState.REFUSED)
+    assert len(claim(store, second, intent)) == 1
+
+
+def test_a_claimed_row_of_another_table_holds_nothing_back(store: ServerAddress, intent: Intent) -> None:
+    claim(store, add(store, intent), intent)
+    other = replace(intent, table_name=CONSENT.logical_name)
+    assert len(claim(store, add(store, other), other)) == 1
+
+
+def test_two_intents_for_one_row_go_one_after_the_other(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, intent, replace(intent, columns={"lastname": "Kolmas"}))
+    first = claim(store, run_id, intent)
+    assert [one.columns for one in first] == [{"lastname": "Toinen"}]
+    assert claim(store, run_id, intent) == []
+    settle(store, first)
+    assert [one.columns for one in claim(store, run_id, intent)] == [{"lastname": "Kolmas"}]
+
+
+def test_a_row_of_another_table_with_the_same_id_is_another_row(store: ServerAddress, intent: Intent) -> None:
+    other = replace(intent, table_name=CONSENT.logical_name)
+    run_id = add(store, intent, other)
+    assert len(claim(store, run_id, other)) == 1
+
+
+def test_a_writer_takes_what_no_other_is_taking_and_waits_for_none(store: ServerAddress, intent: Intent) -> None:
+    intents = [replace(intent, row_id=uuid4(), contact_point_id=None) for _ in range(2)]
+    run_id = add(store, *intents)
+    group = (intent.method, intent.table_name)
+    with acting(store) as slow:
+        first, _ = outbox.claim(slow, run_id, intent.phase, group, limit=1, now=NOW)
+        with acting(store) as quick:
+            quick.execute(text("set local lock_timeout = '2s'"))
+            second, _ = outbox.claim(quick, run_id, intent.phase, group, limit=2, now=NOW)
+    assert [one.row_id for one in (*first, *second)] == [one.row_id for one in intents]
+
+
+def test_what_another_run_or_phase_means_for_a_row_holds_nothing_back(store: ServerAddress, intent: Intent) -> None:
+    elsewhere = replace(intent, contact_point_id=None)
+    add(store, elsewhere)
+    run_id = add(store, replace(elsewhere, phase=Phase.CLEARS))
+    add(store, elsewhere, run_id=run_id)
+    assert len(claim(store, run_id, elsewhere)) == 1
+
+
+# Phases of an address.
+
+
+@pytest.mark.parametrize("state", ["waiting", "pending", "claimed"])
+def test_nothing_goes_while_an_earlier_phase_of_the_address_is_under_way(
+    store: ServerAddress, intent: Intent, state: str
+) -> None:
+    run_id = add(store, replace(intent, phase=Phase.REGISTRATIONS, row_id=uuid4()))
+    execute(store, "update intake.outbox_intent set state = :state where run_id = :run", state=state, run=run_id)
+    clearing = replace(intent, **CLEARING)
+    add(store, intent, clearing, run_id=run_id)
+    assert claim_counted(store, run_id, intent) == ([], 0)
+    assert claim_counted(store, run_id, clearing) == ([], 0)
+
+
+@pytest.mark.parametrize("difference", ["later phase", "same phase", "another address", "another run"])
+def test_what_is_no_earlier_phase_of_the_address_in_the_run_holds_nothing_back(
+    store: ServerAddress, intent: Intent, difference: str
+) -> None:
+    phase = {"later phase": Phase.FLAGS, "same phase": intent.phase}.get(difference, Phase.CONSENTS)
+    address = make_address(store) if difference == "another address" else intent.contact_point_id
+    run_id = add(store, intent)
+    other = replace(intent, phase=phase, contact_point_id=address, row_id=uuid4())
+    add(store, other, run_id=None if difference == "another run" else run_id)
+    assert intent.row_id in [one.row_id for one in claim(store, run_id, intent)]
+
+
+def failed(
+    store: ServerAddress, intent: Intent, state: IntentState, *, phase: Phase, row_id: UUID | None = None
+) -> UUID:
+    """A run in which one intent of the address failed in a phase."""
+    earlier = replace(intent, phase=phase, row_id=row_id or uuid4())
+    run_id = add(store, earlier)
+    settle(store, claim(store, run_id, earlier), state)
+    return run_id
+
+
+@pytest.mark.parametrize("state", FAILED)
+@pytest.mark.parametrize("phase", [Phase.LOWERING, Phase.CONTACTS, Phase.CONSENTS])
+def test_no_raise_goes_where_what_it_stands_on_has_failed(
+    store: ServerAddress, intent: Intent, state: IntentState, phase: Phase
+) -> None:
+    run_id = failed(store, intent, state, phase=phase)
+    add(store, replace(intent, **FLAG), run_id=run_id)
+    assert claim_counted(store, run_id, replace(intent, **FLAG)) == ([], 1)
+    row = intents_of(store, run_id)[1]
+    assert (row["state"], row["code"]) == ("superseded", "held")
+
+
+@pytest.mark.parametrize("state", FAILED)
+def test_no_raise_of_a_row_goes_after_another_write_of_that_row_has_failed(
+    store: ServerAddress, intent: Intent, state: IntentState
+) -> None:
+    run_id = failed(store, intent, state, phase=Phase.CORRECTIONS, row_id=intent.row_id)
+    add(store, replace(intent, **FLAG), run_id=run_id)
+    assert claim_counted(store, run_id, replace(intent, **FLAG)) == ([], 1)
+
+
+@pytest.mark.parametrize("state", FAILED)
+@pytest.mark.parametrize("phase", [Phase.OCCASIONS, Phase.REGISTRATIONS, Phase.CORRECTIONS])
+def test_what_failed_elsewhere_holds_no_raise_back(
+    store: ServerAddress, intent: Intent, state: IntentState, phase: Phase
+) -> None:
+    run_id = failed(store, intent, state, phase=phase)
+    add(store, replace(intent, **FLAG), run_id=run_id)
+    assert len(claim(store, run_id, replace(intent, **FLAG))) == 1
+
+
+@pytest.mark.parametrize("other", [{"table_name": CONSENT.logical_name}, {"row_id": uuid4()}])
+def test_the_row_that_failed_is_the_very_row(store: ServerAddress, intent: Intent, other: dict[str, object]) -> None:
+    run_id = failed(store, intent, IntentState.REFUSED, phase=Phase.CORRECTIONS, row_id=intent.row_id)
+    raised = replace(intent, **{**FLAG, **other})
+    add(store, raised, run_id=run_id)
+    assert len(claim(store, run_id, raised)) == 1
+
+
+@pytest.mark.parametrize("state", FAILED)
+def test_what_failed_holds_back_no_clearing_and_no_removal(
+    store: ServerAddress, intent: Intent, state: IntentState
+) -> None:
+    run_id = failed(store, intent, state, phase=Phase.CONTACTS, row_id=intent.row_id)
+    add(store, replace(intent, **CLEARING), run_id=run_id)
+    assert len(claim(store, run_id, replace(intent, **CLEARING))) == 1
+
+
+def test_what_has_succeeded_holds_no_raise_back(store: ServerAddress, intent: Intent) -> None:
+    run_id = failed(store, intent, IntentState.ACKNOWLEDGED, phase=Phase.CONSENTS)
+    add(store, replace(intent, **FLAG), run_id=run_id)
+    assert len(claim(store, run_id, replace(intent, **FLAG))) == 1
+
+
+@pytest.mark.parametrize("difference", ["another run", "another address", "later phase", "same phase"])
+def test_a_failure_counts_in_its_own_run_and_address_and_for_what_comes_later(
+    store: ServerAddress, intent: Intent, difference: str
+) -> None:
+    """A poison row so never blocks an address for ever: the next plan begins anew."""
+    phase = {"later phase": Phase.CONSENTS, "same phase": Phase.CONTACTS}.get(difference, Phase.CONTACTS)
+    address = make_address(store) if difference == "another address" else intent.contact_point_id
+    run_id = failed(store, replace(intent, contact_point_id=address), IntentState.REFUSED, phase=phase)
+    at = Phase.CONTACTS if "phase" in difference else Phase.FLAGS
+    raised = replace(intent, phase=at)
+    run_id = add(store, raised, run_id=None if difference == "another run" else run_id)
+    assert len(claim(store, run_id, raised)) == 1
+
+
+# Groups, and setting aside.
+
+
+def test_open_groups_are_the_pending_ones_of_a_phase_and_run_each_once(store: ServerAddress, intent: Intent) -> None:
+    intents = [
+        intent,
+        replace(intent, row_id=uuid4()),
+        replace(intent, method=Method.UPSERT, row_id=uuid4()),
+        replace(intent, table_name=CONSENT.logical_name),
+        replace(intent, phase=Phase.CLEARS),
+    ]
+    run_id = add(store, *intents)
+    add(store, replace(intent, method=Method.DELETE), run_id=None)
+    expected = [
+        (Method.PATCH, CONTACT.logical_name),
+        (Method.PATCH, CONSENT.logical_name),
+        (Method.UPSERT, CONTACT.logical_name),
+    ]
+    with acting(store) as conn:
+        groups = outbox.open_groups(conn, run_id, intent.phase)
+        assert groups == sorted(expected)
+        assert all(isinstance(method, Method) for method, _ in groups)
+    execute(store, "update intake.outbox_intent set state = 'waiting' where run_id = :run", run=run_id)
+    with acting(store) as conn:
+        assert outbox.open_groups(conn, run_id, intent.phase) == []
+
+
+def test_before_planning_anew_all_that_was_not_claimed_is_set_aside(store: ServerAddress, intent: Intent) -> None:
+    with acting(store) as conn:
+        outbox.supersede_open(conn)
+    waiting = add(store, intent, waits=True)
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(3)))
+    settle(store, claim(store, run_id, intent, limit=1))
+    claim(store, run_id, intent, limit=1)
+    with acting(store) as conn:
+        assert outbox.supersede_open(conn) == 2
+    assert states_of(store, waiting) == ["superseded"]
+    assert states_of(store, run_id) == ["acknowledged", "claimed", "superseded"]
+    finished = [row["finished_at"] is not None for row in (*intents_of(store, waiting), *intents_of(store, run_id))]
+    assert finished == [True, True, False, True]

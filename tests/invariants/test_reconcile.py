@@ -1,0 +1,104 @@
+"""Reconciliation (I14) against the emulator: each difference explained by its rule, or reported; rows not ours apart."""
+
+from datetime import timedelta
+from typing import Any
+
+from connectors.store import outbox
+from pipelines.operations.reconciliation import Reconciliation, reconcile
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import plan_now
+from schemas.intents import Method, Phase
+from schemas.tables import CONTACT
+from tests.invariants.acts import NOW, T0, Who, register, sign_up
+from tests.invariants.histories import address_of
+from tests.invariants.test_guard import with_crm, with_radius
+from tests.invariants.world import World
+
+AINO = Who("aino@example.org", "aino")
+
+
+def compared(world: World, **changes: Any) -> Reconciliation:
+    return reconcile(Session(world.workspace), world.crm, **changes)
+
+
+def rules(world: World) -> dict[str, int]:
+    outcome = compared(world)
+    assert outcome.unexplained == []
+    return dict(outcome.rules)
+
+
+def edit(world: World, **values: Any) -> str:
+    contact = str(world.rows("contacts")[0]["contactid"])
+    world.emulator.control.edit("contacts", contact, values)
+    return contact
+
+
+def test_i14_after_a_run_nothing_differs_and_rows_of_others_are_counted_apart(world: World) -> None:
+    world.perform([sign_up(n, Who(address_of(n), "aino"), T0) for n in range(5)] + [register(9, AINO, T0)])
+    world.emulator.control.seed({"contacts": [{"lastname": "Somebody", "emailaddress1": "other@example.org"}]})
+    world.run()
+    outcome = compared(world)
+    assert (outcome.unexplained, dict(outcome.explained)) == ([], {})
+    assert dict(outcome.unmanaged) == {"contact": 1}
+    assert outcome.compared == sum(len(world.rows(name)) for name in ("contacts", *_other_sets())) - 1
+    sampled = compared(world, sample=2)
+    assert (sampled.unexplained, dict(sampled.explained), dict(sampled.unmanaged)) == ([], {}, {})
+    assert 0 < sampled.compared < outcome.compared
+    assert compared(world, sample=100).compared == outcome.compared - len(world.rows("msevtmgt_events"))
+
+
+def _other_sets() -> tuple[str, ...]:
+    return "msdynmkt_contactpointconsent4s", "msevtmgt_events", "msevtmgt_eventregistrations"
+
+
+def test_i14_what_has_no_rule_is_reported_by_row_and_column_sampled_or_whole(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    contact = edit(world, lastname="Edited", mobilephone="+447700900199")
+    for outcome in (compared(world), compared(world, sample=10)):
+        assert [(t, str(i), d) for t, i, d in outcome.unexplained] == [
+            ("contact", contact, "differs:lastname,mobilephone")
+        ]
+    world.emulator.control.remove("contacts", contact)
+    assert (CONTACT.logical_name, "missing") in [(t, d) for t, _, d in compared(world).unexplained]
+
+
+def test_i14_a_plan_that_waits_explains_what_it_would_write(world: World) -> None:
+    with_radius(world, 0)
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    assert rules(world) == {"waiting": 6}
+
+
+def test_i14_what_was_not_planned_yet_and_what_is_under_way_is_explained(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    world.at(NOW + timedelta(days=3000))
+    assert rules(world) == {"not_planned": len(world.rows("contacts")) + 2}
+    session = world.session()
+    plan_now(session)
+    assert set(rules(world)) == {"in_transit"}
+    with session.transaction() as conn:
+        for phase, group in ((Phase.LOWERING, Method.LOWER), (Phase.REMOVE_CONTACTS, Method.DELETE)):
+            outbox.claim(conn, session.run_id, phase, (group, "contact"), limit=9, now=session.now)
+    assert set(rules(world)) == {"in_transit"}
+
+
+def test_i14_a_pilot_that_becomes_smaller_leaves_rows_that_the_allow_list_explains(world: World) -> None:
+    world.perform([sign_up(n, Who(address_of(n), "aino"), T0) for n in (1, 2)])
+    world.run()
+    world.with_policy(with_crm(world.workspace.policy, allow_list=(address_of(1),)))
+    assert rules(world) == {"allow_list": 7}
+
+
+def test_i14_an_edit_met_in_writing_is_known_and_a_later_one_is_not_excused_by_it(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    world.emulator.control.edit("contacts", str(world.rows("contacts")[0]["contactid"]), {"lastname": "Edited"})
+    later = T0 + timedelta(days=1)
+    world.perform([register(1, AINO, later, changed_at=later).written(Last="Corrected")])
+    world.run()
+    assert world.rows("contacts")[0]["lastname"] == "Edited"
+    assert rules(world) == {"human_edit": 1}
+    edit(world, mobilephone="+447700900199")
+    assert [told for _, _, told in compared(world).unexplained] == ["differs:lastname,mobilephone"]
