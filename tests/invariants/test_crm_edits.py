@@ -113,10 +113,10 @@ def test_an_address_changed_in_the_crm_carries_withdrawals_and_no_grant(world: W
 
 def test_a_merge_in_the_crm_is_followed_and_no_write_goes_to_the_loser(world: World) -> None:
     names = ["same", "apart", "flagged", "into"]
-    desk = {name: new_contact(world, emailaddress1=address(name), firstname="Desk") for name in ("same", "flagged")}
     acts = enrol(world, *names)
     world.perform([answer(70, who("apart"), T0 + DAY, newsletter="No")])
     world.run()
+    desk = {name: new_contact(world, emailaddress1=address(name), firstname="Desk") for name in ("same", "flagged")}
     losers = {name: str(contact_of(world, address(name), "aino")["contactid"]) for name in names}
     merge_contacts(world, master=desk["same"], loser=losers["same"], lastname="Chosen")
     world.emulator.control.edit("contacts", desk["flagged"], {"donotbulkemail": True})
@@ -217,9 +217,6 @@ def interrupted_run(world: World, between: Callable[[], None]) -> None:
 
 def test_f13_what_people_do_between_plan_and_write_is_neither_lost_nor_undone(world: World) -> None:
     cases = {f"{change}.{hand}": (n, change, hand) for n, (change, hand) in enumerate(_pairs())}
-    for name, (_, _, hand) in cases.items():
-        if hand == "merges":
-            new_contact(world, emailaddress1=address(name), firstname="Desk", donotbulkemail=False)
     first = [register(n, who(name), T0) for name, (n, _, _) in cases.items()]
     first += [sign_up(n, who(name), T0) for name, (n, change, _) in cases.items() if change != "grants"]
     first += [
@@ -227,6 +224,9 @@ def test_f13_what_people_do_between_plan_and_write_is_neither_lost_nor_undone(wo
     ]
     world.perform(first)
     world.run()
+    for name, (_, _, hand) in cases.items():
+        if hand == "merges":
+            new_contact(world, emailaddress1=address(name), firstname="Desk", donotbulkemail=False)
     set_crm_clock(world, T0 + 2 * DAY)
     ids = {name: str(contact_of(world, address(name), "aino")["contactid"]) for name in cases}
     world.perform([CHANGES[change](n, who(name)) for name, (n, change, _) in cases.items()])
