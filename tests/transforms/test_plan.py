@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +123,36 @@ def test_a_flag_of_which_nothing_is_known_is_raised_and_shut_like_any_other() ->
 def test_a_write_is_named_by_twelve_letters_and_numbers_that_lowerings_do_not_change() -> None:
     assert len(plan_id(plan(SUBSCRIBER))) == 12
     assert plan_id(plan(SUBSCRIBER)).isalnum()
+
+
+def from_store(crm: CRM) -> CRM:
+    """As it comes back from the store: equal, and no part of it the same object."""
+    return {key: orjson.loads(orjson.dumps(columns)) for key, columns in crm.items()}
+
+
+def test_what_comes_back_equal_from_the_store_is_not_written_again() -> None:
+    person = make_person("marketing", "event_delivery")
+    view = make_view(person, marketing="granted", registrations=(make_registration(),))
+    assert plan(view, from_store(synced(view))) == []
+    gone = plan(make_view(make_person()), from_store(synced(view)))
+    assert sum(intent.phase is Phase.LOWERING for intent in gone) == 6
+    columns = {"msevtmgt_name": "Seminar", "msevtmgt_eventtype": 100000002}
+    assert plan_occasion(id_of("occasion"), columns, orjson.loads(orjson.dumps(columns)), version=2) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("active", "waitlisted"), ("waitlisted", "active")])
+def test_a_registration_is_corrected_in_what_changed_whichever_way(before: str, after: str) -> None:
+    person = make_person("event_delivery")
+    crm = synced(make_view(person, registrations=(make_registration(status=before),)))
+    intents = plan(make_view(person, registrations=(make_registration(status=after),)), crm)
+    written = [(i.phase, i.method, i.is_raising, i.columns) for i in intents]
+    assert written == [(Phase.REGISTRATIONS, Method.PATCH, True, {"msevtmgt_registrationstatus": after})]
+
+
+@pytest.mark.parametrize("name", ["Autumn", "Winter"])
+def test_an_occasion_is_corrected_whichever_way_its_name_goes(name: str) -> None:
+    (moved,) = plan_occasion(id_of("occasion"), {"msevtmgt_name": name}, {"msevtmgt_name": "Seminar"}, version=3)
+    assert (moved.columns, moved.planned_version, moved.occasion_pk) == ({"msevtmgt_name": name}, 3, id_of("occasion"))
 
 
 def test_registrations_go_before_their_contact() -> None:

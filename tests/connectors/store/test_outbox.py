@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
+from schemas.errors import StoreError
 from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import CONSENT, CONTACT, EVENT
 from tests.merging import acting, close_engines
@@ -184,6 +185,19 @@ def test_a_writer_takes_what_no_other_is_taking_and_waits_for_none(store: Server
             quick.execute(text("set local lock_timeout = '2s'"))
             second, _ = outbox.claim(quick, run_id, intent.phase, group, limit=2, now=NOW)
     assert [one.row_id for one in (*first, *second)] == [one.row_id for one in intents]
+
+
+def test_no_address_moves_on_between_the_look_at_the_ledger_and_the_commit_of_the_claim(
+    store: ServerAddress, intent: Intent
+) -> None:
+    run_id = add(store, intent)
+    with acting(store) as conn:
+        outbox.claim(conn, run_id, intent.phase, (intent.method, intent.table_name), limit=1, now=NOW)
+        with pytest.raises(StoreError) as waited, acting(store) as other:
+            other.execute(text("set local lock_timeout = '50ms'"))
+            moving = text("update intake.contact_point set version = 2 where contact_point_id = :a")
+            other.execute(moving, {"a": intent.contact_point_id})
+    assert waited.value.sqlstate == "55P03"
 
 
 def test_what_another_run_or_phase_means_for_a_row_holds_nothing_back(store: ServerAddress, intent: Intent) -> None:
