@@ -1,19 +1,16 @@
 """The report of the intake benchmark: a table on the terminal, and JSON, Markdown and a plot in a folder of results."""
 
 import json
-import os
-import platform
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
 from rich.table import Table
 
+from benchmarks.machine import machine, pins, versions
 from benchmarks.measuring import Run
-from benchmarks.whole_intake import GOAL_MB, GOAL_RATIO, LEFT_OUT, OURS, PEERS, Outcome
+from benchmarks.whole_intake import GOAL_MB, GOAL_RATIO, LEFT_OUT, OURS, Outcome
 
 _PACKAGES = ("pandas", "pyarrow", "sqlalchemy", "psycopg", "adbc-driver-postgresql", "great-expectations")
 _HEADINGS = (
@@ -36,9 +33,9 @@ def summarise(outcome: Outcome, *, seed: int, cores: int) -> dict[str, Any]:
         "rows": outcome.inputs.rows,
         "rows_by_door": outcome.inputs.rows_by_door,
         "seed": seed,
-        "machine": _machine(cores),
-        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
-        "peers": _pins(),
+        "machine": machine(cores),
+        "versions": versions(_PACKAGES),
+        "peers": pins(),
         "left_out": {name: LEFT_OUT[name] for name in outcome.runs if name in LEFT_OUT},
         "contestants": {name: _contestant(runs, outcome, ours=ours) for name, runs in outcome.runs.items()},
     }
@@ -58,28 +55,6 @@ def _contestant(runs: list[Run], outcome: Outcome, *, ours: float) -> dict[str, 
         "server_mb": round(max(run.server_mb for run in runs)),
         "runs": [asdict(run) for run in runs],
     }
-
-
-def _machine(cores: int) -> dict[str, Any]:
-    return {
-        "cpu": _cpu(),
-        "cores_used": cores,
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
-    }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-def _pins() -> list[str]:
-    lines = (PEERS / "pyproject.toml").read_text().splitlines()
-    return [line.strip().strip(',"') for line in lines if "==" in line]
 
 
 def table_of(summary: dict[str, Any]) -> Table:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.inputs import Inputs, fresh_database, make_inputs
+from benchmarks.machine import PEERS, PEERS_PYTHON, require_peers
 from benchmarks.measuring import Run, measure
+from benchmarks.servers import ROOT
 from connectors.store.address import ServerAddress
 from connectors.store.migrate import upgrade
 from connectors.store.server import ensure_server, stop_server
 
-ROOT = Path(__file__).resolve().parents[1]
-PEERS = ROOT / "benchmarks" / "peers"
-PEERS_PYTHON = ROOT / "benchmarks" / ".peers" / "bin" / "python"
 OURS, PANDAS, DLT = "crm-intake", "pandas to_sql", "dlt"
 _LEFT = "consent and its evidence, identity, the gate, faults and quarantine, encrypted landing, the plan"
 LEFT_OUT = {PANDAS: _LEFT, DLT: f"{_LEFT}; keeps its own load records instead"}
@@ -37,8 +36,8 @@ def run_whole_intake(
     directory: Path, *, rows: int, repeat: int, seed: int, peers: bool, tell: Callable[[str], None]
 ) -> Outcome:
     """Measure each contestant `repeat` times, in turn; RuntimeError where one fails or has not seen every row."""
-    if peers and not PEERS_PYTHON.exists():
-        raise RuntimeError("The peers' environment is not there: run `make bench`, or go without by --no-peers.")
+    if peers:
+        require_peers()
     address = ensure_server(directory / "postgres")
     try:
         inputs = make_inputs(directory, address, rows=rows, seed=seed)

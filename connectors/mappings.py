@@ -1,4 +1,4 @@
-"""Reading the configuration: config/intake.yaml (the policy) and config/sources/*.yaml (one mapping per feed).
+"""Reading the configuration: config/intake.yaml (the policy), config/sources/*.yaml (one mapping per feed), crm_role.yaml.
 
 An error names the file, the field, the line and how to mend it; it never repeats a value.
 """
@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError, MappingError
 from schemas.mappings import Mapping
 from schemas.policy import Policy
@@ -29,6 +30,11 @@ _REMEDIES = {
 def load_policy(config: Path) -> Policy:
     """The policy in `config`/intake.yaml. Raises ConfigurationError."""
     return _load(config / "intake.yaml", Policy, ConfigurationError)
+
+
+def load_role(config: Path) -> CrmRole:
+    """The security role in `config`/crm_role.yaml. Raises ConfigurationError."""
+    return _load(config / "crm_role.yaml", CrmRole, ConfigurationError)
 
 
 def load_mappings(config: Path) -> dict[str, Mapping]:

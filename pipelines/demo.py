@@ -16,7 +16,7 @@ from connectors.store.address import ServerAddress
 from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
 from sandbox import short_courses
-from sandbox.crm_seed import purpose_rows
+from sandbox.crm_seed import journey_rows, purpose_rows
 from sandbox.dataverse.server import RunningEmulator, start_emulator
 from sandbox.drop_folder import drop_files
 from sandbox.organisation import Organisation, make_organisation
@@ -83,11 +83,13 @@ def run_sandbox(
 
 
 def start_crm(settings: Settings, directory: Path, *, port: int = 0) -> RunningEmulator:
-    """The Dataverse emulator with the purposes of the policy; what was written to it before is still there."""
+    """The Dataverse emulator with the set-up that the policy needs; what was written to it before is still there."""
     directory.mkdir(parents=True, exist_ok=True)
     emulator = start_emulator(directory, port=port)
     if not emulator.control.rows("msdynmkt_purposes"):
-        emulator.control.seed(purpose_rows(load_policy(settings.config_dir)))
+        policy = load_policy(settings.config_dir)
+        emulator.control.seed(purpose_rows(policy))
+        emulator.control.seed(journey_rows(policy))
     return emulator
 
 

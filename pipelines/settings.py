@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     dataverse_client_secret: SecretStr | None = None
     dataverse_certificate_path: Path | None = None
     dataverse_private_key_path: Path | None = None
+    dataverse_managed_identity: bool = Field(
+        default=False, description="the machine's own; with a client id a user-assigned one"
+    )
+    dataverse_users_path: Path | None = Field(default=None, description="JSON list of further application users")
+    dataverse_suppress_flows: bool = False
+    dataverse_bypass_logic: str = Field(default="", description="CustomSync, CustomAsync or both, with a comma")
     dataverse_ca_path: Path | None = None
     dataverse_deadline_s: float = 900.0
 

@@ -10,10 +10,13 @@
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
     │   ├── CrmUnavailable          throttled, down, or the answer was lost (transient)
+    │   │   └── CrmCancelled        we were told to stop before the request was sent
     │   ├── CrmConflict             the row is not what the plan thought: read it again and decide (reconcile)
+    │   ├── ChangeTokenExpired      a delta link is too old: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
     │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
-    └── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+    ├── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+    └── RaisingRefused              the CRM as it is set up would reach people who did not agree: mend it there
 
 A message names what was tried, the status, the request id and the remedy; never a person, a payload
 or a URL with a query. A refused row is data with a reason, not an exception.
@@ -96,8 +99,16 @@ class CrmUnavailable(CrmError):
     retry_after_s: float | None = None
 
 
+class CrmCancelled(CrmUnavailable):
+    """We were told to stop; what was asked for was not sent, or certainly not executed."""
+
+
 class CrmConflict(CrmError):
     """The row is not what the plan thought it was: read it again and decide."""
+
+
+class ChangeTokenExpired(CrmError):
+    """The delta link is too old (7 days by default): read in full and find deletions by comparing ids."""
 
 
 class CrmRowRefused(CrmError):
@@ -114,3 +125,11 @@ class ApprovalRequired(IntakeError):
     def __init__(self, plan_id: str, message: str) -> None:
         super().__init__(message)
         self.plan_id = plan_id
+
+
+class RaisingRefused(IntakeError):
+    """The CRM's set-up fails checks that protect people; `check_ids` names them, and only lowerings were sent."""
+
+    def __init__(self, check_ids: tuple[str, ...], message: str) -> None:
+        super().__init__(message)
+        self.check_ids = check_ids

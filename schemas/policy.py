@@ -10,6 +10,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+# Columns of contacts and registrations that a person in the CRM may set right; consent is never owned by a column.
+OWNED_COLUMNS = frozenset(
+    {"firstname", "lastname", "emailaddress1", "mobilephone", "msevtmgt_iscanceled", "msevtmgt_registrationstatus"}
+)
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,10 +60,31 @@ class PurposePolicy(_Strict):
 
 
 class CrmPurpose(_Strict):
-    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows."""
+    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows, and its type there."""
 
     purpose_id: UUID
+    kind: Literal["commercial", "transactional", "tracking"] = "commercial"
     topics: dict[str, UUID] = Field(default_factory=dict)
+
+
+class Owner(StrEnum):
+    """Whose value of a column stands where the CRM and a person's submissions differ."""
+
+    NEWEST = "newest"
+    INTAKE = "intake"
+    CRM = "crm"
+
+
+class RegisteredProfile(_Strict):
+    """What a compliance profile of the CRM asks of people in its own centre: the very wording, and the notice beside it.
+
+    An opt-in made there is a grant only where this is known (GDPR 7(1)).
+    """
+
+    wording: str = Field(min_length=1)
+    language: Literal["fi", "sv", "en"]
+    version: str
+    notice_version: str
 
 
 class BlastRadius(_Strict):
@@ -71,12 +97,26 @@ class BlastRadius(_Strict):
 class CrmPolicy(_Strict):
     """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot);
     the approval of a plan is good for `approval_days`.
+
+    `ownership` says by column whose value stands; a column that is not named goes by the newest human act.
+    `registered_profiles` is keyed by the id of the compliance profile's row.
+    What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
+    to, `consent_provider_id` the one external consent provider that may decide, `contact_consent_switch` the unique name
+    of the feature of contact consent checks (None: known by its name), `base_language` the environment's (1033, 1035).
+    With `provision_purposes` `crm provision` makes the purposes and topics too.
     """
 
     purposes: dict[str, CrmPurpose]
     preference_link_column: str | None = None
+    preference_page: str | None = Field(default=None, pattern="^https://[^/?#]+(/[^?#]*)?$")
+    consent_provider_id: UUID | None = None
+    contact_consent_switch: str | None = None
+    base_language: int | None = None
+    provision_purposes: bool = False
     allow_list: tuple[str, ...] | None = None
     blast_radius: BlastRadius = BlastRadius()
+    ownership: dict[str, Owner] = Field(default_factory=dict)
+    registered_profiles: dict[UUID, RegisteredProfile] = Field(default_factory=dict)
     approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
     writers: int = Field(default=4, ge=1, le=64)
@@ -111,6 +151,10 @@ class Policy(_Strict):
     retention: RetentionPolicy = RetentionPolicy()
     clock_skew_s: int = Field(default=300, ge=0)
 
+    def owner_of(self, column: str) -> Owner:
+        """Whose value of a CRM column stands."""
+        return self.crm.ownership.get(column, Owner.NEWEST)
+
     @model_validator(mode="after")
     def _consistent(self) -> "Policy":
         for name, purpose in self.crm.purposes.items():
@@ -119,6 +163,9 @@ class Policy(_Strict):
                 raise ValueError(f"crm.purposes.{name}: no such purpose under purposes")
             if set(purpose.topics) != set(known.topics):
                 raise ValueError(f"crm.purposes.{name}.topics must name exactly the topics of purposes.{name}")
+        unknown = set(self.crm.ownership) - OWNED_COLUMNS
+        if unknown:
+            raise ValueError(f"crm.ownership: {', '.join(sorted(unknown))} cannot be owned, or is no column of ours")
         marketing = self.purposes.get("marketing")
         if marketing and marketing.basis is not Basis.CONSENT:
             raise ValueError("purposes.marketing.basis must be consent")

@@ -21,12 +21,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One writable column; `options` are the allowed numbers of a choice; `read_as` is its name when read back."""
+    """One writable column; `options` are the allowed numbers of a choice.
+
+    `read_as` is its name when read back, `binds_to` the entity set of the rows that a bind may name.
+    """
 
     kind: Kind
     max_length: int | None = None
     options: tuple[int, ...] = ()
     read_as: str | None = None
+    binds_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,10 @@ CONSENT = Table(
         "msdynmkt_contactpointtype": Column(Kind.CHOICE, options=tuple(534120000 + n for n in range(4))),
         "msdynmkt_contactpointconsenttype": Column(Kind.CHOICE, options=tuple(ConsentRowType)),
         "msdynmkt_value": Column(Kind.CHOICE, options=tuple(ConsentValue)),
-        "msdynmkt_purposeId@odata.bind": Column(Kind.BIND, read_as="_msdynmkt_purposeid_value"),
-        "msdynmkt_topicId@odata.bind": Column(Kind.BIND, read_as="_msdynmkt_topicid_value"),
+        "msdynmkt_purposeId@odata.bind": Column(
+            Kind.BIND, read_as="_msdynmkt_purposeid_value", binds_to="msdynmkt_purposes"
+        ),
+        "msdynmkt_topicId@odata.bind": Column(Kind.BIND, read_as="_msdynmkt_topicid_value", binds_to="msdynmkt_topics"),
         "msdynmkt_source": Column(Kind.CHOICE, options=tuple(534120000 + n for n in (0, 1, 2, 3, 4, 5, 6, 7))),
         "msdynmkt_logicalreason": Column(Kind.CHOICE, options=(534119999, *range(534120000, 534120008))),
         "msdynmkt_reason": Column(Kind.STRING, 500),
@@ -108,8 +114,8 @@ REGISTRATION = Table(
     "msevtmgt_eventregistrations",
     "msevtmgt_eventregistrationid",
     {
-        "msevtmgt_ContactId@odata.bind": Column(Kind.BIND, read_as="_msevtmgt_contactid_value"),
-        "msevtmgt_EventId@odata.bind": Column(Kind.BIND, read_as="_msevtmgt_eventid_value"),
+        "msevtmgt_ContactId@odata.bind": Column(Kind.BIND, read_as="_msevtmgt_contactid_value", binds_to="contacts"),
+        "msevtmgt_EventId@odata.bind": Column(Kind.BIND, read_as="_msevtmgt_eventid_value", binds_to="msevtmgt_events"),
         "msevtmgt_iscanceled": Column(Kind.BOOLEAN),
         "msevtmgt_registrationstatus": Column(Kind.STRING, 100),
         "msevtmgt_originaltimestamp": Column(Kind.DATETIME),

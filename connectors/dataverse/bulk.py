@@ -1,12 +1,14 @@
-"""Landing a chunk by UpsertMultiple, which is all or nothing and does not say which row it stumbled over.
+"""Landing rows by UpsertMultiple, which is all or nothing and does not say which row it stumbled over.
 
-A chunk that fails for good is halved until each bad row stands alone and is refused with its own code, while the rest
-lands. No network here: the call is passed in.
+A chunk that fails for good is halved until few rows are left, and those go one by one inside a `$batch`, where each bad
+row is refused with its own code; the rest lands. No network here: the calls are passed in.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from connectors.dataverse.classify import Verdict, verdict_of
+from connectors.dataverse.chunks import ChunkSize
+from connectors.dataverse.classify import Verdict, outcome_of, verdict_of
 from connectors.dataverse.contract import NOT_EXECUTED, Outcome, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
@@ -18,41 +20,54 @@ Target = tuple[str, bytes]
 """A row's id, and the row encoded as a target of UpsertMultiple."""
 
 RESENDS = 3
-"""How often the rows of one call may be sent again after deadlocks and races, all their chunks together."""
+"""How often the rows of one call may be sent again after deadlocks, all their chunks together."""
 
-_FINAL: dict[Verdict, Outcome] = {
-    Verdict.REFUSED: "refused",
-    Verdict.TOO_LARGE: "unresolved",
-    Verdict.ROLLED_BACK: "unresolved",
-}
-_SENT_AGAIN = frozenset({Verdict.ROLLED_BACK, Verdict.RACED})
+SINGLY_ROWS = 32
+"""From so many rows on a failed chunk is halved; fewer go singly.
+
+A single upsert takes the server some five times as long as a row in bulk, and a request some ten times: so halving pays
+while the half that lands in bulk is larger than what a round trip costs.
+"""
+
 _UNDECIDED = frozenset({Verdict.UNCERTAIN, Verdict.UNAUTHENTICATED, Verdict.THROTTLED})
 # Some row of the chunk is the cause; where one half lands, the other holds it.
-_A_ROWS_FAULT = frozenset({Verdict.REFUSED, Verdict.RECONCILE})
+_A_ROWS_FAULT = frozenset({Verdict.REFUSED, Verdict.RECONCILE, Verdict.RACED})
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPort:
+    """What landing needs of the outside: to send targets in one call, to send rows singly by their ids, a chunk's size."""
+
+    send: Callable[[Sequence[bytes]], Answer | Lost]
+    send_singly: Callable[[Sequence[str]], list[RowResult]]
+    size: ChunkSize
+    pacing: Pacing
 
 
 class BulkLanding:
     """Lands the rows of one call; used once.
 
-    The number of calls for a chunk beyond the first is at most 2·k·log2(n) for k bad rows among n: after a half has landed the
-    other is known to hold the cause, so it is halved without being sent whole.
+    The number of calls for a chunk beyond the first is at most 2·k·log2(n) for k bad rows among n: after a half has
+    landed the other is known to hold the cause, so it is halved without being sent whole.
     """
 
-    def __init__(self, send: Callable[[Sequence[bytes]], Answer | Lost], pacing: Pacing) -> None:
-        self._send = send
-        self._pacing = pacing
+    def __init__(self, port: BulkPort) -> None:
+        self._port = port
         self._resends = 0
         self._results: dict[str, RowResult] = {}
 
-    def land(self, rows: Sequence[Target], chunk_rows: int) -> list[RowResult]:
-        """The result of every row, in order; no call carries more than `chunk_rows`.
+    def land(self, rows: Sequence[Target]) -> list[RowResult]:
+        """The result of every row, in order; no call carries more than a chunk's present size.
 
         `CrmUnavailable` and `CrmMisconfigured` are raised only while nothing has been executed; afterwards rows that
         were not sent are unresolved with `NOT_EXECUTED`.
         """
+        start = 0
         try:
-            for start in range(0, len(rows), chunk_rows):
-                self._land(rows[start : start + chunk_rows])
+            while start < len(rows):
+                chunk = rows[start : start + self._port.size.rows]
+                self._land(chunk)
+                start += len(chunk)
         except (CrmUnavailable, CrmMisconfigured) as error:
             if not self._results:
                 raise
@@ -60,40 +75,67 @@ class BulkLanding:
         return [self._results[row_id] for row_id, _ in rows]
 
     def _land(self, rows: Sequence[Target]) -> bool:
-        """Sends rows whole; halves them on failure. Whether all of them landed at once."""
+        """Sends rows whole, and in parts on failure. Whether all of them landed at once."""
         answer = self._send_until_settled(rows)
         if isinstance(answer, Lost):
             self._note(rows, "unresolved", answer)
             return False
         verdict = verdict_of(answer)
+        self._measure(rows, answer, verdict)
         if verdict is Verdict.DONE:
             self._note(rows, "acknowledged", answer)
         elif verdict in _UNDECIDED:
             self._note(rows, "unresolved", answer)
         elif verdict is Verdict.MISCONFIGURED:
             raise misconfigured("UpsertMultiple", answer)
+        elif verdict is Verdict.NO_BULK:
+            self._send_singly(rows)
         elif len(rows) == 1:
-            self._note(rows, _final_outcome(verdict, answer), answer)
+            self._note(rows, outcome_of(answer), answer)
         else:
-            self._halve(rows, is_rows_fault=verdict in _A_ROWS_FAULT)
+            self._divide(rows, is_rows_fault=verdict in _A_ROWS_FAULT)
         return verdict is Verdict.DONE
 
-    def _halve(self, rows: Sequence[Target], *, is_rows_fault: bool) -> None:
+    def _divide(self, rows: Sequence[Target], *, is_rows_fault: bool) -> None:
+        """Sends in parts what failed whole, or is known to hold a bad row."""
+        if is_rows_fault and len(rows) < SINGLY_ROWS:
+            self._send_singly(rows)
+            return
         middle = len(rows) // 2
         left, right = rows[:middle], rows[middle:]
         if self._land(left) and is_rows_fault and len(right) > 1:
-            self._halve(right, is_rows_fault=True)
+            self._divide(right, is_rows_fault=True)
         else:
             self._land(right)
 
+    def _send_singly(self, rows: Sequence[Target]) -> None:
+        results = self._port.send_singly([row_id for row_id, _ in rows])
+        self._results |= {result.row_id: result for result in results}
+
     def _send_until_settled(self, rows: Sequence[Target]) -> Answer | Lost:
-        """Sends again after a rollback that is no row's fault, within the allowance."""
+        """Sends again after a rollback that is no row's fault: three times after deadlocks, once after a lost race."""
+        races = 0
         while True:
-            answer = self._send([target for _, target in rows])
-            if isinstance(answer, Lost) or verdict_of(answer) not in _SENT_AGAIN or self._resends >= RESENDS:
+            answer = self._port.send([target for _, target in rows])
+            verdict = None if isinstance(answer, Lost) else verdict_of(answer)
+            if verdict is Verdict.RACED and not races:
+                races += 1
+            elif verdict is Verdict.ROLLED_BACK and self._resends < RESENDS:
+                self._resends += 1
+            else:
                 return answer
-            self._pacing.sleep(self._pacing.backoff_s(self._resends))
-            self._resends += 1
+            self._port.pacing.wait(self._port.pacing.backoff_s(self._resends))
+
+    def _measure(self, rows: Sequence[Target], answer: Answer, verdict: Verdict) -> None:
+        size, size_bytes = self._port.size, sum(len(target) for _, target in rows)
+        if verdict is Verdict.DONE:
+            size.served(len(rows), size_bytes=size_bytes, seconds=answer.elapsed_s)
+        elif verdict is Verdict.TOO_LARGE and answer.status == 413:
+            size.too_large(len(rows), size_bytes=size_bytes)
+        elif verdict is Verdict.TOO_LARGE:
+            size.timed_out(len(rows))
+        elif verdict in _A_ROWS_FAULT:
+            size.held_bad_row()
 
     def _note(self, rows: Sequence[Target], outcome: Outcome, answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)
@@ -104,10 +146,3 @@ class BulkLanding:
         for row_id, _ in rows:
             unsent = RowResult(row_id, "unresolved", error.status, NOT_EXECUTED, error.request_id)
             self._results.setdefault(row_id, unsent)
-
-
-def _final_outcome(verdict: Verdict, answer: Answer) -> Outcome:
-    """The outcome of a row that failed alone; a row too large even alone is refused for its size (413)."""
-    if answer.status == 413:
-        return "refused"
-    return _FINAL.get(verdict, "conflict")

@@ -6,6 +6,7 @@ https://learn.microsoft.com/power-apps/developer/data-platform/webapi/compose-ht
 
 from enum import StrEnum
 
+from connectors.dataverse.contract import Outcome
 from connectors.dataverse.odata import Answer
 
 
@@ -21,6 +22,7 @@ class Verdict(StrEnum):
     ROLLED_BACK = "rolled_back"  # a deadlock's victim: send again, a few times
     RACED = "raced"  # lost a race with another write of the same key: send again once
     TOO_LARGE = "too_large"  # not executed at this size: halve the chunk
+    NO_BULK = "no_bulk"  # the table has no bulk message: send its rows one by one
     EXPIRED = "expired"  # the delta link is too old: synchronise in full
     UNCERTAIN = "uncertain"  # may or may not be executed: read back before anything else
 
@@ -69,6 +71,8 @@ BY_CODE: dict[str, Verdict] = {
     "0x80040255": Verdict.ROLLED_BACK,
     "0x80044151": Verdict.TOO_LARGE,
     "0x80044352": Verdict.EXPIRED,
+    # A message that the table does not support (U).
+    "0x80040800": Verdict.NO_BULK,
 }
 
 BY_STATUS: dict[int, Verdict] = {
@@ -83,6 +87,25 @@ BY_STATUS: dict[int, Verdict] = {
     429: Verdict.THROTTLED,
     501: Verdict.MISCONFIGURED,
 }
+
+OUTCOMES: dict[Verdict, Outcome] = {
+    Verdict.DONE: "acknowledged",
+    # Transient: the row may go again, after it has been read back where it may have been executed.
+    Verdict.THROTTLED: "unresolved",
+    Verdict.UNAUTHENTICATED: "unresolved",
+    Verdict.ROLLED_BACK: "unresolved",
+    Verdict.TOO_LARGE: "unresolved",
+    Verdict.UNCERTAIN: "unresolved",
+    # Permanent.
+    Verdict.REFUSED: "refused",
+    Verdict.MISCONFIGURED: "refused",
+    Verdict.NO_BULK: "refused",
+    # Reconcile.
+    Verdict.RECONCILE: "conflict",
+    Verdict.RACED: "conflict",
+    Verdict.EXPIRED: "conflict",
+}
+"""The class of each verdict, once nothing more can be done about it, as the outcome of a row."""
 
 # A code in these statuses cannot change what they mean: 401 and 403 come before the row is looked at, 429 before
 # anything is, and gateways answer 502 to 504 without knowing what the server did.
@@ -105,6 +128,11 @@ def classify(status: int, code: str | None) -> Verdict:
 def verdict_of(answer: Answer) -> Verdict:
     """The verdict on an answer."""
     return classify(answer.status, None if answer.status < 300 else answer.error_code)
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """The outcome for a row whose own answer this is; a row too large even alone is refused for its size (413)."""
+    return "refused" if answer.status == 413 else OUTCOMES[verdict_of(answer)]
 
 
 def _by_status(status: int) -> Verdict:

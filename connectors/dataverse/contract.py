@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.errors import CrmError, CrmRowRefused
+from schemas.errors import CrmRowRefused
 
 Row = Mapping[str, object]
 """One CRM row to write: column (or `Nav@odata.bind`) to value, primary key among them. None clears the column."""
@@ -75,10 +75,6 @@ class ChangePage:
     rows: list[dict[str, object]]
     deleted_ids: list[str]
     delta_link: str | None = None
-
-
-class ChangeTokenExpired(CrmError):
-    """The delta link is too old (7 days by default): synchronise in full and find deletions by comparing ids."""
 
 
 @dataclass(frozen=True, slots=True)

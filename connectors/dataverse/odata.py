@@ -5,6 +5,7 @@ Vendor's reference: https://learn.microsoft.com/power-apps/developer/data-platfo
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -28,6 +29,10 @@ JSON_CONTENT: Headers = (("Content-Type", "application/json"),)
 # The literal word: "do not answer from a cache". It is not a precondition.
 NO_CACHE: Headers = (("If-None-Match", "null"),)
 MAX_PAGE_ROWS = 5000
+UNREADABLE_CODE = "unreadable"
+
+_DECIMAL = re.compile(r"-?[0-9]{1,10}")
+_CODE = re.compile(r"[0-9a-z_-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, whole; header names are matched without regard to case."""
+    """One answer, whole; header names are matched without regard to case. `elapsed_s`: since its request was sent."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    elapsed_s: float = field(default=0.0, compare=False)
 
     def header(self, name: str) -> str | None:
         """The value of a header, or None."""
@@ -84,11 +90,14 @@ class UnreadableAnswer(Exception):
 
 
 def normalise_code(code: object) -> str:
-    """`0x80044150` for `0x80044150`, `"-2147204784"` and -2147204784 alike; other words in lower case."""
+    """`0x80044150` for `0x80044150`, `"-2147204784"` and -2147204784 alike; other single words in lower case.
+
+    Codes are stored and logged, so whatever is no short word, a message for instance, is not handed on.
+    """
     text = str(code).strip().lower()
-    if text.lstrip("-").isdigit():
+    if _DECIMAL.fullmatch(text):
         return f"0x{int(text) & 0xFFFFFFFF:x}"
-    return text
+    return text if _CODE.fullmatch(text) else UNREADABLE_CODE
 
 
 def read_object(answer: Answer) -> dict[str, object]:
@@ -155,14 +164,18 @@ def upsert_multiple(table: TableName, targets: Sequence[bytes], *, headers: Head
     )
 
 
+def upsert(table: TableName, row: Row, *, headers: Headers = ()) -> Request:
+    """PATCH without a precondition: creates the row or overwrites its columns."""
+    body = {column: value for column, value in row.items() if column != table.primary_key}
+    path = entity_path(table, canonical_id(row.get(table.primary_key)))
+    return Request("PATCH", path, f"PATCH {table.entity_set}", JSON_CONTENT + headers, encode_body(body))
+
+
 def update(table: TableName, row: Row, *, if_match: str, headers: Headers = ()) -> Request:
     """PATCH of an existing row; `if_match` is its ETag, or `*` for whatever version is there."""
     if not if_match or not if_match.isascii() or not if_match.isprintable():
         raise CrmRowRefused("An update has no usable ETag. Remedy: read the row first.")
-    body = {column: value for column, value in row.items() if column != table.primary_key}
-    path = entity_path(table, canonical_id(row.get(table.primary_key)))
-    label = f"PATCH {table.entity_set}"
-    return Request("PATCH", path, label, (*JSON_CONTENT, ("If-Match", if_match), *headers), encode_body(body))
+    return upsert(table, row, headers=(("If-Match", if_match), *headers))
 
 
 def delete(table: TableName, row_id: str, *, headers: Headers = ()) -> Request:

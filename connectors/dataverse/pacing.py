@@ -2,10 +2,13 @@
 
 import random
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from schemas.errors import CrmCancelled
 
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _FIRST_BACKOFF_S = 0.5
@@ -14,15 +17,27 @@ _BACKOFF_CAP_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """A monotonic clock in seconds, a sleep, and a source of jitter."""
+    """A monotonic clock in seconds, a sleep, a source of jitter, and the event that ends all waiting."""
 
     clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], object]
     chance: random.Random = field(default_factory=random.Random)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def deadline(self, seconds: float) -> "Deadline":
         """A deadline so many seconds from now."""
         return Deadline(self.clock() + seconds, self.clock)
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps; `CrmCancelled` before and after, once we were told to stop."""
+        self.check()
+        self.sleep(seconds)
+        self.check()
+
+    def check(self) -> None:
+        """`CrmCancelled` once we were told to stop."""
+        if self.cancelled.is_set():
+            raise CrmCancelled("The work was stopped. Remedy: run again; this was not executed.")
 
     def backoff_s(self, attempt: int) -> float:
         """Half to all of 0.5 s, 1 s, 2 s... up to 30 s: doubled for each attempt, which counts from 0."""

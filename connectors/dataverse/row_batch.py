@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from connectors.dataverse.batch import parse_batch
 from connectors.dataverse.bulk import RESENDS
-from connectors.dataverse.classify import Verdict, verdict_of
-from connectors.dataverse.contract import NOT_EXECUTED, Outcome, RowResult
+from connectors.dataverse.chunks import ChunkSize
+from connectors.dataverse.classify import OUTCOMES, Verdict, outcome_of, verdict_of
+from connectors.dataverse.contract import NOT_EXECUTED, RowResult
 from connectors.dataverse.odata import Answer, Request
 from connectors.dataverse.pacing import Pacing
 from connectors.dataverse.sender import misconfigured
@@ -19,23 +20,17 @@ from schemas.errors import CrmError, CrmMisconfigured, CrmUnavailable
 Operation = tuple[str, Request]
 """A row's id and the request that writes it."""
 
-_SENT_AGAIN = frozenset({Verdict.THROTTLED, Verdict.ROLLED_BACK, Verdict.RACED, Verdict.TOO_LARGE})
-_OUTCOMES: dict[Verdict, Outcome] = {
-    Verdict.DONE: "acknowledged",
-    Verdict.REFUSED: "refused",
-    Verdict.MISCONFIGURED: "refused",
-    Verdict.RECONCILE: "conflict",
-    Verdict.RACED: "conflict",
-    Verdict.EXPIRED: "conflict",
-}
+# Certainly not executed; an operation alone that was too large for the time it was given may fit it another time.
+_ROLLED_BACK = frozenset({Verdict.ROLLED_BACK, Verdict.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPort:
-    """What a batch of rows needs of the outside: to send one `$batch`, and to be told of a throttled part."""
+    """What a batch of rows needs of the outside: to send one `$batch`, to tell of a throttled part, a chunk's size."""
 
     send: Callable[[Sequence[Request]], Answer | Lost]
     note_throttled: Callable[[Answer], None]
+    size: ChunkSize
     pacing: Pacing
 
 
@@ -46,17 +41,21 @@ class RowBatch:
         self._port = port
         self._gone_is_done = gone_is_done
         self._resends = 0
+        self._raced: set[str] = set()
         self._results: dict[str, RowResult] = {}
 
-    def write(self, operations: Sequence[Operation], chunk_rows: int) -> list[RowResult]:
-        """The result of every row, in order; no `$batch` carries more than `chunk_rows`.
+    def write(self, operations: Sequence[Operation]) -> list[RowResult]:
+        """The result of every row, in order; no `$batch` carries more than a chunk's present size.
 
         `CrmUnavailable` means that nothing was executed, `CrmMisconfigured` that no row was taken for a reason that is
         no row's own. Once a row has another result, such rows are refused, and unsent ones unresolved (`NOT_EXECUTED`).
         """
+        start = 0
         try:
-            for start in range(0, len(operations), chunk_rows):
-                self._write(list(operations[start : start + chunk_rows]))
+            while start < len(operations):
+                chunk = operations[start : start + self._port.size.rows]
+                self._write(list(chunk))
+                start += len(chunk)
         except (CrmUnavailable, CrmMisconfigured) as error:
             if not self._results:
                 raise
@@ -67,20 +66,22 @@ class RowBatch:
         while pending:
             answer = self._port.send([request for _, request in pending])
             if isinstance(answer, Lost):
-                self._note_unresolved(pending, answer)
+                self._note_whole(pending, answer)
                 return
             verdict = verdict_of(answer)
-            if verdict is Verdict.TOO_LARGE and len(pending) > 1:
+            self._measure(pending, answer, verdict)
+            if verdict is Verdict.DONE:
+                pending = self._settle(pending, answer)
+            elif answer.status == 413 and len(pending) > 1:
                 middle = len(pending) // 2
                 self._write(pending[:middle])
                 pending = pending[middle:]
-            elif verdict is Verdict.UNCERTAIN:
-                self._note_unresolved(pending, answer)
+            elif answer.status == 413 or OUTCOMES[verdict] == "unresolved":
+                # Its operations are no one transaction: whatever the code says, some may have been executed.
+                self._note_whole(pending, answer)
                 return
-            elif verdict is not Verdict.DONE:
-                raise misconfigured("$batch", answer)
             else:
-                pending = self._settle(pending, answer)
+                raise misconfigured("$batch", answer)
 
     def _settle(self, pending: list[Operation], answer: Answer) -> list[Operation]:
         """Notes the results in an answer; gives the operations that certainly were not executed and may go again."""
@@ -91,7 +92,7 @@ class RowBatch:
         again: list[Operation] = []
         missing: list[Answer | None] = [None] * (len(pending) - len(parts))
         for operation, part in zip(pending, parts + missing, strict=True):
-            if part is not None and self._may_go_again(part):
+            if part is not None and self._may_go_again(operation[0], part):
                 again.append(operation)
             else:
                 self._note(operation[0], part, outer_id=answer.request_id)
@@ -106,35 +107,43 @@ class RowBatch:
         if all(part is not None and verdict_of(part) is Verdict.MISCONFIGURED for part in parts) and parts[0]:
             raise misconfigured("$batch", parts[0])
 
-    def _may_go_again(self, part: Answer) -> bool:
+    def _may_go_again(self, row_id: str, part: Answer) -> bool:
+        """Throttled rows always, deadlocked ones three times in all, one that lost a race once."""
         verdict = verdict_of(part)
-        return verdict is Verdict.THROTTLED or (verdict in _SENT_AGAIN and self._resends < RESENDS)
+        if verdict is Verdict.RACED and row_id not in self._raced:
+            self._raced.add(row_id)
+            return True
+        return verdict is Verdict.THROTTLED or (verdict in _ROLLED_BACK and self._resends < RESENDS)
+
+    def _measure(self, pending: list[Operation], answer: Answer, verdict: Verdict) -> None:
+        size_bytes = sum(len(request.body or b"") for _, request in pending)
+        if verdict is Verdict.DONE:
+            self._port.size.served(len(pending), size_bytes=size_bytes, seconds=answer.elapsed_s)
+        elif answer.status == 413:
+            self._port.size.too_large(len(pending), size_bytes=size_bytes)
 
     def _wait_before_resending(self, parts: list[Answer | None]) -> None:
         throttled = [part for part in parts if part is not None and verdict_of(part) is Verdict.THROTTLED]
         for part in throttled:
             self._port.note_throttled(part)
         if not throttled:
-            self._port.pacing.sleep(self._port.pacing.backoff_s(self._resends))
+            self._port.pacing.wait(self._port.pacing.backoff_s(self._resends))
             self._resends += 1
 
     def _note(self, row_id: str, part: Answer | None, *, outer_id: str | None) -> None:
         if part is None:
             self._results[row_id] = RowResult(row_id, "unresolved", None, None, outer_id)
             return
-        verdict = verdict_of(part)
-        outcome = _OUTCOMES.get(verdict, "unresolved")
-        if self._gone_is_done and part.status == 404 and verdict is Verdict.RECONCILE:
-            outcome = "acknowledged"
-        if part.status == 413:
-            outcome = "refused"
+        is_gone = part.status == 404 and verdict_of(part) is Verdict.RECONCILE
+        outcome = "acknowledged" if self._gone_is_done and is_gone else outcome_of(part)
         code = None if part.status < 300 else part.error_code
         self._results[row_id] = RowResult(row_id, outcome, part.status, code, part.request_id or outer_id)
 
-    def _note_unresolved(self, pending: list[Operation], answer: Answer | Lost) -> None:
+    def _note_whole(self, pending: list[Operation], answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)
+        outcome = outcome_of(answer) if isinstance(answer, Answer) else "unresolved"
         for row_id, _ in pending:
-            self._results[row_id] = RowResult(row_id, "unresolved", status, code, answer.request_id)
+            self._results[row_id] = RowResult(row_id, outcome, status, code, answer.request_id)
 
     def _note_unsent(self, operations: Sequence[Operation], error: CrmError) -> None:
         for row_id, _ in operations:

@@ -3,29 +3,29 @@
 `send` never repeats a request that may have been executed; `read_json` does, a few times.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from connectors.dataverse.classify import Verdict, verdict_of
-from connectors.dataverse.contract import ChangeTokenExpired
 from connectors.dataverse.odata import Answer, Request, UnreadableAnswer, read_object
 from connectors.dataverse.pacing import Deadline, Pacing, retry_after_s
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.throttle import ThrottleGate
 from connectors.dataverse.tokens import Tokens
 from connectors.dataverse.wire import Lost, NotSent, Reply, Wire
-from schemas.errors import CrmConflict, CrmError, CrmMisconfigured, CrmUnavailable
+from schemas.errors import ChangeTokenExpired, CrmConflict, CrmError, CrmMisconfigured, CrmUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One application user: its tokens and its gate. Several users would be several lanes to choose from."""
+    """One application user: its tokens and its gate, for its quota is its own."""
 
     tokens: Tokens
     gate: ThrottleGate
 
 
 class Sender:
-    """Sends requests for one environment within deadlines; thread-safe."""
+    """Sends requests of one application user within deadlines; thread-safe."""
 
     def __init__(self, settings: DataverseSettings, wire: Wire, *, lane: Lane, pacing: Pacing) -> None:
         self._settings = settings
@@ -33,14 +33,20 @@ class Sender:
         self._lane = lane
         self.pacing = pacing
 
+    @property
+    def gate(self) -> ThrottleGate:
+        """The gate of its application user."""
+        return self._lane.gate
+
     def deadline(self) -> Deadline:
-        """The deadline of a call that begins now."""
+        """The deadline of a call that begins now; no request is begun after it, one under way is waited for."""
         return self.pacing.deadline(self._settings.deadline_s)
 
     def send(self, request: Request, deadline: Deadline) -> Answer | Lost:
         """The answer to a write, or `Lost`.
 
-        `CrmUnavailable` means that it was certainly not executed, `CrmMisconfigured` that our token is not accepted.
+        `CrmUnavailable` means that it was certainly not executed, `CrmMisconfigured` that our token is not accepted,
+        nor the one that replaced it.
         """
         unsent = 0
         rejected: str | None = None
@@ -59,7 +65,7 @@ class Sender:
                 raise misconfigured(request.label, reply)
             else:
                 rejected = token
-                self._lane.tokens.refresh(rejected)
+                self._replace(rejected)
 
     def read_json(self, request: Request, deadline: Deadline) -> tuple[Answer, dict[str, object]]:
         """The answer to a read with its JSON, asked for again while it is lost, cut or a server error.
@@ -83,15 +89,21 @@ class Sender:
         self._pause(part, admitted_at=self.pacing.clock())
 
     def _exchange(self, request: Request, deadline: Deadline) -> tuple[Reply, str]:
-        try:
-            token = self._lane.tokens.token()
-        except CrmUnavailable:
-            return NotSent("no token", ""), ""
         with self._lane.gate.admitted(deadline) as admitted_at:
+            # Only now: one taken before a long wait at the gate would have expired in it.
+            try:
+                token = self._lane.tokens.token()
+            except CrmUnavailable:
+                return NotSent("no token", ""), ""
             reply = self._wire.exchange(request, token)
             # Before the place is given back: else another thread would slip in inside the Retry-After.
             self._steer(reply, admitted_at)
         return reply, token
+
+    def _replace(self, rejected: str) -> None:
+        # Where the authority is down the next exchange asks it again, and waits for it.
+        with suppress(CrmUnavailable):
+            self._lane.tokens.refresh(rejected)
 
     def _steer(self, reply: Reply, admitted_at: float) -> None:
         if not isinstance(reply, Answer):
@@ -112,7 +124,7 @@ class Sender:
         pause_s = self.pacing.backoff_s(attempt)
         if attempt + 1 >= self._settings.attempts or pause_s >= deadline.remaining_s:
             raise CrmUnavailable(f"{request.label} failed ({reason}). Remedy: check the network, then run again.")
-        self.pacing.sleep(pause_s)
+        self.pacing.wait(pause_s)
 
 
 def misconfigured(label: str, answer: Answer) -> CrmMisconfigured:

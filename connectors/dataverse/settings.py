@@ -1,10 +1,10 @@
-"""Settings of one Dataverse environment and the application user that writes to it.
+"""Settings of one Dataverse environment and the application users that write to it.
 
 Values are passed in; nothing here reads the environment or a file, except that a certificate's
 PEM files are opened by tokens.py when the first token is asked for.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,19 +43,39 @@ class ClientCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagedIdentity:
+    """The identity of the machine that we run on: no secret to keep. `client_id` only for a user-assigned one."""
+
+    client_id: str | None = None
+
+
+Credential = ClientSecret | ClientCertificate | ManagedIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationUser:
+    """An application and how it proves itself."""
+
+    client_id: str
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
 class DataverseSettings:
-    """One environment, one application user.
+    """One environment, one application user, and others that share its work.
 
     Times are seconds. `deadline_s` bounds one call of the client with all its waits; `retry_after_cap_s` bounds what a
     server may ask for (the limits' window is 300 s, so more is a mistake). `max_parallelism` bounds requests in flight
-    for the application user; the server's own hint may lower it. `suppress_flows` and `bypass_logic` need privileges
-    and the CRM owner's consent: https://learn.microsoft.com/power-apps/developer/data-platform/bypass-custom-business-logic
+    for each application user; the server's own hint may lower it. `chunk_rows` is what a chunk starts with, `chunk_bytes`
+    what it may grow to. With `other_users` each chunk goes by whoever has room. `suppress_flows` and `bypass_logic` need
+    privileges and the CRM owner's consent: https://learn.microsoft.com/power-apps/developer/data-platform/bypass-custom-business-logic
     """
 
     base_url: str
     tenant: str
     client_id: str
-    credential: ClientSecret | ClientCertificate
+    credential: Credential
+    other_users: tuple[ApplicationUser, ...] = ()
     authority: str = "https://login.microsoftonline.com"
     ca_path: Path | None = None
     connect_timeout_s: float = 10.0
@@ -65,6 +85,7 @@ class DataverseSettings:
     retry_after_cap_s: float = 600.0
     attempts: int = 5
     chunk_rows: int = 100
+    chunk_bytes: int = 4 << 20
     max_parallelism: int = 52
     suppress_flows: bool = False
     bypass_logic: tuple[str, ...] = ()
@@ -78,8 +99,19 @@ class DataverseSettings:
             raise ConfigurationError("chunk_rows must be 1 to 1000: a $batch takes no more than 1000 requests.")
         if self.max_parallelism < 1 or self.attempts < 1:
             raise ConfigurationError("max_parallelism and attempts must be at least 1.")
+        if len({user.client_id for user in self.users}) < len(self.users):
+            raise ConfigurationError("An application user comes twice; each has one quota, so give each once.")
         if not set(self.bypass_logic) <= _BYPASSABLE:
             raise ConfigurationError("bypass_logic may hold only CustomSync and CustomAsync.")
+
+    @property
+    def users(self) -> tuple[ApplicationUser, ...]:
+        """All application users, the first one first."""
+        return (ApplicationUser(self.client_id, self.credential), *self.other_users)
+
+    def for_user(self, user: ApplicationUser) -> "DataverseSettings":
+        """The same environment as one application user sees it."""
+        return replace(self, client_id=user.client_id, credential=user.credential, other_users=())
 
     @property
     def origin(self) -> str:

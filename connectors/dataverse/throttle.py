@@ -35,11 +35,21 @@ class ThrottleGate:
         """Requests admitted at once, as of now."""
         return max(1, int(self._permits))
 
+    @property
+    def in_flight(self) -> int:
+        """Requests admitted and not yet answered."""
+        return self._in_flight
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds until anybody is admitted again; 0 when the gate is open."""
+        return max(0.0, self._resume_at - self._pacing.clock())
+
     @contextmanager
     def admitted(self, deadline: Deadline) -> Iterator[float]:
         """Waits for a place and holds it; gives the moment of admission.
 
-        `CrmUnavailable` when the deadline comes first: the request was certainly not sent.
+        `CrmUnavailable` when the deadline comes first, `CrmCancelled` when we are told to stop: nothing was sent.
         """
         admitted_at = self._enter(deadline)
         try:
@@ -83,25 +93,28 @@ class ThrottleGate:
 
     def _enter(self, deadline: Deadline) -> float:
         while True:
+            self._pacing.check()
             with self._changed:
                 now = self._pacing.clock()
                 pause_s = self._resume_at - now
+                if max(pause_s, 0.0) >= deadline.remaining_s:
+                    raise _no_place(pause_s)
                 if pause_s <= 0 and self._in_flight < self.permits:
                     self._in_flight += 1
                     return now
-                if max(pause_s, 0.0) >= deadline.remaining_s:
-                    raise _no_place(pause_s)
                 if pause_s <= 0:
                     self._changed.wait(deadline.remaining_s)
                     continue
-            self._pacing.sleep(pause_s)
+            self._pacing.wait(pause_s)
 
 
 def _no_place(pause_s: float) -> CrmUnavailable:
+    if pause_s <= 0:
+        return CrmUnavailable("The deadline came before the request could be sent. Remedy: run again later.")
     error = CrmUnavailable(
         "The CRM limits our requests and the deadline came first. Remedy: run again later.", status=429
     )
-    error.retry_after_s = max(pause_s, 0.0)
+    error.retry_after_s = pause_s
     return error
 
 

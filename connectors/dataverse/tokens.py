@@ -1,6 +1,7 @@
-"""Access tokens of the application user, through msal. One `TokenSource` per process and application user.
+"""Access tokens of an application user, through msal: by secret, by certificate, or as the machine that we run on.
 
-Another way to a token (a managed identity) is another class with `token` and `refresh`.
+One `TokenSource` per process and application user.
+https://learn.microsoft.com/power-apps/developer/data-platform/authenticate-oauth
 """
 
 import threading
@@ -9,10 +10,13 @@ from typing import Any, Protocol
 import msal
 import requests
 
-from connectors.dataverse.settings import ClientCertificate, ClientSecret, DataverseSettings
+from connectors.dataverse.odata import normalise_code
+from connectors.dataverse.settings import ClientCertificate, ClientSecret, DataverseSettings, ManagedIdentity
 from schemas.errors import ConfigurationError, CrmMisconfigured, CrmUnavailable
 
 _TRANSIENT_ERRORS = frozenset({"temporarily_unavailable", "server_error", "service_unavailable"})
+# A machine's endpoint says so while it is being updated, or when its identity was assigned a moment ago.
+_MACHINE_NOT_READY = frozenset({404, 410})
 
 
 class Tokens(Protocol):
@@ -26,7 +30,7 @@ class Tokens(Protocol):
 
 
 class TokenSource:
-    """Client-credential tokens of one application.
+    """Tokens of one application, kept until shortly before they expire.
 
     `CrmMisconfigured` when the authority refuses the credential, `CrmUnavailable` when it cannot be reached,
     `ConfigurationError` when the certificate cannot be read.
@@ -34,7 +38,7 @@ class TokenSource:
 
     def __init__(self, settings: DataverseSettings) -> None:
         self._settings = settings
-        self._app: msal.ConfidentialClientApplication | None = None
+        self._identity: _Application | _Machine | None = None
         self._last: str | None = None
         self._lock = threading.Lock()
 
@@ -48,15 +52,15 @@ class TokenSource:
         with self._lock:
             if rejected is not None and self._last is not None and rejected != self._last:
                 return self._acquire()
-            if self._app is not None:
-                self._app.remove_tokens_for_client()
+            if self._identity is not None:
+                self._identity.forget()
             return self._acquire()
 
     def _acquire(self) -> str:
         try:
-            if self._app is None:
-                self._app = self._build_app()
-            result: dict[str, Any] = self._app.acquire_token_for_client(scopes=[self._settings.scope])
+            if self._identity is None:
+                self._identity = _identity_of(self._settings)
+            result = self._identity.ask()
         except (requests.RequestException, AuthorityDown):
             raise CrmUnavailable("The token endpoint cannot be reached. Remedy: check authority and network.") from None
         except ValueError:
@@ -64,16 +68,57 @@ class TokenSource:
         self._last = _token_in(result)
         return self._last
 
-    def _build_app(self) -> msal.ConfidentialClientApplication:
-        settings = self._settings
-        return msal.ConfidentialClientApplication(
+
+class _Application:
+    """An application that proves itself by a secret or a certificate."""
+
+    def __init__(self, settings: DataverseSettings, credential: ClientSecret | ClientCertificate) -> None:
+        self._scope = settings.scope
+        self._app = msal.ConfidentialClientApplication(
             settings.client_id,
             authority=settings.authority_url,
-            client_credential=_msal_credential(settings.credential),
+            client_credential=_msal_credential(credential),
             http_client=TrustingHttp(settings),
             # An authority of one's own is unknown to Microsoft's discovery, which msal would ask otherwise.
             instance_discovery=None if settings.has_microsoft_authority else False,
         )
+
+    def ask(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._app.acquire_token_for_client(scopes=[self._scope])
+        return result
+
+    def forget(self) -> None:
+        self._app.remove_tokens_for_client()
+
+
+class _Machine:
+    """The managed identity of a virtual machine, App Service or Arc host; msal finds out which.
+
+    Not on Service Fabric, for which msal must have a plain session, with trust from the environment.
+    """
+
+    def __init__(self, settings: DataverseSettings, credential: ManagedIdentity) -> None:
+        self._resource = settings.base_url.rstrip("/")
+        self._http = MachineHttp(settings)
+        user_id = credential.client_id
+        self._identity = (
+            msal.UserAssignedManagedIdentity(client_id=user_id) if user_id else msal.SystemAssignedManagedIdentity()
+        )
+        self.forget()
+
+    def ask(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._client.acquire_token_for_client(resource=self._resource)
+        return result
+
+    def forget(self) -> None:
+        # msal cannot drop one token of a machine; a new client has no cache.
+        self._client = msal.ManagedIdentityClient(self._identity, http_client=self._http)
+
+
+def _identity_of(settings: DataverseSettings) -> _Application | _Machine:
+    if isinstance(settings.credential, ManagedIdentity):
+        return _Machine(settings, settings.credential)
+    return _Application(settings, settings.credential)
 
 
 class AuthorityDown(Exception):
@@ -111,6 +156,23 @@ class TrustingHttp:
         return response
 
 
+class MachineHttp(TrustingHttp):
+    """The http client for a machine's own endpoint: link-local and plain, so never through a proxy.
+
+    https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
+    """
+
+    def __init__(self, settings: DataverseSettings) -> None:
+        super().__init__(settings)
+        self._session.trust_env = False
+
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        response = super()._send(method, url, **arguments)
+        if response.status_code in _MACHINE_NOT_READY:
+            raise AuthorityDown
+        return response
+
+
 def _msal_credential(credential: ClientSecret | ClientCertificate) -> str | dict[str, str]:
     if isinstance(credential, ClientSecret):
         return credential.value
@@ -130,7 +192,7 @@ def _token_in(result: dict[str, Any]) -> str:
     token = result.get("access_token")
     if isinstance(token, str):
         return token
-    error = str(result.get("error") or "no_token")
+    error = normalise_code(result.get("error") or "no_token")
     if error in _TRANSIENT_ERRORS:
         raise CrmUnavailable(f"The token endpoint is not serving ({error}). Remedy: run again later.")
     raise CrmMisconfigured(
@@ -142,5 +204,6 @@ def _token_in(result: dict[str, Any]) -> str:
 
 def _unusable_authority() -> CrmMisconfigured:
     return CrmMisconfigured(
-        "No token can be asked for. Remedy: check authority, tenant, private key and passphrase of the certificate."
+        "No token can be asked for. Remedy: check authority and tenant, and private key and passphrase of the certificate,"
+        " or that this machine has a managed identity."
     )

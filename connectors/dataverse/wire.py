@@ -47,7 +47,7 @@ class Wire:
 
     def __init__(self, settings: DataverseSettings, session: requests.Session | None = None) -> None:
         self._settings = settings
-        self._session = session or _new_session(settings.max_parallelism)
+        self._session = session or _new_session(settings.max_parallelism * len(settings.users))
         # Each server behind the affinity cookie has its own limits, so the cookie is not kept.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._verify = str(settings.ca_path) if settings.ca_path else None
@@ -88,13 +88,14 @@ class Wire:
         settings = self._settings
         options = self._session.merge_environment_settings(prepared.url, {}, True, self._verify, None)
         timeout = (settings.connect_timeout_s, settings.read_timeout_s)
+        started_s = time.perf_counter()
         response = self._session.send(prepared, timeout=timeout, allow_redirects=False, **options)
         try:
             body = _read_body(response, within_s=2 * settings.read_timeout_s)
         finally:
             response.close()
         headers = {_CLIENT_REQUEST_ID: request_id, **response.headers}
-        return Answer(response.status_code, headers, body)
+        return Answer(response.status_code, headers, body, time.perf_counter() - started_s)
 
 
 def _new_session(connections: int) -> requests.Session:

@@ -1,53 +1,147 @@
-"""What the CRM is known to hold, and how far it has been read back."""
+"""What the CRM is known to hold, row by row, and how far each table has been read back."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
-_COLUMNS_OF = """
-select table_name, row_id, columns from intake.crm_row
-where (table_name = 'contact' and row_id = any(:contacts))
-   or (table_name = 'msdynmkt_contactpointconsent4' and row_id = any(:consents))
+# A contact that is not ours is kept as ours are where a person's contact is it: adopted, or merged into.
+_KNOWN = """
+select r.row_id, r.columns, r.edits, r.contact_point_id,
+       r.is_ours or (r.table_name = 'contact' and exists (
+           select from intake.crm_link l where l.row_id = r.row_id and l.state <> 'gone')) as is_managed
+from intake.crm_row r where r.table_name = :table and r.row_id = any(:ids)
+"""
+
+_IDS = "select row_id from intake.crm_row where table_name = :table"
+
+_NOTED = """
+unnest(cast(:tables as text[]), cast(:ids as uuid[]), cast(:columns as jsonb[]), cast(:edits as jsonb[]),
+       cast(:keys as jsonb[])) as n (table_name, row_id, columns, edits, keys)
+"""
+
+_NOTE_KNOWN = f"""
+update intake.crm_row r set
+    columns = jsonb_strip_nulls(r.columns || n.columns), edits = jsonb_strip_nulls(r.edits || n.edits)
+from {_NOTED} where r.table_name = n.table_name and r.row_id = n.row_id
+"""
+
+# A row that nobody noted before is not ours. Its address is one of its keys: one that is not to be mailed, if any.
+_NOTE_NEW = f"""
+insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns, edits)
+select n.table_name, n.row_id, (
+           select c.contact_point_id from intake.contact_point c
+           left join intake.consent_state s on s.contact_point_id = c.contact_point_id and s.topic = ''
+                and s.purpose = 'marketing' and s.state = 'withdrawn'
+           where c.address_key in (select jsonb_array_elements_text(n.keys))
+           order by s.state nulls last, c.contact_point_id limit 1),
+       false, jsonb_strip_nulls(n.columns), jsonb_strip_nulls(n.edits)
+from {_NOTED} on conflict (table_name, row_id) do nothing
+"""
+
+_DIRTY_BY_ROWS = """
+update intake.contact_point c set version = version + 1
+where c.contact_point_id in (
+    select r.contact_point_id from intake.crm_row r
+    join unnest(cast(:tables as text[]), cast(:ids as uuid[])) as t (table_name, row_id) using (table_name, row_id))
+"""
+
+_FORGET = """
+delete from intake.crm_row r
+using unnest(cast(:tables as text[]), cast(:ids as uuid[])) as t (table_name, row_id)
+where r.table_name = t.table_name and r.row_id = t.row_id
 """
 
 _MOVE = """
-insert into intake.crm_cursor as old (table_name, position) values (:table, :position)
-on conflict (table_name) do update set position = excluded.position, moved_at = now()
-where excluded.position > old.position
+insert into intake.crm_cursor as old (table_name, delta_link, selected) values (:table, :link, :selected)
+on conflict (table_name) do update set
+    delta_link = excluded.delta_link, selected = excluded.selected, moved_at = now()
+"""
+
+_FIND = """
+insert into intake.crm_finding as old (kind, table_name, row_id, detail, found_at)
+values (:kind, :table, :row_id, :detail, :at)
+on conflict (kind, table_name, row_id) do update set detail = excluded.detail, found_at = excluded.found_at
 """
 
 
-def columns_of(
-    conn: Connection, contacts: Sequence[UUID], consents: Sequence[UUID]
-) -> dict[tuple[str, UUID], dict[str, Any]]:
-    """What the CRM acknowledged from us of the given contacts and consent rows; rows that are not ours are absent."""
-    rows = conn.execute(text(_COLUMNS_OF), {"contacts": list(contacts), "consents": list(consents)})
-    return {(row.table_name, row.row_id): row.columns for row in rows}
+class NotedRow(Protocol):
+    """What is to be remembered of a row; `keys` are the canonical addresses that it bears."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def row_id(self) -> UUID: ...
+    @property
+    def columns(self) -> Mapping[str, Any]: ...
+    @property
+    def edits(self) -> Mapping[str, str | None]: ...
+    @property
+    def keys(self) -> Sequence[str]: ...
 
 
-def note_values(conn: Connection, values: Sequence[tuple[str, UUID, dict[str, Any]]]) -> None:
-    """Remember values read back, on rows of ours; others are left alone."""
-    statement = text(
-        "update intake.crm_row set columns = columns || cast(:columns as jsonb)"
-        " where table_name = :table and row_id = :row_id"
-    )
-    if values:
-        conn.execute(
-            statement,
-            [{"table": t, "row_id": i, "columns": orjson.dumps(columns).decode()} for t, i, columns in values],
-        )
+def known_rows(conn: Connection, table: str, row_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """What is known of the given rows: row_id, columns, edits, contact_point_id, is_managed; the unknown are absent."""
+    return conn.execute(text(_KNOWN), {"table": table, "ids": list(row_ids)}).mappings().all()
 
 
-def position(conn: Connection, table: str) -> str | None:
-    """How far a table has been read back; None before the first time."""
-    return conn.execute(
-        text("select position from intake.crm_cursor where table_name = :table"), {"table": table}
-    ).scalar()
+def contacts_of_ours(conn: Connection) -> dict[str, dict[str, Any]]:
+    """What the CRM acknowledged from us of every contact of ours, by id."""
+    statement = "select row_id, columns from intake.crm_row where table_name = 'contact' and is_ours"
+    return {str(row.row_id): row.columns for row in conn.execute(text(statement))}
 
 
-def move(conn: Connection, table: str, to: str) -> None:
-    """Move the cursor of a table forward; never back."""
-    conn.execute(text(_MOVE), {"table": table, "position": to})
+def known_ids(conn: Connection, table: str) -> set[UUID]:
+    """The ids of every row of a table that is known."""
+    return set(conn.execute(text(_IDS), {"table": table}).scalars())
+
+
+def note_rows(conn: Connection, noted: Sequence[NotedRow]) -> None:
+    """Remember values and marks of rows, each row once, None taking one away; an unknown row is kept as not ours."""
+    if not noted:
+        return
+    values = {
+        "tables": [row.table for row in noted],
+        "ids": [row.row_id for row in noted],
+        "columns": [orjson.dumps(dict(row.columns)).decode() for row in noted],
+        "edits": [orjson.dumps(dict(row.edits)).decode() for row in noted],
+        "keys": [orjson.dumps(list(row.keys)).decode() for row in noted],
+    }
+    conn.execute(text(_NOTE_KNOWN), values)
+    conn.execute(text(_NOTE_NEW), values)
+
+
+def dirty_by_rows(conn: Connection, rows: Iterable[tuple[str, UUID]]) -> None:
+    """Have the addresses of the given rows planned anew."""
+    _over(conn, _DIRTY_BY_ROWS, rows)
+
+
+def forget_rows(conn: Connection, rows: Iterable[tuple[str, UUID]]) -> None:
+    """Take rows as not being in the CRM."""
+    _over(conn, _FORGET, rows)
+
+
+def _over(conn: Connection, statement: str, rows: Iterable[tuple[str, UUID]]) -> None:
+    if pairs := list(rows):
+        tables, ids = zip(*pairs, strict=True)
+        conn.execute(text(statement), {"tables": list(tables), "ids": list(ids)})
+
+
+def cursor_of(conn: Connection, table: str) -> tuple[str, str, datetime] | None:
+    """The delta link of a table, the columns it is good for, when it was had; None before the first full read."""
+    statement = "select delta_link, selected, moved_at from intake.crm_cursor where table_name = :table"
+    row = conn.execute(text(statement), {"table": table}).first()
+    return None if row is None else (row.delta_link, row.selected, row.moved_at)
+
+
+def move_cursor(conn: Connection, table: str, link: str, *, selected: str) -> None:
+    """Keep a delta link, byte for byte."""
+    conn.execute(text(_MOVE), {"table": table, "link": link, "selected": selected})
+
+
+def add_finding(conn: Connection, kind: str, table: str, row_id: UUID, *, detail: str, at: datetime) -> None:
+    """Write down what an operator is to know of a row; found again, it is dated anew."""
+    conn.execute(text(_FIND), {"kind": kind, "table": table, "row_id": row_id, "detail": detail, "at": at})

@@ -39,6 +39,10 @@ _REFUSED = """
 select table_name, code, status, count(*) as rows from intake.outbox_intent where state in ('refused', 'conflict')
   and finished_at > :since group by table_name, code, status order by table_name, code
 """
+_FINDINGS = """
+select kind, detail, count(*) as rows from intake.crm_finding where found_at > :since
+group by kind, detail order by kind, detail
+"""
 
 
 def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
@@ -53,6 +57,7 @@ def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
         "stopped": _all(conn, _STOPPED),
         "waiting_plan": _one(conn, _WAITING),
         "refused": _all(conn, _REFUSED, since=since),
+        "crm_findings": _all(conn, _FINDINGS, since=since),
     }
 
 

@@ -2,7 +2,8 @@
 
 Each statement is set-based and runs in the caller's transaction; temporary tables carry the batch between them:
 
-t_row    the staged rows with what the store already knew of each (`class`: new, changed, unchanged)
+t_row    the staged rows with what the store already knew of each (`class`: new, changed, unchanged); `source` is one and
+         the same, and a column all the same: of a constant the planner believes to know how rare it is, and is wrong
 t_dirty  the contact points that the batch touched
 
 A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
@@ -21,11 +22,11 @@ with decided as (
     select row_no, bool_or(value = 'grant') as grants, bool_or(value = 'withdraw') as withdraws
     from {decisions} group by row_no
 ), ranked as (
-    select s.*, row_number() over (
+    select s.*, cast(:source as text) as source, row_number() over (
         partition by s.submission_id order by s.version_at desc nulls last, s.row_no desc) as newest_first
     from {submissions} s
 )
-select s.row_no, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
+select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
        s.submitted_to, s.received_at, s.address, s.address_key, s.is_role_address, s.given_name, s.family_name,
        coalesce(s.given_key, '') as given_key, s.phone, s.organisation, s.country, s.postal_code, s.city,
        s.occasion_id, s.registration_status, s.is_sale, s.is_payer, s.notice_shown, s.is_enquiry, s.is_deleted,
@@ -44,7 +45,7 @@ select s.row_no, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.
        null::uuid as subject_id
 from ranked s
 left join decided d on d.row_no = s.row_no
-left join intake.submission p on p.source = :source and p.submission_id = s.submission_id
+left join intake.submission p on p.source = s.source and p.submission_id = s.submission_id
 """
 
 ADD_CONTACT_POINTS = f"""
@@ -98,7 +99,7 @@ select distinct contact_point_id from (
     select old_contact_point_id from t_row where class = 'changed'
     union all
     select g.contact_point_id from t_row r
-    join intake.registration g on g.source = :source and g.submission_id = r.submission_id
+    join intake.registration g on g.source = r.source and g.submission_id = r.submission_id
     where r.class <> 'unchanged'
 ) touched where contact_point_id is not null
 """
@@ -143,7 +144,7 @@ update intake.submission u set
     postal_code = g.postal_code, city = g.city, reading_id = :reading_id
 from (select distinct on (submission_id) * from t_row where has_ground
       order by submission_id, version_at desc nulls last, row_no desc) g
-where u.source = :source and u.submission_id = g.submission_id and u.subject_id is null
+where u.source = g.source and u.submission_id = g.submission_id and u.subject_id is null
 """
 
 SAVE_OCCASIONS = """
@@ -176,7 +177,7 @@ insert into intake.registration as old (
 select r.registration_id, :source, r.submission_id, o.occasion_pk, r.contact_point_id, r.subject_id,
        r.registration_status, coalesce(r.submitted_from, r.received_at), r.is_sale, r.is_payer, r.notice_shown,
        r.version_at, :reading_id
-from t_row r join intake.occasion o on o.source = :source and o.occasion_id = r.occasion_id
+from t_row r join intake.occasion o on o.source = r.source and o.occasion_id = r.occasion_id
 where r.is_winner and r.has_ground and r.class <> 'unchanged' and r.registration_status in ('active', 'waitlisted')
 order by r.submission_id
 on conflict (source, submission_id) do update set
@@ -191,7 +192,7 @@ update intake.registration g set
     status = case when r.is_deleted then 'deleted' else r.registration_status end, version_at = r.version_at,
     reading_id = :reading_id
 from t_row r
-where g.source = :source and g.submission_id = r.submission_id and r.is_winner
+where g.source = r.source and g.submission_id = r.submission_id and r.is_winner
   and (r.is_deleted or r.registration_status in ('cancelled', 'deleted'))
   and coalesce(r.version_at, 'infinity') >= coalesce(g.version_at, '-infinity')
   and g.status <> case when r.is_deleted then 'deleted' else r.registration_status end

@@ -13,13 +13,13 @@ _STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
 NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (
-    select d.*, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id, r.address, r.given_name, r.family_name,
+    select d.*, r.source, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id, r.address, r.given_name, r.family_name,
            r.address_key, r.given_key, r.received_at, {_STATED_AT} as stated_at, v.value as known_value,
            v.contact_point_id as known_contact_point_id, coalesce(v.stated_at, '-infinity') as known_at
     from {{decisions}} d
     join t_row r on r.row_no = d.row_no
     left join intake.stated_value v
-      on v.source = :source and v.submission_id = r.submission_id and v.purpose = d.purpose
+      on v.source = r.source and v.submission_id = r.submission_id and v.purpose = d.purpose
      and v.topic = coalesce(d.topic, '')
     where r.contact_point_id is not null and (r.is_usable or d.value <> 'grant')
 ), sequenced as (
@@ -30,7 +30,7 @@ with stated as (
     from stated s where s.states_current_value and s.known_at <= s.stated_at
     window w as (partition by s.submission_id, s.purpose, s.topic order by s.stated_at, s.row_no)
 ), keyed as (
-    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', :source, s.submission_id, s.address_key, s.given_key,
+    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.address_key, s.given_key,
                s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
@@ -48,7 +48,7 @@ WITHDRAWN_AND_MOVED = """
 create temporary table t_moved as
 select e.*, p.contact_point_id as old_contact_point_id, p.subject_id as old_subject_id, c.address as old_address
 from t_event e
-join intake.submission p on p.source = :source and p.submission_id = e.submission_id
+join intake.submission p on p.source = e.source and p.submission_id = e.submission_id
 join intake.contact_point c on c.contact_point_id = p.contact_point_id
 where e.value = 'withdraw' and p.subject_id is not null and p.contact_point_id <> e.contact_point_id
 """

@@ -20,10 +20,14 @@ TEMPORARY = ("t_row", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold")
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
 INDEX_ROWS = "create index on t_row (submission_id)"
+INDEX_LATEST = "create index on t_latest (contact_point_id, grp, purpose, topic)"
+INDEX_FOLD = "create index on t_fold (contact_point_id, grp, purpose, topic, kind)"
 INDEX_DIRTY = "create unique index on t_dirty (contact_point_id)"
 # A temporary table has no statistics until it is told to: without them the planner takes a batch for a handful of rows.
 ANALYSED = ("t_row", "t_dirty", "t_event", "t_latest", "t_fold")
 ANALYSE_ROWS, ANALYSE_DIRTY, ANALYSE_EVENTS, ANALYSE_LATEST, ANALYSE_FOLD = (f"analyze {name}" for name in ANALYSED)
+# The store's own tables, where they have outgrown theirs.
+ANALYSE_GROWN = "select intake.analyse_grown()"
 
 # Takes the subjects of addresses with more than one (contact_point_id, subject_id, given_key, has_ground, person_id,
 # maker_id) and returns them with `person_id` decided; pure, in pipelines.transforms.identity.
@@ -81,6 +85,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run = _runner(conn, request)
     for wording in request.wordings:
         conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
+    run(ANALYSE_GROWN)
     run(reading_sql.ADD_READING)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
@@ -172,7 +177,16 @@ def _assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
 
 
 def _refold(conn: Connection, run: Callable[[str], Any]) -> None:
-    for statement in (ANALYSE_DIRTY, folding_sql.LATEST, ANALYSE_LATEST, folding_sql.FOLD, ANALYSE_FOLD):
+    for statement in (
+        ANALYSE_GROWN,
+        ANALYSE_DIRTY,
+        folding_sql.LATEST,
+        INDEX_LATEST,
+        ANALYSE_LATEST,
+        folding_sql.FOLD,
+        INDEX_FOLD,
+        ANALYSE_FOLD,
+    ):
         run(statement)
     for table in ("intake.person_consent", "intake.consent_state"):
         conn.execute(text(folding_sql.FORGET_STATES.format(table=table)))

@@ -56,7 +56,7 @@ def add_intents(conn: Connection, intents: Iterable[Intent], *, plan_id: str, ru
         while block := "".join(islice(lines, _ROWS_AT_A_TIME)):
             copy.write(block)
             count += block.count("\n")
-    conn.execute(text("analyze intake.outbox_intent"))
+    conn.execute(text("select intake.analyse_grown()"))
     return count
 
 

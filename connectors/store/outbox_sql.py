@@ -63,13 +63,17 @@ select intent_id from settled where state = 'acknowledged'
 """
 
 REMEMBER = """
-insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns)
-select i.table_name, i.row_id, i.contact_point_id, true, jsonb_strip_nulls(i.columns)
+insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns, written)
+select i.table_name, i.row_id, i.contact_point_id, true, jsonb_strip_nulls(i.columns), jsonb_strip_nulls(i.columns)
 from intake.outbox_intent i where i.intent_id = any(:ids) and i.method <> 'delete'
 on conflict (table_name, row_id) do update set
-    columns = jsonb_strip_nulls(old.columns || (
-        select i.columns from intake.outbox_intent i
-        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids))),
+    (columns, written) = (
+        select jsonb_strip_nulls(old.columns || i.columns), jsonb_strip_nulls(old.written || i.columns)
+        from intake.outbox_intent i
+        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
+    edits = old.edits - array(
+        select 'gone' union all select jsonb_object_keys(i.columns) from intake.outbox_intent i
+        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
     acked_at = now()
 """
 

@@ -31,12 +31,35 @@ _IS_SHOWN = """(l.state is distinct from 'gone' or exists (
     select from intake.submission n join intake.subject m using (subject_id)
     where m.person_id = l.person_id and coalesce(n.submitted_from, n.received_at) > l.since_at))"""
 
+# A contact that staff merged into another person's is that one's to show: here it only has registrations.
 _PERSONS = f"""
 select coalesce(l.row_id, p.person_id) as contact_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
-       array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends
+       array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends,
+       l.state is not distinct from 'merged' and exists (
+           select from intake.person_purpose o where o.person_id = l.row_id) as is_elsewhere,
+       l.row_id is null and exists (
+           select from intake.crm_review w where w.contact_point_id = p.contact_point_id
+             and w.state in ('open', 'ignored') and p.person_id = any(w.persons)) as is_in_review
 from intake.person p join intake.person_purpose u using (person_id)
 left join intake.crm_link l using (person_id)
-where p.contact_point_id = any(:ids) and {_IS_SHOWN} group by p.person_id, l.row_id order by p.person_id
+where p.contact_point_id = any(:ids) and {_IS_SHOWN} group by p.person_id, l.row_id, l.state order by p.person_id
+"""
+
+# When submissions last said what people may have set right in the CRM.
+_TOLD = """
+select p.contact_point_id, r.row_id,
+       max(n.told_at) filter (where n.has_name) as named_at, max(n.told_at) filter (where n.has_phone) as phoned_at,
+       max(n.told_at) as told_at
+from intake.person p
+left join intake.crm_link l using (person_id)
+join intake.crm_row r
+  on r.table_name = 'contact' and r.row_id = coalesce(l.row_id, p.person_id) and r.edits <> '{}'
+left join intake.subject s using (person_id)
+left join lateral (
+    select coalesce(u.submitted_from, u.received_at) as told_at, u.phone is not null as has_phone,
+           coalesce(u.given_name, u.family_name) is not null as has_name
+    from intake.submission u where u.subject_id = s.subject_id) n on true
+where p.contact_point_id = any(:ids) group by p.contact_point_id, r.row_id order by r.row_id
 """
 
 _CONSENTS = """
@@ -46,7 +69,7 @@ order by contact_point_id, purpose, topic
 
 _REGISTRATIONS = """
 select g.registration_id, g.contact_point_id, coalesce(l.row_id, s.person_id) as contact_id, g.occasion_pk,
-       g.status, g.registered_at, o.kind,
+       g.status, g.registered_at, coalesce(g.version_at, g.registered_at) as told_at, o.kind,
        coalesce(o.ends_at, o.starts_at, g.registered_at) as occasion_ended_at
 from intake.registration g
 join intake.subject s using (subject_id)
@@ -56,7 +79,8 @@ where g.contact_point_id = any(:ids) and s.person_id is not null order by g.regi
 """
 
 _ACKNOWLEDGED = """
-select table_name, row_id, contact_point_id, columns from intake.crm_row where contact_point_id = any(:ids)
+select table_name, row_id, contact_point_id, is_ours, columns, written, edits
+from intake.crm_row where contact_point_id = any(:ids)
 order by table_name, row_id
 """
 
@@ -78,6 +102,7 @@ class AddressRows:
     consents: dict[UUID, list[RowMapping]]
     registrations: dict[UUID, list[RowMapping]]
     acknowledged: dict[UUID, list[RowMapping]]
+    told: dict[UUID, list[RowMapping]]
 
 
 def iter_addresses(
@@ -108,9 +133,8 @@ def iter_addresses(
 def load_addresses(conn: Connection, addresses: Sequence[RowMapping]) -> AddressRows:
     """What is known of the given addresses (rows with contact_point_id, address, version)."""
     ids = {"ids": [row["contact_point_id"] for row in addresses]}
-    return AddressRows(
-        addresses, *(_by_address(conn, query, ids) for query in (_PERSONS, _CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED))
-    )
+    queries = (_PERSONS, _CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED, _TOLD)
+    return AddressRows(addresses, *(_by_address(conn, query, ids) for query in queries))
 
 
 def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID, list[RowMapping]]:
@@ -118,6 +142,13 @@ def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID,
     for row in conn.execute(text(query), ids).mappings().all():
         grouped.setdefault(row["contact_point_id"], []).append(row)
     return grouped
+
+
+def is_cut_over(conn: Connection) -> bool:
+    """Whether somebody approved by name that opt-ins without evidence go."""
+    return bool(
+        conn.execute(text("select exists (select from intake.crm_cutover where approved_at is not null)")).scalar()
+    )
 
 
 def load_occasions(conn: Connection, *, table: str, every: bool = False) -> Sequence[RowMapping]:

@@ -15,7 +15,7 @@ select distinct on (p.submission_id) :reading_id, 'submission', p.source, p.subm
        jsonb_build_array(to_jsonb(p) || jsonb_build_object('answers', (
            select coalesce(jsonb_agg(to_jsonb(a)), '[]') from intake.answer a
            where a.source = p.source and a.submission_id = p.submission_id))), :now
-from t_row r join intake.submission p on p.source = :source and p.submission_id = r.submission_id
+from t_row r join intake.submission p on p.source = r.source and p.submission_id = r.submission_id
 where (r.class = 'changed' and r.is_winner and r.is_usable) or (p.subject_id is null and r.has_ground)
 order by p.submission_id
 """
@@ -23,7 +23,7 @@ order by p.submission_id
 KEEP_REGISTRATIONS = """
 insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
 select :reading_id, 'registration', g.source, g.submission_id, g.contact_point_id, jsonb_build_array(to_jsonb(g)), :now
-from t_row r join intake.registration g on g.source = :source and g.submission_id = r.submission_id
+from t_row r join intake.registration g on g.source = r.source and g.submission_id = r.submission_id
 where r.is_winner and (r.class <> 'unchanged' or g.status <> r.registration_status)
 """
 
@@ -35,7 +35,7 @@ from intake.stated_value v
 where v.source = :source and v.submission_id in (
     select r.submission_id from t_row r join {decisions} d on d.row_no = r.row_no
     join intake.stated_value k
-      on k.source = :source and k.submission_id = r.submission_id and k.purpose = d.purpose
+      on k.source = r.source and k.submission_id = r.submission_id and k.purpose = d.purpose
      and k.topic = coalesce(d.topic, '')
     where d.states_current_value and (k.value, k.contact_point_id) is distinct from (d.value, r.contact_point_id))
 group by v.source, v.submission_id

@@ -5,7 +5,8 @@ people     contact_point, subject, person, submission, answer
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
            person_consent
-crm        crm_row (what the CRM acknowledged), plan, outbox_intent, crm_cursor
+crm        crm_row (what the CRM is known to hold), crm_link, crm_review, crm_cutover, crm_finding, plan, outbox_intent,
+           crm_cursor
 runs       run, run_count, reading (one merge of a feed's batches), row_image (what it overwrote), undone_reading
 
 An id that is sent to the CRM as a row's key is a uuid5 under a secret salt, never made of an address or a name.
@@ -116,6 +117,7 @@ QUARANTINE = Table(
     CheckConstraint("state in ('open', 'mended', 'discarded')", name="state"),
 )
 
+# `sought_at`: since when all contacts of the CRM with a suppressed address are known; null while it is not suppressed.
 CONTACT_POINT = Table(
     "contact_point",
     METADATA,
@@ -126,6 +128,7 @@ CONTACT_POINT = Table(
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("acked_version", BigInteger, nullable=False, server_default="0"),
     _at("next_end_at"),
+    _at("sought_at"),
     _at("created_at", nullable=False, now=True),
     Index("ix_contact_point_dirty", "contact_point_id", postgresql_where=sql("version > acked_version")),
     Index("ix_contact_point_ending", "next_end_at", postgresql_where=sql("next_end_at is not null")),
@@ -349,6 +352,9 @@ PERSON_CONSENT = Table(
     _at("granted_at"),
 )
 
+# What the CRM is known to hold of a row: as it acknowledged it from us, or as it was read back since; `written` has
+# which of it we wrote, `edits` by column when somebody changed it there. A contact that is nobody's of ours is kept for
+# its address and flag alone.
 CRM_ROW = Table(
     "crm_row",
     METADATA,
@@ -357,6 +363,8 @@ CRM_ROW = Table(
     Column("contact_point_id", UUID),
     Column("is_ours", Boolean, nullable=False),
     Column("columns", JSONB, nullable=False),
+    Column("written", JSONB, nullable=False, server_default=sql("'{}'")),
+    Column("edits", JSONB, nullable=False, server_default=sql("'{}'")),
     _at("acked_at", nullable=False, now=True),
     Index("ix_crm_row_contact_point", "contact_point_id"),
 )
@@ -372,6 +380,35 @@ CRM_LINK = Table(
     _at("since_at", nullable=False),
     CheckConstraint("state in ('adopted', 'merged', 'gone')", name="state"),
     Index("ix_crm_link_row", "row_id"),
+)
+
+# A contact that the CRM has and that may be one of these persons' (or nobody's of ours): a person decides by name.
+# `open` and `ignored` hold the persons back from having a contact; `settled` needs no decision any more.
+CRM_REVIEW = Table(
+    "crm_review",
+    METADATA,
+    Column("review_id", BigInteger, Identity(), primary_key=True),
+    Column("row_id", UUID, nullable=False),
+    Column("contact_point_id", UUID, ForeignKey("contact_point.contact_point_id", ondelete="CASCADE"), nullable=False),
+    Column("persons", ARRAY(UUID), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _at("first_seen_at", nullable=False),
+    Column("decided_by", Text),
+    _at("decided_at"),
+    CheckConstraint("state in ('open', 'linked', 'new', 'ignored', 'settled')", name="state"),
+    Index("ix_crm_review_one", "contact_point_id", "row_id", unique=True),
+)
+
+# A dry run of opting out what has no evidence, and who approved exactly it.
+CRM_CUTOVER = Table(
+    "crm_cutover",
+    METADATA,
+    Column("cutover_id", Text, primary_key=True),
+    Column("counts", JSONB, nullable=False),
+    _at("made_at", nullable=False),
+    Column("approved_by", Text),
+    _at("approved_at"),
 )
 
 PLAN = Table(
@@ -425,8 +462,20 @@ CRM_CURSOR = Table(
     "crm_cursor",
     METADATA,
     Column("table_name", Text, primary_key=True),
-    Column("position", Text, nullable=False),
+    Column("delta_link", Text, nullable=False),
+    Column("selected", Text, nullable=False),
     _at("moved_at", nullable=False, now=True),
+)
+
+# What an operator is to know of what was read in the CRM: a kind, the row, and what it is about; never a value.
+CRM_FINDING = Table(
+    "crm_finding",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("row_id", UUID, primary_key=True),
+    Column("detail", Text, nullable=False),
+    _at("found_at", nullable=False),
 )
 
 RUN = Table(

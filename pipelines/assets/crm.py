@@ -21,6 +21,7 @@ from schemas.intents import Phase
 
 POOL = "crm"
 WITHIN_BLAST_RADIUS = "within_blast_radius"
+SET_UP_PROTECTS = "set_up_protects_people"
 KINDS = {"python", "dynamics"}
 _WRITE = ("table", "method", "state", "code", "rows")
 
@@ -70,7 +71,10 @@ def plan_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
         group_name="crm",
         deps=[asset_name("core", source) for source in NOUNS],
         check_specs=[
-            dg.AssetCheckSpec(WITHIN_BLAST_RADIUS, asset="crm__plan", description="The plan needs nobody's approval.")
+            dg.AssetCheckSpec(WITHIN_BLAST_RADIUS, asset="crm__plan", description="The plan needs nobody's approval."),
+            dg.AssetCheckSpec(
+                SET_UP_PROTECTS, asset="crm__plan", description="The CRM reaches nobody who did not agree to it."
+            ),
         ],
         retry_policy=retry,
         pool=POOL,
@@ -109,7 +113,14 @@ def _planned(report: SyncReport) -> dg.MaterializeResult:
         description=f"{plan.guarded} rows to raise, clear or delete; the limit without approval is {plan.limit}.",
         metadata={"plan_id": plan.plan_id, "rows": plan.guarded, "limit": plan.limit},
     )
-    return dg.MaterializeResult(metadata=told, check_results=[within])
+    protects = dg.AssetCheckResult(
+        check_name=SET_UP_PROTECTS,
+        passed=not plan.refused,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=" ".join(plan.refused) or "No check that protects people fails (`crm-intake crm doctor`).",
+        metadata={"failing": len(plan.refused)},
+    )
+    return dg.MaterializeResult(metadata=told, check_results=[within, protects])
 
 
 def delivery_asset(one: Step, after: str, retry: dg.RetryPolicy) -> dg.AssetsDefinition:

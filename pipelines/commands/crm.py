@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.commands import adopting, doctoring
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -18,6 +19,10 @@ from pipelines.operations.workspace import dataverse_client
 from pipelines.transforms.differences import RULES
 
 CRM = typer.Typer(help="The CRM: what it holds, and whether it is as it should be.", no_args_is_help=True)
+CRM.command("adopt")(adopting.adopt)
+CRM.add_typer(adopting.REVIEW, name="review")
+CRM.command("doctor")(doctoring.doctor)
+CRM.command("provision")(doctoring.provision)
 
 
 @CRM.command("reconcile")

@@ -1,6 +1,7 @@
 """`run` and `plan`: the job with its writes, and the same engine without them."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,8 @@ from pipelines.commands.console import (
     session_for,
     speaking,
 )
+from pipelines.operations.adoption import look_up
+from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
 from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.readback import read_back
@@ -159,15 +162,19 @@ def predict(session: Session, sources: list[str], window: Window) -> tuple[list[
     workspace = session.workspace
     with rehearse(workspace) as rehearsal, rehearsal.transaction() as conn:
         batches.start_run(conn, rehearsal.run_id, "plan", at=rehearsal.now)
-        if workspace.settings.dataverse_url:
-            read_back(rehearsal, dataverse_client(workspace.settings, workspace.policy))
+        refused: tuple[str, ...] = ()
         for source in sources:
             for mapping in workspace.feeds_of(source):
                 _warn_refused(mapping.feed, land_feed(rehearsal, mapping, window))
             _warn_stopped(stage_source(rehearsal, source))
             merge_staged(rehearsal, source)
+        if workspace.settings.dataverse_url:
+            crm = dataverse_client(workspace.settings, workspace.policy)
+            read_back(rehearsal, crm)
+            look_up(rehearsal, crm)
+            refused = reasons_to_refuse(crm, workspace.policy)
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
-        return counts, make_plan(rehearsal, conn)
+        return counts, replace(make_plan(rehearsal, conn), refused=refused)
 
 
 def _warn_refused(feed: str, report: LandReport) -> None:
@@ -226,6 +233,8 @@ def print_counts(counts: list[dict[str, Any]], title: str) -> None:
 
 
 def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_json: bool) -> None:
+    for reason in planned.refused:
+        ERRORS.print(f"A run would send lowerings only (`crm-intake crm doctor`): {reason}", markup=False)
     listed = [
         {
             "phase": i.phase.name.lower(),
@@ -242,6 +251,7 @@ def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_js
             "waits": planned.waits,
             "guarded": planned.guarded,
             "limit": planned.limit,
+            "refused": planned.refused,
         }
         print_json({**summary, "counts": counts, "writes": planned.counts(), "rows": listed})
         return

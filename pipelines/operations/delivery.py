@@ -26,6 +26,8 @@ MAX_ROUNDS = 20
 class Crm(Protocol):
     """What delivery needs of the CRM's client (connectors.dataverse.DataverseClient is it)."""
 
+    def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int: ...
+
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
     def update_if_match(
@@ -64,7 +66,10 @@ def recover(session: Session, crm: Crm) -> int:
     with session.transaction() as conn:
         claimed = outbox.claimed_intents(conn)
     for chunk in _by_table(claimed, session.workspace.policy.crm.chunk_rows):
-        settled = _read_back(crm, chunk, otherwise=IntentState.SUPERSEDED)
+        with session.transaction() as conn:
+            known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
+        made = [intent for intent in chunk if intent.method is Method.UPSERT and intent.row_id not in known]
+        settled = _read_back(crm, chunk, otherwise=IntentState.SUPERSEDED, made=frozenset(i.row_id for i in made))
         with session.transaction() as conn:
             outbox.settle(conn, settled)
     return len(claimed)
@@ -102,9 +107,10 @@ def _drain(session: Session, crm: Crm, phase: Phase, group: tuple[Method, str], 
 
 def _send_chunks(session: Session, crm: Crm, phase: Phase, group: tuple[Method, str], report: DeliveryReport) -> int:
     sent = 0
+    method, logical_name = group
     while True:
+        limit = crm.chunk_rows(table_name(logical_name), in_bulk=method is Method.UPSERT)
         with session.transaction() as conn:
-            limit = session.workspace.policy.crm.chunk_rows
             claimed, superseded = outbox.claim(conn, session.run_id, phase, group, limit=limit, now=session.now)
         report.add((), superseded)
         if not claimed:
@@ -182,22 +188,30 @@ _STATES = {
 }
 
 
-def _read_back(crm: Crm, chunk: Sequence[Claimed], *, otherwise: IntentState) -> list[Settled]:
-    """Look at the rows of claimed intents of one table: what the CRM has as intended is acknowledged."""
+def _read_back(
+    crm: Crm, chunk: Sequence[Claimed], *, otherwise: IntentState, made: frozenset[UUID] = frozenset()
+) -> list[Settled]:
+    """Look at the rows of claimed intents of one table: what the CRM has as intended is acknowledged.
+
+    So are rows that only this intent can have `made`, whatever they hold by now: somebody changed them since, and the
+    read-back is to see that.
+    """
     logical_name = chunk[0].table_name
     select = sorted({name for intent in chunk for name in read_columns(logical_name, intent.columns)})
     found = crm.fetch_rows(table_name(logical_name), [str(intent.row_id) for intent in chunk], select)
     return [
-        Settled(intent.intent_id, IntentState.ACKNOWLEDGED if _has_happened(intent, found) else otherwise)
+        Settled(intent.intent_id, IntentState.ACKNOWLEDGED if _has_happened(intent, found, made) else otherwise)
         for intent in chunk
     ]
 
 
-def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]]) -> bool:
+def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]], made: frozenset[UUID]) -> bool:
     row = found.get(str(intent.row_id))
     if intent.method is Method.DELETE or row is None:
         return intent.method is Method.DELETE and row is None
-    return all(row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items())
+    return intent.row_id in made or all(
+        row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items()
+    )
 
 
 def _by_table(claimed: Sequence[Claimed], rows: int) -> list[list[Claimed]]:

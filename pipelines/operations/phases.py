@@ -5,13 +5,17 @@ from collections.abc import Sequence
 
 from connectors.store.reports import is_run_superseded
 from pipelines.operations.delivery import deliver_phase
+from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare
 from schemas.intents import Phase
 
 
 def plan_step(session: Session, crm: Crm) -> SyncReport:
-    """Settle what an earlier run left open, read back what people withdrew in the CRM, then write the plan down."""
+    """Settle what an earlier run left open, read back what people withdrew in the CRM, then write the plan down.
+
+    Where the CRM's set-up fails a check that protects people, all of the plan but its lowerings is held back.
+    """
     with as_writer(session):
         return prepare(session, crm)
 
@@ -20,7 +24,8 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
     """Deliver the given phases of this run's plan; intents by what became of them.
 
     None where another run has planned since: what this one meant is then in that plan. `closes` ends the
-    synchronisation: what was acknowledged in full is marked as up to date.
+    synchronisation: what was acknowledged in full is marked as up to date, and RaisingRefused says why what is held
+    back by the CRM's set-up was not sent.
     """
     counts: Counter[str] = Counter()
     with as_writer(session):
@@ -30,6 +35,7 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
             counts += deliver_phase(session, crm, phase).counts
         if closes:
             close(session)
+            require_safe(reasons_to_refuse(crm, session.workspace.policy))
     return counts
 
 

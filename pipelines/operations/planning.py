@@ -6,7 +6,7 @@ do not wait. A plan's id names exactly its writes, so that an approval is for th
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,10 @@ from schemas.tables import CONTACT, EVENT
 
 @dataclass
 class Plan:
-    """What would be written. `waits` tells that all but its lowerings need `run --approve plan_id`."""
+    """What would be written. `waits` tells that all but its lowerings need `run --approve plan_id`.
+
+    `refused` are the reasons for which the CRM's set-up lets nothing but lowerings through, approved or not.
+    """
 
     plan_id: str
     intents: list[Intent]
@@ -34,6 +37,7 @@ class Plan:
     guarded: int
     limit: int
     unchanged: list[tuple[UUID, int]] = field(default_factory=list)
+    refused: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Intents per phase and table."""
@@ -67,7 +71,8 @@ def _plan_occasions(conn: Connection) -> Iterator[Intent]:
 def _blast_radius(session: Session, conn: Connection) -> int:
     radius = session.workspace.policy.crm.blast_radius
     contacts = conn.execute(
-        text("select count(*) from intake.crm_row where table_name = :table"), {"table": CONTACT.logical_name}
+        text("select count(*) from intake.crm_row where table_name = :table and is_ours"),
+        {"table": CONTACT.logical_name},
     ).scalar_one()
     return max(radius.rows, int(radius.share * contacts))
 
@@ -92,11 +97,16 @@ def approve_plan(conn: Connection, plan: str, *, by: str, session: Session) -> b
     return conn.execute(text(statement), {"plan": plan, "by": by, "at": session.now}).rowcount > 0
 
 
-def write_plan(session: Session, conn: Connection) -> Plan:
-    """Replace what is open in the outbox by the plan as of now, in the caller's transaction."""
+def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] = ()) -> Plan:
+    """Replace what is open in the outbox by the plan as of now, in the caller's transaction.
+
+    Held back by `refused` is more than what raises: an Opted Out row that goes is all that suppresses its address while
+    a purpose is open to people without one.
+    """
     outbox.supersede_open(conn)
-    plan = make_plan(session, conn)
-    outbox.add_intents(conn, plan.intents, plan_id=plan.plan_id, run_id=session.run_id, guarded_wait=plan.waits)
+    plan = replace(make_plan(session, conn), refused=refused)
+    held = plan.waits or bool(refused)
+    outbox.add_intents(conn, plan.intents, plan_id=plan.plan_id, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, plan.unchanged, now=session.now)
     _record(conn, plan, session)
     return plan

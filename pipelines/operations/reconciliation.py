@@ -13,15 +13,17 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.dataverse import TableName
-from connectors.store.planning import load_occasions
+from connectors.store.planning import is_cut_over, load_occasions
 from connectors.store.reconciling import RowKey, RowRecord, our_rows, records_of, sample_addresses
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
+from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference
-from pipelines.transforms.minimise import minimise_address, minimise_occasion
+from pipelines.transforms.minimise import minimise_occasion
+from pipelines.transforms.plan import RAISED
 from pipelines.transforms.readback import read_columns
-from schemas.tables import EVENT, TABLES
+from schemas.tables import CONTACT, EVENT, TABLES
 
 _ROWS_AT_A_TIME = 5000
 
@@ -39,22 +41,30 @@ class ReadableCrm(Protocol):
 @dataclass
 class Reconciliation:
     """Rows compared; `explained` counts table:kind:rules, `rules` each rule; `unexplained` holds (table, row id, kind with
-    columns); `unmanaged` counts rows not ours by table, and nothing in a sample."""
+    columns); `unmanaged` counts rows not ours by table, and nothing in a sample.
+
+    Once the CRM is cut over, no row without evidence may let mail go: one that does is a difference, too.
+    """
 
     compared: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     unexplained: list[tuple[str, UUID, str]] = field(default_factory=list)
     unmanaged: Counter[str] = field(default_factory=Counter)
+    is_cut_over: bool = False
 
 
 @dataclass
 class _Sides:
-    """What should be (`wanted`, with each row's address), and which rows are ours; `differing` is what was found."""
+    """What should be (`wanted`, with each row's address), and which rows are ours; `differing` is what was found.
+
+    Rows `in_review` wait for somebody to decide which contact is whose.
+    """
 
     wanted: dict[RowKey, dict[str, Any]]
     owners: dict[RowKey, UUID]
     ours: set[RowKey]
+    in_review: set[RowKey] = field(default_factory=set)
     differing: dict[RowKey, Difference] = field(default_factory=dict)
 
 
@@ -62,6 +72,7 @@ def reconcile(session: Session, crm: ReadableCrm, *, sample: int | None = None) 
     """Compare every row of ours, or those of so many addresses picked by chance; writes nothing."""
     outcome = Reconciliation()
     with session.transaction() as conn:
+        outcome.is_cut_over = is_cut_over(conn)
         sides = _sides(session, conn, sample)
     for logical_name in TABLES:
         rows = _whole(crm, logical_name) if sample is None else _picked(session, crm, logical_name, sides)
@@ -77,8 +88,10 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
         among = sample_addresses(conn, sample, seed=str(session.run_id), allowed=policy.crm.allow_list)
     sides = _Sides({}, {}, our_rows(conn, among=among))
     for view, _ in iter_views(conn, policy, now=session.now, every=True, among=among):
-        rows = minimise_address(view, policy, now=session.now)
+        rows = desired_rows(view, policy, now=session.now)
         sides.wanted |= rows
+        if view.is_in_review:
+            sides.in_review |= rows.keys()
         sides.owners |= dict.fromkeys(rows, view.contact_point_id)
     if sample is None:
         for row in load_occasions(conn, table=EVENT.logical_name, every=True):
@@ -113,11 +126,19 @@ def _compare_table(
         awaited.discard(key)
         if key not in sides.wanted and key not in sides.ours:
             outcome.unmanaged[logical_name] += 1
+            if outcome.is_cut_over and _lets_mail_go(logical_name, row):
+                outcome.unexplained.append((*key, "without_evidence"))
             continue
         outcome.compared += 1
         if difference := compare_row(logical_name, sides.wanted.get(key), row):
             sides.differing[key] = difference
     sides.differing |= {key: Difference(logical_name, "missing") for key in awaited}
+
+
+def _lets_mail_go(table: str, row: Mapping[str, Any]) -> bool:
+    column, raised, _ = RAISED.get(table, (None, None, None))
+    has_address = table != CONTACT.logical_name or bool(row.get("emailaddress1"))
+    return column is not None and has_address and row.get(column) == raised
 
 
 def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconciliation) -> None:
@@ -126,7 +147,8 @@ def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconci
     for start in range(0, len(keys), _ROWS_AT_A_TIME):
         owners = {key: sides.owners.get(key) for key in keys[start : start + _ROWS_AT_A_TIME]}
         for key, record in records_of(conn, owners, now=session.now, allowed=allowed):
-            _note(outcome, key, sides.differing[key], explain_difference(sides.differing[key], _known(record)))
+            rules = "in_review" if key in sides.in_review else explain_difference(sides.differing[key], _known(record))
+            _note(outcome, key, sides.differing[key], rules)
 
 
 def _note(outcome: Reconciliation, key: RowKey, difference: Difference, rules: str | None) -> None:

@@ -1,5 +1,6 @@
 """Status: what an operator must know, and whether anything is overdue; as data, and as Prometheus text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,10 +46,26 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
         alarms.append(
             f"Feed {feed['feed']}: {feed['batches']} stopped batches: see `crm-intake quarantine list --stopped`."
         )
+    alarms += _told_by_crm(facts["crm_findings"])
     if facts["waiting_plan"]:
         plan = facts["waiting_plan"]["plan_id"]
         alarms.append(f"Plan {plan} waits for approval: `crm-intake run --approve {plan}`.")
     return alarms
+
+
+def _told_by_crm(findings: list[dict[str, Any]]) -> Iterator[str]:
+    """What people did in the CRM that somebody should know of."""
+    for found in findings:
+        if found["kind"] == "unregistered_opt_in":
+            yield (
+                f"{found['rows']} opt-ins made in the CRM were lowered again: the wording under compliance profile"
+                f" {found['detail']} is not known. List it under crm.registered_profiles, or link our preference page."
+            )
+        elif found["kind"] == "do_not_email":
+            yield (
+                f"{found['rows']} contacts forbid all e-mail in the CRM, notices of courses too: ask their owners"
+                " whether donotbulkemail was meant."
+            )
 
 
 def oldest_withdrawal_s(facts: dict[str, Any], now: datetime) -> float:

@@ -11,9 +11,12 @@ from typing import Protocol
 from connectors.store import outbox
 from connectors.store.locks import advisory_lock
 from pipelines.operations import delivery
+from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
+from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
+from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.planning import Plan, write_plan
-from pipelines.operations.readback import ReadableCrm, read_back
+from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired, CrmUnavailable
 from schemas.intents import Phase
@@ -22,16 +25,17 @@ WRITER_LOCK = "crm-writer"
 LOCK_WAIT_S = 600.0
 
 
-class Crm(delivery.Crm, ReadableCrm, Protocol):
-    """What synchronising needs of the CRM's client: to write, and to read back."""
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, Protocol):
+    """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
 @dataclass
 class SyncReport:
-    """One synchronisation: intents recovered, decisions read back, the plan, and what became of it by phase."""
+    """One synchronisation: intents recovered, decisions read back, rows adopted, the plan, what became of it by phase."""
 
     recovered: int
     read_back: int
+    adopted: Adoption
     plan: Plan
     phases: dict[str, DeliveryReport] = field(default_factory=dict)
 
@@ -44,25 +48,31 @@ def as_writer(session: Session) -> Iterator[None]:
 
 
 def sync_crm(session: Session, crm: Crm) -> SyncReport:
-    """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only."""
+    """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only.
+
+    So does one that the CRM's set-up holds back, and then RaisingRefused says why.
+    """
     with as_writer(session):
         report = prepare(session, crm)
         for phase in Phase:
             report.phases[phase.name.lower()] = deliver_phase(session, crm, phase)
         close(session)
+    require_safe(report.plan.refused)
     return report
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: answers that were lost, withdrawals made in the CRM, then the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
     recovered = recover(session, crm)
-    return SyncReport(recovered, read_back(session, crm), plan_now(session))
+    decisions, adoption = read_back(session, crm), look_up(session, crm)
+    refused = reasons_to_refuse(crm, session.workspace.policy)
+    return SyncReport(recovered, decisions, adoption, plan_now(session, refused=refused))
 
 
-def plan_now(session: Session) -> Plan:
-    """Plan and write the intents down, in one transaction."""
+def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
+    """Plan and write the intents down, in one transaction; where there are reasons to refuse, all but lowering is held."""
     with session.transaction() as conn:
-        return write_plan(session, conn)
+        return write_plan(session, conn, refused=refused)
 
 
 def close(session: Session) -> None:

@@ -1,17 +1,22 @@
 """Views: rows of the store as the pure rules take them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from connectors.store.planning import AddressRows, iter_addresses
-from pipelines.transforms.minimise import AddressView, PersonView, RegistrationView, RowKey
+from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
+from pipelines.transforms.crm_changes import GONE, MERGED, UNREGISTERED
+from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RegistrationView, RowKey
+from pipelines.transforms.ownership import held_columns, held_registration, is_gone
 from schemas.policy import Policy
+from schemas.tables import CONTACT, REGISTRATION
 
 Acknowledged = Mapping[RowKey, Mapping[str, Any]]
+Known = Mapping[RowKey, RowMapping]
 
 
 def iter_views(
@@ -19,41 +24,91 @@ def iter_views(
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
     """Each dirty address (or every one, or every one `among` some) with what the CRM last acknowledged of it, by id."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
+    cut_over = is_cut_over(conn)
     for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
         for address in rows.addresses:
-            yield _view(address, rows, lives), _acknowledged(rows, address["contact_point_id"])
+            view = _view(address, rows, lives, policy)
+            yield replace(view, is_cut_over=cut_over), _acknowledged(rows, address["contact_point_id"])
 
 
-def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]) -> AddressView:
+def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:
     key: UUID = address["contact_point_id"]
+    known = {(row["table_name"], row["row_id"]): row for row in rows.acknowledged.get(key, ())}
     return AddressView(
         contact_point_id=key,
         address=address["address"],
         version=address["version"],
-        persons=tuple(
-            PersonView(
-                row["contact_id"],
-                row["given_name"],
-                row["family_name"],
-                row["phone"],
-                dict(zip(row["purposes"], row["ends"], strict=True)),
-            )
-            for row in rows.persons.get(key, ())
-        ),
+        persons=tuple(_person(row, rows.told.get(key, ()), known, policy) for row in rows.persons.get(key, ())),
         consents={(row["purpose"], row["topic"]): row["state"] for row in rows.consents.get(key, ())},
         registrations=tuple(
-            RegistrationView(
-                row["registration_id"],
-                row["contact_id"],
-                row["occasion_pk"],
-                row["status"],
-                row["registered_at"],
-                row["occasion_ended_at"] + lives.get(row["kind"], timedelta()),
-            )
+            _registration(row, known.get((REGISTRATION.logical_name, row["registration_id"])), lives, policy)
             for row in rows.registrations.get(key, ())
+            if not _is_gone(row, known)
         ),
+        others={
+            name: {**row["columns"], **{mark: row["edits"][mark] for mark in (UNREGISTERED,) if mark in row["edits"]}}
+            for name, row in known.items()
+            if not _is_kept(row, rows, key) and MERGED not in row["edits"]
+        },
+        adopted={
+            name: AdoptedRow(row["columns"], row["written"])
+            for name, row in known.items()
+            if not row["is_ours"] and not {MERGED, GONE} & row["edits"].keys()
+        },
+        owned=frozenset(name for name, row in known.items() if row["is_ours"] and GONE not in row["edits"]),
+        is_in_review=any(row["is_in_review"] for row in rows.persons.get(key, ())),
+    )
+
+
+def _person(row: RowMapping, told: Iterable[RowMapping], known: Known, policy: Policy) -> PersonView:
+    living = dict(zip(row["purposes"], row["ends"], strict=True))
+    plain = PersonView(row["contact_id"], row["given_name"], row["family_name"], row["phone"], living)
+    contact = known.get((CONTACT.logical_name, row["contact_id"]))
+    times = next((one for one in told if one["row_id"] == row["contact_id"]), None)
+    if contact is None or times is None:
+        return replace(plain, is_elsewhere=row["is_elsewhere"])
+    told_at = {
+        "firstname": times["named_at"],
+        "lastname": times["named_at"],
+        "mobilephone": times["phoned_at"],
+        "emailaddress1": times["told_at"],
+    }
+    held = held_columns(contact["columns"], contact["edits"], told_at, policy)
+    return replace(plain, held=held, edited=frozenset(contact["edits"]), is_elsewhere=row["is_elsewhere"])
+
+
+def _registration(
+    row: RowMapping, known: RowMapping | None, lives: Mapping[str, timedelta], policy: Policy
+) -> RegistrationView:
+    return RegistrationView(
+        row["registration_id"],
+        row["contact_id"],
+        row["occasion_pk"],
+        row["status"],
+        row["registered_at"],
+        row["occasion_ended_at"] + lives.get(row["kind"], timedelta()),
+        held_registration(known["columns"], known["edits"], row["told_at"], policy) if known else {},
+    )
+
+
+def _is_gone(row: RowMapping, known: Known) -> bool:
+    """Whether somebody deleted this registration in the CRM, and nothing was said of it since."""
+    registration = known.get((REGISTRATION.logical_name, row["registration_id"]))
+    return registration is not None and is_gone(registration["edits"], row["told_at"])
+
+
+def _is_kept(row: RowMapping, rows: AddressRows, key: UUID) -> bool:
+    """Whether a row is ours to keep in step: we made it, or a person's contact is it."""
+    is_contact = row["table_name"] == CONTACT.logical_name
+    return row["is_ours"] or (
+        is_contact and any(one["contact_id"] == row["row_id"] for one in rows.persons.get(key, ()))
     )
 
 
 def _acknowledged(rows: AddressRows, key: UUID) -> Acknowledged:
-    return {(row["table_name"], row["row_id"]): row["columns"] for row in rows.acknowledged.get(key, ())}
+    """What the CRM has of the rows that are kept in step; a row that somebody deleted there is not among them."""
+    return {
+        (row["table_name"], row["row_id"]): row["columns"]
+        for row in rows.acknowledged.get(key, ())
+        if _is_kept(row, rows, key) and GONE not in row["edits"]
+    }

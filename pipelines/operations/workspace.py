@@ -8,7 +8,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from connectors.dataverse import ClientCertificate, ClientSecret, DataverseClient, DataverseSettings
+from connectors.dataverse import (
+    ClientCertificate,
+    ClientSecret,
+    Credential,
+    DataverseClient,
+    DataverseSettings,
+    ManagedIdentity,
+    load_users,
+)
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
 from connectors.mappings import load_mappings, load_policy
@@ -119,37 +127,46 @@ def source_settings(settings: Settings, timezone: str) -> SourceSettings:
 
 def dataverse_client(settings: Settings, policy: Policy) -> DataverseClient:
     """The CRM's client; ConfigurationError names the setting that is missing."""
+    return DataverseClient(dataverse_settings(settings, policy))
+
+
+def dataverse_settings(settings: Settings, policy: Policy) -> DataverseSettings:
+    """The CRM's environment and our application user; ConfigurationError names the setting that is missing."""
     needed = {
         "INTAKE_DATAVERSE_URL": settings.dataverse_url,
         "INTAKE_DATAVERSE_TENANT": settings.dataverse_tenant,
-        "INTAKE_DATAVERSE_CLIENT_ID": settings.dataverse_client_id,
+        "INTAKE_DATAVERSE_CLIENT_ID": settings.dataverse_client_id or settings.dataverse_managed_identity,
     }
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise ConfigurationError(
             f"The CRM cannot be reached without {', '.join(missing)}. Set them, or run the sandbox."
         )
-    return DataverseClient(
-        DataverseSettings(
-            base_url=str(settings.dataverse_url),
-            tenant=str(settings.dataverse_tenant),
-            client_id=str(settings.dataverse_client_id),
-            credential=_credential(settings),
-            authority=settings.dataverse_authority,
-            ca_path=settings.dataverse_ca_path,
-            deadline_s=settings.dataverse_deadline_s,
-            chunk_rows=policy.crm.chunk_rows,
-        )
+    return DataverseSettings(
+        base_url=str(settings.dataverse_url),
+        tenant=str(settings.dataverse_tenant),
+        client_id=settings.dataverse_client_id or "",
+        credential=_credential(settings),
+        other_users=load_users(settings.dataverse_users_path) if settings.dataverse_users_path else (),
+        authority=settings.dataverse_authority,
+        ca_path=settings.dataverse_ca_path,
+        deadline_s=settings.dataverse_deadline_s,
+        chunk_rows=policy.crm.chunk_rows,
+        suppress_flows=settings.dataverse_suppress_flows,
+        bypass_logic=tuple(filter(None, settings.dataverse_bypass_logic.replace(" ", "").split(","))),
     )
 
 
-def _credential(settings: Settings) -> ClientSecret | ClientCertificate:
+def _credential(settings: Settings) -> Credential:
+    if settings.dataverse_managed_identity:
+        return ManagedIdentity(settings.dataverse_client_id)
     if settings.dataverse_private_key_path:
         return ClientCertificate(settings.dataverse_private_key_path, settings.dataverse_certificate_path)
     if settings.dataverse_client_secret:
         return ClientSecret(settings.dataverse_client_secret.get_secret_value())
     raise ConfigurationError(
-        "The CRM wants a credential: set INTAKE_DATAVERSE_CLIENT_SECRET or INTAKE_DATAVERSE_PRIVATE_KEY_PATH."
+        "The CRM wants a credential: set INTAKE_DATAVERSE_CLIENT_SECRET, INTAKE_DATAVERSE_PRIVATE_KEY_PATH or"
+        " INTAKE_DATAVERSE_MANAGED_IDENTITY."
     )
 
 

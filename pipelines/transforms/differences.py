@@ -22,6 +22,7 @@ RULES = {
     "held": "The write stands on another one of the address that failed in the same run.",
     "human_edit": "Somebody changed the value in the CRM, or deleted the row, and that is known.",
     "not_planned": "The address has changed since the last plan.",
+    "in_review": "Somebody has yet to decide which contact of the CRM is whose.",
     "allow_list": "The address is not on the policy's allow list.",
 }
 _RULE_OF_STATE = {"waiting": "waiting", "pending": "in_transit", "claimed": "in_transit", "refused": "refused"}

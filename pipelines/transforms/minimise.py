@@ -3,11 +3,13 @@
 Nothing here knows what the CRM shows today; that is the plan's concern (pipelines.transforms.plan).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.row_ids import row_id
 from schemas.policy import CrmPurpose, Policy
 from schemas.tables import (
@@ -32,7 +34,9 @@ EVENT_TYPE_CONFERENCE = 100000002
 class PersonView:
     """A person as the store knows them, under the id of their contact in the CRM.
 
-    `purposes` maps each purpose to the instant it ends (None: until lowered).
+    `purposes` maps each purpose to the instant it ends (None: until lowered). `edited` names the columns that somebody
+    changed in the CRM, `held` has the values of those that stand. `is_elsewhere`: another person's address shows the
+    contact, which theirs was merged into.
     """
 
     contact_id: UUID
@@ -40,11 +44,14 @@ class PersonView:
     family_name: str | None
     phone: str | None
     purposes: dict[str, datetime | None]
+    held: Mapping[str, Any] = field(default_factory=dict)
+    edited: frozenset[str] = frozenset()
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrationView:
-    """A registration and the instant at which its own purpose ends."""
+    """A registration and the instant at which its own purpose ends; `held` has what the CRM's own people set right."""
 
     registration_id: UUID
     contact_id: UUID
@@ -52,11 +59,26 @@ class RegistrationView:
     status: str
     registered_at: datetime
     ends_at: datetime
+    held: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedRow:
+    """A row that the CRM had by itself: its columns as it holds them, and those of them that we wrote."""
+
+    columns: Mapping[str, Any]
+    written: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class AddressView:
-    """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations."""
+    """Everything known of one address: its people, folded states by (purpose, topic; '' = the whole), registrations.
+
+    `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns. `adopted`
+    are those of them that we may use instead of making our own, and the contacts of our persons that we did not make;
+    `owned` are the keys of the rows that we made. `is_in_review`: somebody has to decide first which contact is whose;
+    `is_cut_over`: rows without evidence are ours to lower.
+    """
 
     contact_point_id: UUID
     address: str
@@ -64,16 +86,24 @@ class AddressView:
     persons: tuple[PersonView, ...]
     consents: dict[tuple[str, str], str]
     registrations: tuple[RegistrationView, ...]
+    others: Mapping[RowKey, Mapping[str, Any]] = field(default_factory=dict)
+    adopted: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
+    owned: frozenset[RowKey] = frozenset()
+    is_in_review: bool = False
+    is_cut_over: bool = False
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:
     """The rows the CRM should hold for an address: {(table, row id): columns}; a column absent is not to be shown."""
     rows: dict[RowKey, dict[str, Any]] = {}
+    contacts: set[UUID] = set()
     for person in view.persons:
         columns = minimise_contact(person, view, policy, now=now)
-        if columns is not None:
+        if columns is None:
+            continue
+        contacts.add(person.contact_id)
+        if not person.is_elsewhere:
             rows[CONTACT.logical_name, person.contact_id] = columns
-    contacts = {row_id for _, row_id in rows}
     rows.update(_consent_rows(view, policy, has_contact=bool(contacts), now=now))
     for registration in view.registrations:
         if registration.contact_id in contacts and registration.ends_at > now and registration.status != "deleted":
@@ -101,11 +131,21 @@ def minimise_contact(person: PersonView, view: AddressView, policy: Policy, *, n
         "lastname": person.family_name,
         "emailaddress1": view.address,
         "mobilephone": person.phone,
+        **person.held,
     }
     columns: dict[str, Any] = {name: value for name, value in values.items() if name in shown and value is not None}
-    columns["donotbulkemail"] = "marketing" not in living_purposes(person, now=now)
+    is_granted = "marketing" in living_purposes(person, now=now)
+    columns["donotbulkemail"] = not is_granted or _is_moved(person, view)
     columns["followemail"] = False
     return columns
+
+
+def _is_moved(person: PersonView, view: AddressView) -> bool:
+    """Whether somebody gave the contact another address in the CRM: what was granted here was not granted there."""
+    if "emailaddress1" not in person.held:
+        return False
+    key = canonical_address(person.held["emailaddress1"] or "").key
+    return key != canonical_address(view.address).key
 
 
 def _consent_rows(
@@ -139,10 +179,15 @@ def consent_value(purpose: str, view: AddressView, *, has_contact: bool, now: da
     return None
 
 
+def consent_row_id(contact_point_id: UUID, purpose: str, topic: str) -> UUID:
+    """The id of our own row for a purpose (topic '') or one of its topics at an address."""
+    return row_id(contact_point_id, f"{purpose}|{topic}")
+
+
 def _consent_row(
     view: AddressView, purpose: str, topic: str, target: CrmPurpose, value: ConsentValue
 ) -> tuple[RowKey, dict[str, Any]]:
-    key = row_id(view.contact_point_id, f"{purpose}|{topic}")
+    key = consent_row_id(view.contact_point_id, purpose, topic)
     columns: dict[str, Any] = {
         "msdynmkt_contactpointvalue": view.address,
         "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,
@@ -166,6 +211,7 @@ def minimise_registration(registration: RegistrationView) -> dict[str, Any]:
         "msevtmgt_iscanceled": registration.status == "cancelled",
         "msevtmgt_registrationstatus": registration.status,
         "msevtmgt_originaltimestamp": wire_time(registration.registered_at),
+        **registration.held,
     }
 
 

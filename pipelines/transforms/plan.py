@@ -11,7 +11,11 @@ from uuid import UUID
 
 import orjson
 
-from pipelines.transforms.minimise import AddressView, RowKey, living_purposes, minimise_address, shown_columns
+from pipelines.transforms.crm_changes import UNREGISTERED
+from pipelines.transforms.crm_consents import PURPOSE, TOPIC, purposes_of
+from pipelines.transforms.desired import desired_rows
+from pipelines.transforms.minimise import AddressView, AdoptedRow, RowKey, living_purposes, shown_columns
+from pipelines.transforms.readback import as_read
 from schemas.intents import Intent, Method, Phase
 from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, EVENT, PROVENANCE, REGISTRATION, ConsentValue
@@ -38,31 +42,60 @@ def plan_address(
     """The intents of one address. `acknowledged` holds the columns the CRM last acknowledged from us, by row.
 
     Rows that the CRM has and that no longer belong are removed last; an Opted Out row stays as long as the address is
-    suppressed, because `minimise_address` still wants it.
+    suppressed, because `minimise_address` still wants it. A row that the CRM had by itself is never deleted. While
+    somebody has to decide which contact is whose, nothing is raised at the address.
     """
-    desired = minimise_address(view, policy, now=now)
+    desired = desired_rows(view, policy, now=now)
     for person in view.persons:
         key = CONTACT.logical_name, person.contact_id
         if key in desired and key in acknowledged:
-            desired[key] = _with_kept(desired[key], acknowledged[key], shown_columns(person, policy, now=now))
+            kept = shown_columns(person, policy, now=now) | person.edited
+            desired[key] = _with_kept(desired[key], acknowledged[key], kept)
     stamp: dict[str, Any] = {
         "contact_point_id": view.contact_point_id,
         "planned_version": view.version,
         "valid_until": _earliest_end(view, now),
     }
+    held = {**{key: row.columns for key, row in view.adopted.items()}, **acknowledged}
     intents: list[Intent] = []
     for (table, row_id), columns in desired.items():
-        before = acknowledged.get((table, row_id))
-        for phase, method, is_raising, written in _PLANNERS[table](columns, before):
+        before = held.get((table, row_id))
+        for phase, method, is_raising, written in _PLANNERS[table](columns, before, view.adopted.get((table, row_id))):
             intents.append(Intent(phase, method, table, row_id, written, is_raising, **stamp))
-    for table, row_id in acknowledged:
-        if (table, row_id) not in desired and table in REMOVALS:
+    for table, row_id in held:
+        if (table, row_id) in desired or table not in REMOVALS:
+            continue
+        if (adopted := view.adopted.get((table, row_id))) is not None:
+            intents.extend(_let_go(table, adopted, row_id, stamp))
+        else:
             intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
+    for (table, row_id), known in view.others.items():
+        if (table, row_id) not in desired and (lowered := _lowered(table, known, view, policy)):
+            intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
+    if view.is_in_review:
+        intents = [intent for intent in intents if not intent.is_raising]
     return sorted(intents, key=lambda intent: (intent.phase, intent.table_name, intent.row_id.int))
 
 
+def _lowered(table: str, columns: Mapping[str, Any], view: AddressView, policy: Policy) -> dict[str, Any]:
+    """What is lowered of a row that is not ours, which is nothing but its flag or its opt-in; empty where nothing is."""
+    column, raised, shut = RAISED.get(table, ("", None, None))
+    if table == CONTACT.logical_name:
+        is_due = view.consents.get(("marketing", "")) == "withdrawn" and columns.get(column) is not shut
+        return {column: shut} if is_due else {}
+    if table != CONSENT.logical_name or columns.get(column) != raised:
+        return {}
+    named = purposes_of(policy).named(as_read(table, {name: columns.get(name) for name in (PURPOSE, TOPIC)}))
+    is_withdrawn = named is not None and view.consents.get((named[0], named[1] or "")) == "withdrawn"
+    is_due = is_withdrawn or UNREGISTERED in columns
+    return {column: shut} if is_due else {}
+
+
 def _with_kept(columns: Mapping[str, Any], before: Mapping[str, Any], shown: set[str]) -> dict[str, Any]:
-    """The columns with what the CRM has of a value that may be shown and is not known any more: null never erases."""
+    """The columns with what the CRM has of a value that may be shown and is not known any more: null never erases.
+
+    Nor is a value cleared that is not the one we wrote.
+    """
     kept = {name: before[name] for name in CLEARABLE if name in shown and name in before}
     return {**kept, **columns}
 
@@ -70,24 +103,34 @@ def _with_kept(columns: Mapping[str, Any], before: Mapping[str, Any], shown: set
 Step = tuple[Phase, Method, bool, dict[str, Any]]
 
 
-def _plan_contact(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+def _plan_contact(
+    columns: Mapping[str, Any], before: Mapping[str, Any] | None, adopted: AdoptedRow | None
+) -> Iterable[Step]:
     if before is None:
         yield Phase.CONTACTS, Method.UPSERT, True, {**columns, **SHUT}
         before = {**columns, **SHUT}
-    lowered = {name: columns[name] for name, shut in SHUT.items() if columns[name] == shut and before.get(name) != shut}
+    lowered = {name: shut for name, shut in SHUT.items() if columns.get(name) == shut and before.get(name) != shut}
     if lowered:
         yield Phase.LOWERING, Method.LOWER, False, lowered
     corrected = {n: v for n, v in columns.items() if n not in SHUT and before.get(n) != v}
     if corrected:
         yield Phase.CORRECTIONS, Method.PATCH, True, corrected
-    if columns["donotbulkemail"] is False and before.get("donotbulkemail") is not False:
+    if columns.get("donotbulkemail") is False and before.get("donotbulkemail") is not False:
         yield Phase.FLAGS, Method.PATCH, True, {"donotbulkemail": False}
-    cleared = {name: None for name in CLEARABLE if name in before and name not in columns}
+    cleared = {name: None for name in _clearable(before, adopted) if name not in columns}
     if cleared:
         yield Phase.CLEARS, Method.PATCH, False, cleared
 
 
-def _plan_consent(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+def _clearable(before: Mapping[str, Any], adopted: AdoptedRow | None) -> list[str]:
+    """The columns that may be cleared: of a row that the CRM had by itself, those whose value is the one we wrote."""
+    there = [name for name in CLEARABLE if name in before]
+    return there if adopted is None else [name for name in there if adopted.written.get(name) == before[name]]
+
+
+def _plan_consent(
+    columns: Mapping[str, Any], before: Mapping[str, Any] | None, _adopted: AdoptedRow | None
+) -> Iterable[Step]:
     opts_in = columns["msdynmkt_value"] == ConsentValue.OPTED_IN
     if before is None:
         yield Phase.CONSENTS if opts_in else Phase.LOWERING, Method.UPSERT, opts_in, dict(columns)
@@ -99,7 +142,9 @@ def _plan_consent(columns: Mapping[str, Any], before: Mapping[str, Any] | None) 
         yield Phase.LOWERING, Method.UPSERT, False, dict(columns)
 
 
-def _plan_registration(columns: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterable[Step]:
+def _plan_registration(
+    columns: Mapping[str, Any], before: Mapping[str, Any] | None, _adopted: AdoptedRow | None
+) -> Iterable[Step]:
     if before is None:
         yield Phase.REGISTRATIONS, Method.UPSERT, True, dict(columns)
         return
@@ -124,6 +169,17 @@ def _remove(table: str, before: Mapping[str, Any], row_id: Any, stamp: dict[str,
     if column is not None and before.get(column) == raised:
         yield Intent(Phase.LOWERING, Method.LOWER, table, row_id, {column: shut}, False, **stamp)
     yield Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp)
+
+
+def _let_go(table: str, adopted: AdoptedRow, row_id: Any, stamp: dict[str, Any]) -> Iterable[Intent]:
+    """Take back what we wrote of a row that the CRM had by itself, and leave the rest of it."""
+    column, raised, shut = RAISED.get(table, (None, None, None))
+    if column is not None and adopted.written.get(column) == raised == adopted.columns.get(column):
+        yield Intent(Phase.LOWERING, Method.LOWER, table, row_id, {column: shut}, False, **stamp)
+    cleared = _clearable(adopted.columns, adopted) if table == CONTACT.logical_name else []
+    if cleared:
+        columns = dict.fromkeys(cleared)
+        yield Intent(Phase.CLEARS, Method.PATCH, table, row_id, columns, False, **stamp)
 
 
 def plan_occasion(

@@ -21,6 +21,16 @@ def as_read(table: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     return {known[name].read_as or name: _value(known[name].kind, value) for name, value in columns.items()}
 
 
+def as_written(table: str, row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    """The columns of a row as read, under the names and in the form in which they are written; None where it has none."""
+    known = TABLES[table].columns
+    return {name: _bind(known[name].binds_to, row.get(known[name].read_as or name)) for name in columns}
+
+
+def _bind(entity_set: str | None, value: Any) -> Any:
+    return value if entity_set is None or value is None else f"/{entity_set}({str(value).lower()})"
+
+
 def _value(kind: Kind, value: Any) -> Any:
     if kind is Kind.BIND and value is not None:
         bound = _BOUND.search(value)

@@ -1,19 +1,25 @@
-"""Unbound actions and functions: WhoAmI, totals, Merge, list members, change history, bulk deletion."""
+"""Actions and functions: WhoAmI, totals, Merge, list members, change history, jobs, the making of tables."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from .columns import BUSINESS_UNIT, ORGANIZATION, SYSTEM_USER, Column, Row, Table
+from .jobs import BULK_DELETE, PUBLISH_RULE, queried_ids, start_job
+from .key_provisioning import reactivate_key
 from .messages import Answer, Call, Caller, answer_json
-from .provisioning import reactivate_key
-from .refusals import Refused, invalid, payload_error
+from .metadata_changes import retrieve_metadata_changes
+from .privileges import demand, demand_named
+from .provisioning import create_table
+from .refusals import invalid, payload_error
+from .security import retrieve_role_privileges
 from .state import Store, TableRows
 from .urls import existing, parse_path, parse_query
 from .values import read_payload, type_property
-from .writes import create_row, delete_row
+from .writes import create_row
 
 _PREFIX = "Microsoft.Dynamics.CRM."
 
@@ -50,6 +56,8 @@ def merge(store: Store, call: Call) -> Answer:
     other, subordinate_id = _named_row(store, body.get("Subordinate"))
     if not rows.table.mergeable or other is not rows or target_id == subordinate_id:
         raise invalid("Merge needs two different rows of one table that supports it.", "0x80040203")
+    demand_named(store, call.caller, "prvMerge")
+    demand(store, call.caller, "Write", rows.table)
     with store.transaction():
         _update_as_system(store, rows.table, target_id, body.get("UpdateContent") or {})
         _reparent(store, rows.table.logical, subordinate_id, target_id)
@@ -60,7 +68,8 @@ def merge(store: Store, call: Call) -> Answer:
 def add_list_members(store: Store, call: Call) -> Answer:
     """Adds members to a list; a member that is there already stays as it is."""
     body = call.json()
-    _, list_id = _named_row(store, body.get("List"))
+    lists, list_id = _named_row(store, body.get("List"))
+    demand(store, call.caller, "Write", lists.table)
     members = store.data["listmember"]
     present = {members.rows[row_id]["_entityid_value"] for row_id in members.ids_where("_listid_value", [list_id])}
     with store.transaction():
@@ -69,7 +78,6 @@ def add_list_members(store: Store, call: Call) -> Answer:
             if member_id not in present:
                 present.add(member_id)
                 _add_member(store, call.caller, list_id, rows.table, member_id)
-        lists = store.data["list"]
         store.put("list", list_id, {**lists.rows[list_id], "membercount": len(present)})
     return Answer(204)
 
@@ -77,22 +85,56 @@ def add_list_members(store: Store, call: Call) -> Answer:
 def delete_record_change_history(store: Store, call: Call) -> Answer:
     """Forgets the audit trail of one row, which may be deleted already."""
     table, target_id = _reference(store, call.json().get("Target"))
+    demand_named(store, call.caller, "prvDeleteRecordChangeHistory")
     deleted = store.history.pop((table.logical, target_id), 0)
     context = f"{call.base_url}$metadata#Microsoft.Dynamics.CRM.DeleteRecordChangeHistoryResponse"
     return answer_json({"@odata.context": context, "DeletedEntriesCount": deleted})
 
 
 def bulk_delete(store: Store, call: Call) -> Answer:
-    """Deletes what the query sets name, as a job that is done at once; rows that may not go are left."""
+    """Deletes what the query sets name, as a job; rows that may not go are left."""
     body = call.json()
+    queries = body.get("QuerySet") or []
+    demand_named(store, call.caller, "prvBulkDelete")
+    for query in queries:
+        queried_ids(store, query)
+    name = str(body.get("JobName", "Bulk delete"))
+    job_id = start_job(store, name, BULK_DELETE, {"JobName": name, "QuerySet": queries}, call.caller)
+    return _job_answer(call, "BulkDeleteResponse", job_id)
+
+
+def publish_rule(store: Store, call: Call, rule_id: str) -> Answer:
+    """Publishes a duplicate detection rule, as a job."""
+    demand_named(store, call.caller, "prvPublishDuplicateRule")
+    rule = store.data["duplicaterule"].rows[rule_id]
     with store.transaction():
-        for query in body.get("QuerySet", ()):
-            for row_id in _queried_ids(store, query):
-                _delete_if_allowed(store, store.data[query["EntityName"]].table, row_id, call.caller)
-        job = {"name": str(body.get("JobName", "Bulk delete")), "operationtype": 13, "statecode": 3, "statuscode": 30}
-        job_id = create_row(store, store.data["asyncoperation"].table, job, call.caller)
-    context = f"{call.base_url}$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
-    return answer_json({"@odata.context": context, "JobId": job_id})
+        store.put("duplicaterule", rule_id, {**rule, "statecode": 0, "statuscode": 1})
+    job_id = start_job(store, "Publish duplicate detection rule", PUBLISH_RULE, {"rule": rule_id}, call.caller)
+    return _job_answer(call, "PublishDuplicateRuleResponse", job_id)
+
+
+def unpublish_rule(store: Store, call: Call) -> Answer:
+    rule_id = str(call.json().get("DuplicateRuleId", "")).lower()
+    rule = existing(store.data["duplicaterule"], rule_id)
+    demand_named(store, call.caller, "prvPublishDuplicateRule")
+    with store.transaction():
+        store.put("duplicaterule", rule_id, {**rule, "statecode": 0, "statuscode": 0})
+    return Answer(204)
+
+
+def create_entities(store: Store, call: Call) -> Answer:
+    """The action by which the vendor's SDK makes a table: one entity with its columns."""
+    entities = call.json().get("Entities") or []
+    if len(entities) != 1:
+        raise payload_error("the emulator makes one table a call")
+    demand_named(store, call.caller, "prvCreateEntity")
+    made = create_table(store, call, entities[0])
+    context = f"{call.base_url}$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
+    return answer_json({"@odata.context": context}, headers=made.headers)
+
+
+def _job_answer(call: Call, kind: str, job_id: str) -> Answer:
+    return answer_json({"@odata.context": f"{call.base_url}$metadata#Microsoft.Dynamics.CRM.{kind}", "JobId": job_id})
 
 
 def _reference(store: Store, named: Any) -> tuple[Table, str]:
@@ -149,38 +191,21 @@ def _add_member(store: Store, caller: Caller, list_id: str, table: Table, member
         "listid@odata.bind": f"/lists({list_id})",
         f"entityid_{table.logical}@odata.bind": f"/{table.set_name}({member_id})",
     }
-    create_row(store, store.data["listmember"].table, payload, caller)
+    create_row(store, store.data["listmember"].table, payload, replace(caller, trusted=True))
 
 
-def _queried_ids(store: Store, query: Row) -> list[str]:
-    """Ids that satisfy all conditions of a query expression; only Equal and In are understood."""
-    rows = store.data.get(query.get("EntityName", ""))
-    if rows is None:
-        raise invalid("The entity of a query set was not found.", "0x80041102")
-    found = set(rows.rows)
-    for condition in query.get("Criteria", {}).get("Conditions", ()):
-        name = condition.get("AttributeName")
-        if condition.get("Operator") not in ("In", "Equal") or name not in rows.table.columns:
-            raise invalid("The condition of a query set is not supported.", "0x80040203")
-        values = [value.get("Value") for value in condition.get("Values", ())]
-        found &= set(rows.ids_where(rows.table.columns[name].property_name, values))
-    return sorted(found)
-
-
-def _delete_if_allowed(store: Store, table: Table, row_id: str, caller: Caller) -> None:
-    try:
-        with store.transaction():
-            if row_id in store.data[table.logical].rows:
-                delete_row(store, table, row_id, caller)
-    except Refused:
-        return
-
-
-FUNCTIONS = {"WhoAmI": who_am_i, "RetrieveTotalRecordCount": retrieve_total_record_count}
+FUNCTIONS = {
+    "WhoAmI": who_am_i,
+    "RetrieveTotalRecordCount": retrieve_total_record_count,
+    "RetrieveMetadataChanges": retrieve_metadata_changes,
+    "RetrieveRolePrivilegesRole": retrieve_role_privileges,
+}
 ACTIONS = {
     "Merge": merge,
     "AddListMembersList": add_list_members,
     "DeleteRecordChangeHistory": delete_record_change_history,
     "BulkDelete": bulk_delete,
     "ReactivateEntityKey": reactivate_key,
+    "UnpublishDuplicateRule": unpublish_rule,
+    "CreateEntities": create_entities,
 }

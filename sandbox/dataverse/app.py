@@ -86,7 +86,7 @@ class _Exchange:
         call = Call(method, self.path, query, self.headers, body, base_url=f"{self.origin}{BASE_PATH}")
         entry = self.sandbox.log.begin(self._entry(call))
         fault = self.sandbox.faults.strike(method, self.path)
-        if fault is not None and fault.delay_ms:
+        if fault is not None and not fault.after_commit:
             await asyncio.sleep(fault.delay_ms / 1000)
         answer = await self._answer(call, fault)
         outcome: dict[str, Any] = {
@@ -98,6 +98,8 @@ class _Exchange:
         if answer.inner:
             outcome["operations"] = answer.inner
         self.sandbox.log.end(entry, **outcome, fault=fault.kind if fault else None)
+        if fault is not None and fault.after_commit:
+            await asyncio.sleep(fault.delay_ms / 1000)
         await self._deliver(answer, fault)
 
     async def _answer(self, call: Call, fault: Fault | None) -> Answer:
@@ -114,7 +116,7 @@ class _Exchange:
     async def _admitted(self, call: Call) -> Answer:
         if self.client is None:
             return Answer(401, {"WWW-Authenticate": self._challenge()})
-        if not self.client.is_member:
+        if not self._is_member(self.client):
             return answer_json(_NOT_A_MEMBER, 403)
         limit = self.sandbox.options.max_body_bytes
         if limit is not None and len(call.body) > limit:
@@ -143,6 +145,11 @@ class _Exchange:
         answer.headers["Set-Cookie"] = f"ARRAffinity=server-{server}; path=/; HttpOnly"
         answer.headers["x-ms-dop-hint"] = str(options.dop_hint)
         return answer
+
+    def _is_member(self, client: ClientOptions) -> bool:
+        """Whether the client has an application user here that is not disabled."""
+        user = self.sandbox.store.data["systemuser"].rows.get(user_id_of(client.client_id))
+        return client.is_member and user is not None and not user.get("isdisabled")
 
     def _caller(self, client: ClientOptions) -> Caller | None:
         """The application user, or the user it acts for; None where there is no such user."""

@@ -117,7 +117,8 @@ class Batch:
         body = request.body
         if b"$" in body and b"@odata." in body:
             body = _referenced_body(body, references)
-        return Call(request.method, path, query, request.headers, body, self.call.caller, self.call.base_url)
+        caller, base_url = self.call.caller, self.call.base_url
+        return Call(request.method, path, query, request.headers, body, caller, base_url, is_inner=True)
 
 
 def _unit(part: Part) -> InnerRequest | list[InnerRequest]:

@@ -10,6 +10,7 @@ from .clock import days_later
 from .columns import ORGANIZATION, Row
 from .messages import Answer, Call, answer_json
 from .paging import Page, Pages, next_link, page_size
+from .privileges import demand
 from .refusals import Refused, invalid
 from .rendering import row_renderer
 from .state import Store, TableRows
@@ -29,6 +30,7 @@ def wants_changes(call: Call) -> bool:
 def read_changes(store: Store, pages: Pages, call: Call, rows: TableRows, count_only: bool = False) -> Answer:
     """All rows, or new and updated ones and then the deleted, with a delta link on the last page."""
     options = parse_query(call.query)
+    demand(store, call.caller, "Read", rows.table)
     _check_options(rows, options)
     token = options.get("$deltatoken")
     known = _known_version(store, token) if token else None

@@ -57,15 +57,24 @@ class Table:
     primary_id: str = ""
     states: States = field(default_factory=lambda: ACTIVE_OR_INACTIVE)
     change_tracking: bool = True
+    optimistic_concurrency: bool = True
     bulk: bool = True
+    elastic: bool = False
     mergeable: bool = False
     starts_in_default_state: bool = False
     type_code: int = 10000
     internal: bool = False
+    schema_name: str = ""
+    privilege_noun: str = ""
 
     @cached_property
     def id_column(self) -> str:
         return self.primary_id or f"{self.logical}id"
+
+    @cached_property
+    def noun(self) -> str:
+        """The table in the names of its privileges: `prvRead` and this."""
+        return self.privilege_noun or self.schema_name or self.logical
 
     @cached_property
     def readable(self) -> dict[str, Column]:

@@ -27,6 +27,13 @@ _LIMITS = {
     "dop_hint",
     "latency_ms_per_request",
     "latency_ms_per_row",
+    "key_delay_s",
+    "metadata_delay_s",
+    "job_delay_s",
+    "restricted_key_status",
+    "duplicate_rule_status",
+    "sql_reads",
+    "messages",
 }
 
 
@@ -87,6 +94,7 @@ def _clear_faults(asked: Asked) -> Any:
 
 
 def _tables(asked: Asked) -> Any:
+    asked.sandbox.service.settle()
     return {"rows": raw_rows(asked.sandbox.store, asked.arguments["argument"])}
 
 
@@ -129,7 +137,7 @@ def _clock(asked: Asked) -> Any:
 
 
 def _limits(asked: Asked) -> Any:
-    """Changes limits and latency while running; what was used so far is forgotten."""
+    """Changes limits, latency and delays while running; what was used so far is forgotten."""
     unknown = set(asked.given) - _LIMITS
     if unknown:
         raise ValueError(f"unknown limits: {', '.join(sorted(unknown))}")

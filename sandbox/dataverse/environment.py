@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from .columns import ORGANIZATION, SYSTEM_USER, Row
+from .columns import BUSINESS_UNIT, ORGANIZATION, SYSTEM_USER, Row
 from .messages import Caller
 from .options import EmulatorOptions
-from .provisioning import add_columns, drop_columns
+from .provisioning import drop_columns, flag_tables, settle_schema
 from .refusals import unknown_property
+from .roles import plant_roles
 from .state import Store, TableRows
 from .urls import existing, rows_of
 from .writes import create_row, delete_row, update_row
@@ -25,9 +26,8 @@ def user_id_of(client_id: str) -> str:
 
 def prepare(store: Store, options: EmulatorOptions) -> None:
     """Makes sure of the organisation, the users and the configured rows; leaves what is there."""
-    store.key_delay_s, store.max_bulk_rows = options.key_delay_s, options.max_bulk_rows
-    drop_columns(store, options.missing_columns)
-    add_columns(store)
+    store.options = options
+    _shape(store, options)
     organisation = {
         "organizationid": ORGANIZATION,
         "name": "sandbox",
@@ -37,11 +37,28 @@ def prepare(store: Store, options: EmulatorOptions) -> None:
     users = [_user(SYSTEM_USER, "SYSTEM"), _user(HUMAN_USER, "Human Editor")]
     for number, client in enumerate(options.clients, start=1):
         users.append({**_user(user_id_of(client.client_id), f"# Intake {number}"), "applicationid": client.client_id})
-    planted = {"organizations": [organisation], "systemusers": users, **options.seed_rows}
+    unit: Row = {"businessunitid": BUSINESS_UNIT, "name": "sandbox"}
+    planted: dict[str, list[Row]] = {
+        "organizations": [organisation],
+        "businessunits": [unit],
+        "systemusers": users,
+        **options.seed_rows,
+    }
     with store.transaction():
+        plant_roles(store, {HUMAN_USER: None, **{user_id_of(each.client_id): each for each in options.clients}})
         for set_name, rows in planted.items():
             for row in rows:
                 _plant_unless_there(store, set_name, row)
+
+
+def _shape(store: Store, options: EmulatorOptions) -> None:
+    """Tables and columns as this environment is said to have them, and as clients have changed them since."""
+    drop_columns(store, options.missing_columns)
+    flag_tables(store, options.elastic_tables, elastic=True)
+    flag_tables(store, options.untracked_tables, change_tracking=False)
+    flag_tables(store, options.unversioned_tables, optimistic_concurrency=False)
+    flag_tables(store, options.single_row_tables, bulk=False)
+    settle_schema(store, strong=True)
 
 
 def plant(store: Store, set_name: str, payload: Row, author: str) -> str:
@@ -50,7 +67,7 @@ def plant(store: Store, set_name: str, payload: Row, author: str) -> str:
     The payload may use binds, `_x_value`, and columns that only the server writes.
     """
     rows = rows_of(store, set_name)
-    caller = Caller(_NAMED_USERS.get(author, author))
+    caller = _author(author)
     kept, raw = _split(rows, payload)
     row_id = str(payload.get(rows.table.id_column) or uuid4()).lower()
     with store.transaction():
@@ -75,12 +92,16 @@ def edit(store: Store, set_name: str, row_id: str, values: Row, author: str) -> 
 def remove(store: Store, set_name: str, row_id: str, author: str) -> None:
     rows = rows_of(store, set_name)
     with store.transaction():
-        delete_row(store, rows.table, row_id.lower(), Caller(_NAMED_USERS.get(author, author)))
+        delete_row(store, rows.table, row_id.lower(), _author(author))
 
 
 def raw_rows(store: Store, set_name: str) -> list[dict[str, Any]]:
     """All rows of a set as they are kept, nulls left out."""
     return list(rows_of(store, set_name).rows.values())
+
+
+def _author(author: str) -> Caller:
+    return Caller(_NAMED_USERS.get(author, author), trusted=True)
 
 
 def _user(user_id: str, name: str) -> Row:

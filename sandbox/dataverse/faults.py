@@ -19,7 +19,8 @@ _HTML = "<!DOCTYPE html><html><body><h2>Our services aren't available right now<
 class Fault:
     """One order. It strikes requests whose method and path match the patterns, after passing over `skip` of them.
 
-    `times` None means for ever; `probability` is drawn with `seed`. `after_commit` lets the request do its work first.
+    `times` None means for ever; `probability` is drawn with `seed`. `after_commit` lets the request do its work first,
+    before a delay too.
     `retry_after` is sent as it is (None: no header). For `poison`, a write to `table` with `column` equal to `value`
     is refused with `status` and `code`, wherever it is in a batch or bulk call. Paths are those below the Web API's
     base path; with `target` "authority" the fault strikes the token endpoint instead, by its whole path.

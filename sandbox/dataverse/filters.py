@@ -6,25 +6,18 @@ Strings compare by the environment's collation. `ne` holds for a null, as the se
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from .clock import stamp_of
 from .collation import Collation
 from .columns import Row
-from .refusals import Refused, invalid
+from .literals import converted, literal_of, raise_syntax, syntax_error, tokens_of, unquoted
+from .refusals import invalid
 
 Predicate = Callable[[Row], bool]
 MOST_CONDITIONS = 500
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<guid>[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})"
-    r"|(?P<moment>\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?)|(?P<number>-?\d+(?:\.\d+)?)"
-    r"|(?P<name>@?[A-Za-z_][\w./]*)|(?P<double>\"[^\"]*\")|(?P<sign>[(),=\[\]]))"
-)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
@@ -67,7 +60,7 @@ class _Parser:
     def __init__(
         self, text: str, kinds: Mapping[str, str], collation: Collation, aliases: Mapping[str, str], type_name: str
     ) -> None:
-        self.tokens = _tokens(text)
+        self.tokens = tokens_of(text)
         self.position = 0
         self.conditions = 0
         self.kinds = kinds
@@ -78,7 +71,7 @@ class _Parser:
     def parse(self) -> Condition:
         condition = self._either()
         if self.position != len(self.tokens):
-            raise _syntax_error()
+            raise syntax_error()
         if self.conditions > MOST_CONDITIONS:
             raise invalid("Number of conditions in query exceeded maximum limit.", "0x8004430c")
         return condition
@@ -114,7 +107,7 @@ class _Parser:
         self.conditions += 1
         kind, name = self._next()
         if kind != "name":
-            raise _syntax_error()
+            raise syntax_error()
         if name == _IN:
             return self._in()
         if name in _TEXT_FUNCTIONS:
@@ -128,7 +121,7 @@ class _Parser:
         _, sign = self._next()
         compare = _OPERATORS.get(sign)
         if compare is None:
-            raise _syntax_error()
+            raise syntax_error()
         value = self._value(value_kind)
         if value is None:
             if sign not in ("eq", "ne"):
@@ -168,7 +161,7 @@ class _Parser:
     def _in(self) -> Condition:
         for expected in ("(", "PropertyName", "="):
             self._expect(expected)
-        name = _unquoted(self._next()[1])
+        name = unquoted(self._next()[1])
         kind = self._kind_of(name)
         for expected in (",", "PropertyValues", "=", "["):
             self._expect(expected)
@@ -187,18 +180,18 @@ class _Parser:
         values = []
         while not self._accept("]"):
             token_kind, text = self._next()
-            values.append(_converted(_unquoted(text), kind) if token_kind != "sign" else _raise_syntax())
+            values.append(converted(unquoted(text), kind) if token_kind != "sign" else raise_syntax())
             self._accept(",")
         return values
 
     def _value(self, kind: str) -> Any:
         token_kind, text = self._next()
         if token_kind == "name" and text.startswith("@"):
-            tokens = _tokens(self.aliases.get(text, ""))
+            tokens = tokens_of(self.aliases.get(text, ""))
             if len(tokens) != 1:
-                raise _syntax_error()
+                raise syntax_error()
             token_kind, text = tokens[0]
-        return _literal(token_kind, text, kind)
+        return literal_of(token_kind, text, kind)
 
     def _kind_of(self, name: str) -> str:
         kind = self.kinds.get(name)
@@ -210,7 +203,7 @@ class _Parser:
 
     def _next(self) -> tuple[str, str]:
         if self.position >= len(self.tokens):
-            raise _syntax_error()
+            raise syntax_error()
         self.position += 1
         return self.tokens[self.position - 1]
 
@@ -221,56 +214,7 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if not self._accept(text):
-            raise _syntax_error()
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens, position = [], 0
-    text = text.rstrip()
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if not found or found.lastgroup is None:
-            raise _syntax_error()
-        tokens.append((found.lastgroup, found.group(found.lastgroup)))
-        position = found.end()
-    return tokens
-
-
-def _literal(token_kind: str, text: str, kind: str) -> Any:
-    """A literal as the value a column of that kind holds; Refused where the types do not go together."""
-    if token_kind == "name":
-        constants = {"null": None, "true": True, "false": False}
-        if text not in constants or (text != "null" and kind != "Boolean"):
-            raise _types_differ()
-        return constants[text]
-    fits = {
-        "string": kind in ("String", "Memo"),
-        "guid": kind in ("Uniqueidentifier", "Lookup"),
-        "number": kind in ("Integer", "BigInt", "Decimal", "Picklist", "State", "Status"),
-        "moment": kind in ("DateTime", "DateOnly"),
-    }
-    if not fits.get(token_kind):
-        raise _types_differ()
-    return _converted(_unquoted(text), kind)
-
-
-def _converted(text: str, kind: str) -> Any:
-    try:
-        if kind in ("Integer", "BigInt", "Picklist", "State", "Status"):
-            return int(text)
-        if kind == "Decimal":
-            return float(text)
-        if kind == "DateTime":
-            return stamp_of(datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00Z"))
-    except ValueError:
-        raise _types_differ() from None
-    return text.lower() if kind in ("Uniqueidentifier", "Lookup") else text
-
-
-def _unquoted(text: str) -> str:
-    if text.startswith("'"):
-        return text[1:-1].replace("''", "'")
-    return text[1:-1] if text.startswith('"') else text
+            raise syntax_error()
 
 
 def _either_equals(parts: list[Condition]) -> list[tuple[str, list[Any]]] | None:
@@ -290,15 +234,3 @@ def _any_of(parts: list[Predicate]) -> Predicate:
 
 def _all_of(parts: list[Predicate]) -> Predicate:
     return lambda row: all(part(row) for part in parts)
-
-
-def _syntax_error() -> Refused:
-    return invalid("Syntax error in the $filter expression.", "0x80060888")
-
-
-def _raise_syntax() -> Any:
-    raise _syntax_error()
-
-
-def _types_differ() -> Refused:
-    return invalid("A binary operator with incompatible types was detected.", "0x80060888")

@@ -16,6 +16,7 @@ from .refusals import (
     missing_row,
     no_such_key,
     query_syntax,
+    restricted_key,
 )
 from .state import Store, TableRows
 from .urls import BASE_PATH, GUID, parse_key, parse_path, rows_of, unquote_literal
@@ -46,7 +47,7 @@ def locate(store: Store, rows: TableRows, text: str, *, in_url: bool = True) -> 
     columns = _columns_of_key(store, table, set(parsed))
     values = {column.property_name: _key_value(column, parsed[column.property_name]) for column in columns}
     if in_url and any(_RESTRICTED & set(value) for value in values.values() if isinstance(value, str)):
-        raise query_syntax()
+        raise restricted_key(store.options.restricted_key_status, table.logical)
     payload: Row = {}
     for column in columns:
         payload.update(_as_payload(store, column, values[column.property_name]))

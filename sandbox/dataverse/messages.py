@@ -16,10 +16,15 @@ _ETAG = re.compile(r'^(?:W/)?"(\d+)"$')
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the user whose name rows carry, and the one that acted for them, if any."""
+    """Who asks: the user whose name rows carry, and the one that acted for them, if any.
+
+    One that is trusted needs no privileges; one that detects duplicates is refused a row that a published rule finds.
+    """
 
     user_id: str = SYSTEM_USER
     acting_user_id: str | None = None
+    trusted: bool = False
+    detects_duplicates: bool = False
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Call:
     body: bytes = b""
     caller: Caller = field(default_factory=Caller)
     base_url: str = ""
-    references: dict[str, str] = field(default_factory=dict)
+    is_inner: bool = False
 
     def json(self) -> dict[str, Any]:
         """The body as an object; Refused when it is not one."""

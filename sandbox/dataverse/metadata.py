@@ -1,55 +1,106 @@
-"""What a client may ask about tables: definitions, columns, option sets, lookups, keys, and bulk messages."""
+"""What a client may ask about tables and change in them: definitions with their columns, lookups and keys."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
 from .bulk import MESSAGES
 from .columns import Column, Row, Table
+from .definitions import CAST
+from .descriptions import (
+    describe_columns,
+    describe_keys,
+    describe_lookups,
+    describe_referring,
+    describe_table,
+    metadata_id,
+)
 from .filters import parse_filter
-from .keys import keys_of
+from .key_provisioning import create_key, delete_key
 from .messages import Answer, Call, answer_json
-from .provisioning import create_column, create_key, delete_key
-from .refusals import Refused, invalid, unknown_resource
+from .option_sets import answer_option_sets
+from .privileges import demand_named
+from .provisioning import (
+    create_column,
+    create_table,
+    delete_column,
+    delete_table,
+    enable_tracking,
+    settle_schema,
+    update_column,
+)
+from .refusals import Refused, invalid, unknown_resource, wrong_verb
 from .state import Store
-from .urls import GUID, Resource, parse_key, parse_query, unquote_literal
+from .urls import GUID, Resource, options_within, parse_key, parse_query, split_outside, unquote_literal
 
-SETS = ("EntityDefinitions", "sdkmessagefilters")
-_CAST = "Microsoft.Dynamics.CRM."
-_TYPES = {"DateOnly": "DateTime", "Uniqueidentifier": "UniqueIdentifier"}
-_OPTION_KINDS = ("Picklist", "State", "Status", "Boolean")
+SETS = ("EntityDefinitions", "GlobalOptionSetDefinitions", "sdkmessagefilters")
+_ENUM = re.compile(r"Microsoft\.Dynamics\.CRM\.\w+('\w+')")
 
 
 def answer_metadata(store: Store, call: Call, resource: Resource) -> Answer:
-    """Answers a request under one of SETS: mostly reads, and the making of columns and keys."""
+    """Answers a request under one of SETS."""
+    settle_schema(store, strong=call.headers.get("consistency") == "Strong")
+    options = parse_query(call.query)
+    if resource.name == "GlobalOptionSetDefinitions":
+        return answer_option_sets(store, call, resource)
     if call.method != "GET":
         return _change(store, call, resource)
-    options = parse_query(call.query)
     if resource.name == "sdkmessagefilters":
         return _collection(store, call, options, _message_filters(store), "sdkmessagefilters")
     if resource.key is None:
-        definitions = [_definition(rows.table) for rows in store.by_set.values()]
+        definitions = [_expanded(store, rows.table, options) for rows in store.by_set.values()]
         return _collection(store, call, options, definitions, "EntityDefinitions")
-    table = _named_table(store, resource.key)
+    table = named_table(store, resource.key)
     if not resource.rest:
         context = {"@odata.context": f"{call.base_url}$metadata#EntityDefinitions/$entity"}
-        return answer_json({**context, **_selected(_definition(table), options)})
+        return answer_json({**context, **_selected(_expanded(store, table, options), options)})
     return _part(store, call, options, table, resource.rest)
 
 
+def named_table(store: Store, key: str) -> Table:
+    """The table that a key of EntityDefinitions names, by MetadataId or LogicalName; Refused for none."""
+    parsed = parse_key(key)
+    for rows in store.by_set.values():
+        if isinstance(parsed, str) and metadata_id(rows.table.logical) == parsed:
+            return rows.table
+    name = "" if isinstance(parsed, str) else unquote_literal(parsed.get("LogicalName", "''"))
+    if name not in store.data or store.data[name].table.internal:
+        raise Refused(404, "0x80060888", "Could not find an entity with the specified name.")
+    return store.data[name].table
+
+
 def _change(store: Store, call: Call, resource: Resource) -> Answer:
-    if resource.name == "EntityDefinitions" and resource.key is not None and len(resource.rest) == 1:
-        table = _named_table(store, resource.key)
-        part, key = _segment(resource.rest[0])
-        if (call.method, part) == ("POST", "Keys"):
-            return create_key(store, call, table, store.key_delay_s)
-        if (call.method, part) == ("POST", "Attributes"):
-            return create_column(store, call, table)
-        if (call.method, part) == ("DELETE", "Keys") and key is not None:
-            return delete_key(store, table, key)
-    raise Refused(405, "0x80060888", f"The requested resource does not support http method '{call.method}'.")
+    demand_named(store, call.caller, "prvCreateAttribute" if resource.rest else "prvCreateEntity")
+    if resource.name != "EntityDefinitions":
+        raise wrong_verb(call.method)
+    if resource.key is None and not resource.rest and call.method == "POST":
+        return create_table(store, call, call.json())
+    if resource.key is None or len(resource.rest) > 1:
+        raise wrong_verb(call.method)
+    table = named_table(store, resource.key)
+    if resource.rest:
+        return _change_part(store, call, table, resource.rest[0])
+    if call.method == "DELETE":
+        return delete_table(store, table)
+    if call.method == "PUT":
+        return enable_tracking(store, table, call.json())
+    raise wrong_verb(call.method)
+
+
+def _change_part(store: Store, call: Call, table: Table, segment: str) -> Answer:
+    part, key = _segment(segment)
+    if (call.method, part) == ("POST", "Keys"):
+        return create_key(store, call, table)
+    if (call.method, part) == ("POST", "Attributes"):
+        return create_column(store, call, table)
+    if (call.method, part) == ("DELETE", "Keys") and key is not None:
+        return delete_key(store, table, key)
+    if (call.method, part) == ("DELETE", "Attributes") and key is not None:
+        return delete_column(store, table, _named_column(table, key))
+    if (call.method, part) == ("PUT", "Attributes") and key is not None:
+        return update_column(store, table, _named_column(table, key), call.json())
+    raise wrong_verb(call.method)
 
 
 def _part(store: Store, call: Call, options: dict[str, str], table: Table, rest: list[str]) -> Answer:
@@ -58,24 +109,34 @@ def _part(store: Store, call: Call, options: dict[str, str], table: Table, rest:
     if part is None:
         raise unknown_resource()
     items = part(store, table)
-    if len(rest) > 1:
-        kind = rest[1].removeprefix(_CAST)
-        items = [item for item in items if item.get("@odata.type", "") == f"#{_CAST}{kind}"]
-    expanded = [
-        {k: v for k, v in item.items() if k != "OptionSet" or "OptionSet" in options.get("$expand", "")}
-        for item in items
-    ]
+    cast = rest[1].removeprefix(CAST) if len(rest) > 1 else None
+    if cast is not None:
+        items = [item for item in items if item.get("@odata.type", "") == f"#{CAST}{cast}"]
+    if "OptionSet" not in options.get("$expand", ""):
+        items = [{k: v for k, v in item.items() if k != "OptionSet"} for item in items]
     if key is None:
-        return _collection(store, call, options, expanded, f"EntityDefinitions('{table.logical}')/{name}")
-    wanted = [item for item in expanded if item["LogicalName"] == key]
+        return _collection(store, call, options, items, f"EntityDefinitions('{table.logical}')/{name}")
+    wanted = [item for item in items if key in (item.get("LogicalName"), item["MetadataId"])]
     if not wanted:
-        raise Refused(404, "0x80041103", "Could not find an attribute with the specified name.")
+        raise _no_such_column()
     return answer_json(_selected(wanted[0], options))
+
+
+def _expanded(store: Store, table: Table, options: dict[str, str]) -> Row:
+    """A definition with the parts that `$expand` names, each with its own `$select`; Refused for another name."""
+    described = describe_table(table)
+    for text in split_outside(options.get("$expand", ""), ","):
+        name, nested = options_within(text)
+        if name not in _PARTS:
+            raise invalid(f"Could not find a property named '{name}' on type '{CAST}EntityMetadata'.")
+        described[name] = [_selected(item, nested) for item in _PARTS[name](store, table)]
+    return described
 
 
 def _collection(store: Store, call: Call, options: dict[str, str], items: list[Row], context: str) -> Answer:
     text = options.get("$filter")
     if text is not None:
+        text = _ENUM.sub(r"\1", text)
         kinds = {name: _kind(value) for item in items for name, value in item.items()}
         aliases = {name: value for name, value in options.items() if name.startswith("@")}
         condition = parse_filter(text, kinds, store.collation, aliases=aliases, type_name="EntityMetadata")
@@ -91,9 +152,9 @@ def _selected(item: Row, options: dict[str, str]) -> Row:
         return {name: value for name, value in item.items() if "/" not in name}
     names = [name.strip() for name in select.split(",")]
     for name in names:
-        if name not in item and not name.startswith(("MaxLength", "Targets", "OptionSet")):
+        if name not in item and not name.startswith(("MaxLength", "Targets", "OptionSet", "Attributes")):
             raise invalid(f"Could not find a property named '{name}'.")
-    kept = {"MetadataId", "@odata.type", "OptionSet", *names}
+    kept = {"MetadataId", "@odata.type", "OptionSet", *_PARTS, *names}
     return {name: value for name, value in item.items() if name in kept}
 
 
@@ -105,123 +166,18 @@ def _segment(text: str) -> tuple[str, str | None]:
     return name, parsed if isinstance(parsed, str) else unquote_literal(parsed.get("LogicalName", "''"))
 
 
-def _named_table(store: Store, key: str) -> Table:
-    parsed = parse_key(key)
-    for rows in store.by_set.values():
-        if isinstance(parsed, str) and _metadata_id(rows.table.logical) == parsed:
-            return rows.table
-    name = "" if isinstance(parsed, str) else unquote_literal(parsed.get("LogicalName", "''"))
-    if name not in store.data or store.data[name].table.internal:
-        raise Refused(404, "0x80060888", "Could not find an entity with the specified name.")
-    return store.data[name].table
-
-
-def _definition(table: Table) -> Row:
-    return {
-        "MetadataId": _metadata_id(table.logical),
-        "LogicalName": table.logical,
-        "SchemaName": table.logical,
-        "EntitySetName": table.set_name,
-        "PrimaryIdAttribute": table.id_column,
-        "PrimaryNameAttribute": table.primary_name,
-        "ObjectTypeCode": table.type_code,
-        "IsOptimisticConcurrencyEnabled": True,
-        "ChangeTrackingEnabled": table.change_tracking,
-        "IsCustomEntity": "_" in table.logical,
-        "OwnershipType": "UserOwned",
-        "TableType": "Standard",
-    }
-
-
-def _attributes(_store: Store, table: Table) -> list[Row]:
-    return [_attribute(table, column) for column in table.columns.values()]
-
-
-def _attribute(table: Table, column: Column) -> Row:
-    kind = _TYPES.get(column.kind, column.kind)
-    described: Row = {
-        "@odata.type": f"#{_CAST}{kind}AttributeMetadata",
-        "MetadataId": _metadata_id(f"{table.logical}.{column.name}"),
-        "EntityLogicalName": table.logical,
-        "LogicalName": column.name,
-        "SchemaName": column.schema_name or column.name,
-        "AttributeType": "DateTime" if column.kind == "DateOnly" else column.kind,
-        "AttributeTypeName": {"Value": f"{kind}Type"},
-        "IsValidForCreate": column.on_create,
-        "IsValidForUpdate": column.on_update,
-        "IsValidForRead": True,
-        "IsCustomAttribute": "_" in column.name,
-        "IsPrimaryId": column.name == table.id_column,
-        "IsPrimaryName": column.name == table.primary_name,
-        "RequiredLevel": {"Value": "ApplicationRequired" if column.required else "None"},
-    }
-    return described | _specifics(table, column)
-
-
-def _specifics(table: Table, column: Column) -> Row:
-    if column.max_length is not None:
-        return {"MaxLength": column.max_length}
-    if column.kind in ("DateTime", "DateOnly"):
-        only = column.kind == "DateOnly"
-        behaviour = {"Value": "DateOnly" if only else "UserLocal"}
-        return {"Format": "DateOnly" if only else "DateAndTime", "DateTimeBehavior": behaviour}
-    if column.kind == "Lookup":
-        return {"Targets": [target.table for target in column.targets]}
-    if column.kind in _OPTION_KINDS:
-        return {"DefaultFormValue": column.default, "OptionSet": _option_set(table, column)}
-    return {}
-
-
-def _option_set(table: Table, column: Column) -> Row:
-    described: Row = {"MetadataId": _metadata_id(f"{table.logical}.{column.name}.options"), "Name": column.name}
-    if column.kind == "Boolean":
-        return described | {"TrueOption": _option(1, "Yes"), "FalseOption": _option(0, "No")}
-    options = [_option(value, label) for value, label in (column.options or {}).items()]
-    if column.kind == "Status":
-        options = [{**option, "State": table.state_of_status[option["Value"]]} for option in options]
-    return described | {"Options": options}
-
-
-def _option(value: int, label: str) -> Row:
-    localised = {"Label": label, "LanguageCode": 1033}
-    return {"Value": value, "Label": {"LocalizedLabels": [localised], "UserLocalizedLabel": localised}}
-
-
-def _relationships(_store: Store, table: Table) -> list[Row]:
-    return [
-        {
-            "MetadataId": _metadata_id(f"{table.logical}.{target.navigation}"),
-            "SchemaName": f"{table.logical}_{target.navigation}_{target.table}",
-            "ReferencingEntity": table.logical,
-            "ReferencingAttribute": column.name,
-            "ReferencingEntityNavigationPropertyName": target.navigation,
-            "ReferencedEntity": target.table,
-            "ReferencedAttribute": f"{target.table}id",
-        }
-        for column, target in table.navigations.values()
-    ]
-
-
-def _keys(store: Store, table: Table) -> list[Row]:
-    return [
-        {
-            "MetadataId": row["entitykeyid"],
-            "LogicalName": row["logicalname"],
-            "SchemaName": row["schemaname"],
-            "EntityLogicalName": table.logical,
-            "KeyAttributes": row["keyattributes"],
-            "EntityKeyIndexStatus": row["status"],
-            "IsCustomizable": {"Value": True},
-        }
-        for row in keys_of(store, table.logical)
-    ]
+def _named_column(table: Table, key: str) -> Column:
+    for column in table.columns.values():
+        if key in (column.name, metadata_id(f"{table.logical}.{column.name}")):
+            return column
+    raise _no_such_column()
 
 
 def _message_filters(store: Store) -> list[Row]:
     messages = ("Create", "Update", "Delete", "Retrieve", "RetrieveMultiple")
     return [
         {
-            "sdkmessagefilterid": _metadata_id(f"{rows.table.logical}.{message}"),
+            "sdkmessagefilterid": metadata_id(f"{rows.table.logical}.{message}"),
             "sdkmessageid/name": message,
             "primaryobjecttypecode": rows.table.logical,
         }
@@ -230,7 +186,7 @@ def _message_filters(store: Store) -> list[Row]:
     ]
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, bool):
         return "Boolean"
     if isinstance(value, str) and GUID.match(value):
@@ -238,12 +194,13 @@ def _kind(value: Any) -> str:
     return "Integer" if isinstance(value, int) else "String"
 
 
-def _metadata_id(name: str) -> str:
-    return str(uuid5(NAMESPACE_OID, f"sandbox.dataverse.{name}"))
+def _no_such_column() -> Refused:
+    return Refused(404, "0x80041103", "Could not find an attribute with the specified name.")
 
 
 _PARTS: dict[str, Callable[[Store, Table], list[Row]]] = {
-    "Attributes": _attributes,
-    "ManyToOneRelationships": _relationships,
-    "Keys": _keys,
+    "Attributes": describe_columns,
+    "ManyToOneRelationships": describe_lookups,
+    "OneToManyRelationships": describe_referring,
+    "Keys": describe_keys,
 }

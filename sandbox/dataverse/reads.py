@@ -6,27 +6,32 @@ from collections.abc import Iterable
 from typing import Any
 
 from .columns import Row, Table
+from .expanding import expanding_renderer
 from .filters import Condition, parse_filter
 from .messages import Answer, Call, answer_json
 from .paging import MOST_ROWS, Pages, next_link, page_size
+from .privileges import demand
 from .refusals import invalid, unknown_property
-from .rendering import etag_of, row_renderer
+from .rendering import etag_of
 from .state import Store, TableRows
 from .urls import existing, parse_query
 
 
 def read_row(store: Store, call: Call, rows: TableRows, row_id: str) -> Answer:
-    """One row; 304 where If-None-Match names its version."""
+    """One row; 304 where If-None-Match names its version, which goes with neither `$expand` nor annotations."""
+    demand(store, call.caller, "Read", rows.table)
     row = existing(rows, row_id)
     options = parse_query(call.query)
-    if call.precondition("if-none-match") == row["versionnumber"]:
+    whole = "$expand" not in options and not call.annotations
+    if whole and call.precondition("if-none-match") == row["versionnumber"]:
         return Answer(304, {"ETag": etag_of(row)})
-    render = row_renderer(store, rows.table, options.get("$select"), call.annotations)
+    render = expanding_renderer(store, rows.table, options, call.annotations, call.caller)
     context = {"@odata.context": f"{call.base_url}$metadata#{rows.table.set_name}/$entity"}
     return answer_json({**context, **render(row)}, headers={"ETag": etag_of(row), **applied(call)})
 
 
-def read_property(call: Call, rows: TableRows, row_id: str, name: str) -> Answer:
+def read_property(store: Store, call: Call, rows: TableRows, row_id: str, name: str) -> Answer:
+    demand(store, call.caller, "Read", rows.table)
     row = existing(rows, row_id)
     if name not in rows.table.readable:
         raise unknown_property(rows.table.logical, name)
@@ -39,12 +44,13 @@ def read_property(call: Call, rows: TableRows, row_id: str, name: str) -> Answer
 def read_rows(store: Store, pages: Pages, call: Call, rows: TableRows) -> Answer:
     """A page of a collection, with a link to the next one where there is more."""
     options = parse_query(call.query)
+    demand(store, call.caller, "Read", rows.table)
     condition = _condition(store, rows.table, options)
     page = pages.turn(options.get("$skiptoken"), lambda: matching_ids(rows, condition, options.get("$orderby")))
     size = page_size(call, options.get("$top"))
     chunk = page.ids[page.start : page.start + size]
     found = (rows.rows.get(row_id) for row_id in chunk)
-    render = row_renderer(store, rows.table, options.get("$select"), call.annotations)
+    render = expanding_renderer(store, rows.table, options, call.annotations, call.caller)
     value = [render(row) for row in found if row is not None and condition.holds(row)]
     body: Row = {"@odata.context": _context(call, rows.table, options)}
     if options.get("$count") == "true":
@@ -59,6 +65,7 @@ def read_rows(store: Store, pages: Pages, call: Call, rows: TableRows) -> Answer
 
 def count_rows(store: Store, call: Call, rows: TableRows) -> Answer:
     """`/$count`: a bare number, never above 5000."""
+    demand(store, call.caller, "Read", rows.table)
     ids = matching_ids(rows, _condition(store, rows.table, parse_query(call.query)), None)
     return Answer(200, {"Content-Type": "text/plain"}, str(min(len(ids), MOST_ROWS)).encode())
 

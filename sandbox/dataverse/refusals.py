@@ -116,12 +116,29 @@ def not_allowed(message: str) -> Refused:
     return Refused(405, "0x80060888", message)
 
 
+def wrong_verb(method: str) -> Refused:
+    return not_allowed(f"The requested resource does not support http method '{method}'.")
+
+
 def invalid(message: str, code: str = "0x0") -> Refused:
     return Refused(400, code, message)
 
 
 def query_syntax() -> Refused:
     return Refused(400, "", "Bad Request - Error in query syntax.")
+
+
+def restricted_key(status: int, logical: str) -> Refused:
+    """A key value with a character that keys in a URL do not take: reported as either of these."""
+    return query_syntax() if status == 400 else missing_key_values(logical)
+
+
+def no_concurrency(logical: str) -> Refused:
+    return invalid(
+        f"Optimistic concurrency isn't enabled for entity type {logical}. The IfVersionMatches value of "
+        "ConcurrencyBehavior can only be used if optimistic concurrency is enabled.",
+        "0x8006088d",
+    )
 
 
 def no_such_key(logical: str) -> Refused:

@@ -27,7 +27,8 @@ class Sandbox:
         self.options = self._first_options = options
         self.clock = Clock()
         journal = Journal(directory) if directory else None
-        self.store = Store(TABLES, self.clock, collation=Collation(options.collation), journal=journal)
+        collation = Collation(options.collation)
+        self.store = Store(TABLES, self.clock, collation=collation, journal=journal, options=options)
         self.service = Service(self.store, strict=options.strict_headers)
         self.authority = Authority(options, self.clock, token_key)
         self.throttle = Throttle(options, self.clock)
@@ -46,9 +47,8 @@ class Sandbox:
             self.store.inspect = inspect
 
     def limit(self, options: EmulatorOptions) -> None:
-        """Takes the limits and latencies of other options, and forgets what was used so far."""
-        self.options = self.throttle.options = options
-        self.store.max_bulk_rows = options.max_bulk_rows
+        """Takes the limits, latencies and delays of other options, and forgets what was used so far."""
+        self.options = self.throttle.options = self.store.options = options
         self.throttle.clear()
 
     def reset(self) -> None:

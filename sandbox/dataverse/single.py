@@ -5,7 +5,7 @@ from __future__ import annotations
 from .columns import Row, Table
 from .keys import Located, located_id
 from .messages import Answer, Call, answer_json
-from .refusals import Refused, undeclared_bind, unknown_property
+from .refusals import Refused, no_concurrency, undeclared_bind, unknown_property
 from .rendering import etag_of, row_renderer
 from .state import Store, TableRows
 from .urls import existing, parse_query
@@ -29,6 +29,8 @@ def patch_row(store: Store, call: Call, rows: TableRows, located: Located) -> An
     payload = call.json()
     old = rows.rows.get(located.row_id or "")
     must_match, must_miss = call.precondition("if-match"), call.precondition("if-none-match")
+    if isinstance(must_match, int) and not rows.table.optimistic_concurrency:
+        raise no_concurrency(rows.table.logical)
     if old is None and must_match is not None:
         located_id(rows, located)
     if old is not None and must_miss == "*":

@@ -9,13 +9,18 @@ from typing import Any
 from .clock import Clock
 from .collation import Collation
 from .columns import Column, Row, Table
+from .definitions import table_of
 from .journal import Change, Journal
+from .options import EmulatorOptions
+
+TABLE_TABLE = "entity"
 
 
 class TableRows:
     """The rows of one table by id, and the versions at which deleted rows went.
 
     A row is never changed in place: a write puts a new dict, so that the old image serves to roll back.
+    `changes` counts writes, for what is derived from a table and kept.
     """
 
     def __init__(self, table: Table, collation: Collation) -> None:
@@ -24,10 +29,12 @@ class TableRows:
         self.collation = collation
         self.rows: dict[str, Row] = {}
         self.gone: dict[str, int] = {}
+        self.changes = 0
         self._indexes: dict[str, dict[Any, set[str]]] = {}
 
     def put(self, row_id: str, row: Row) -> None:
         old = self.rows.get(row_id)
+        self.changes += 1
         self.rows[row_id] = row
         self.gone.pop(row_id, None)
         for name, index in self._indexes.items():
@@ -35,6 +42,7 @@ class TableRows:
 
     def remove(self, row_id: str, version: int) -> None:
         old = self.rows.pop(row_id, None)
+        self.changes += 1
         self.gone.pop(row_id, None)
         self.gone[row_id] = version
         for name, index in self._indexes.items():
@@ -48,6 +56,7 @@ class TableRows:
     def clear(self) -> None:
         """No rows, and the columns that the table had at first."""
         self.table = self._original
+        self.changes += 1
         self.rows.clear()
         self.gone.clear()
         self._indexes.clear()
@@ -87,16 +96,18 @@ class Store:
         *,
         collation: Collation | None = None,
         journal: Journal | None = None,
+        options: EmulatorOptions | None = None,
     ) -> None:
         self.clock = clock
+        self.options = options or EmulatorOptions()
         self.collation = collation or Collation()
         self.data = {table.logical: TableRows(table, self.collation) for table in tables}
         self.by_set = {rows.table.set_name: rows for rows in self.data.values() if not rows.table.internal}
         self.dependents = {logical: self._referring(logical) for logical in self.data}
+        self._built_in = frozenset(self.data)
         self.inspect: Callable[[str, Row], None] = lambda _logical, _row: None
         self.history: dict[tuple[str, str], int] = {}
-        self.key_delay_s = 0.0
-        self.max_bulk_rows: int | None = None
+        self.grants: dict[str, tuple[tuple[int, ...], frozenset[str] | None]] = {}
         self.version = 1000
         self.commits = 0
         self._journal = journal
@@ -138,6 +149,20 @@ class Store:
         rows.remove(row_id, self.version)
         self._changes.append((logical, row_id, None, self.version))
 
+    def add_table(self, table: Table) -> None:
+        """A table of the environment's own, without rows; of one that was added the definition alone is new."""
+        if table.logical in self.data:
+            self.data[table.logical].table = table
+        else:
+            self.data[table.logical] = self.by_set[table.set_name] = TableRows(table, self.collation)
+            self.dependents[table.logical] = []
+
+    def drop_table(self, logical: str) -> None:
+        """Takes away a table that was added, with its rows."""
+        if logical in self._built_in:
+            raise ValueError(f"{logical} was not added")
+        del self.by_set[self.data.pop(logical).table.set_name], self.dependents[logical]
+
     def compact(self) -> None:
         if self._journal is not None:
             self._journal.rewrite(self._present())
@@ -147,7 +172,9 @@ class Store:
             self._journal.close()
 
     def clear(self) -> None:
-        """Empties every table; the version goes on, so that no token of before is valid by chance."""
+        """Empties every table, drops those added; the version goes on: no token of before is valid by chance."""
+        for logical in set(self.data) - self._built_in:
+            self.drop_table(logical)
         for rows in self.data.values():
             rows.clear()
         self.history.clear()
@@ -197,8 +224,16 @@ class Store:
         for changes in self._journal.replay() if self._journal else ():
             for logical, row_id, row, version in changes:
                 self.version = max(self.version, version)
-                rows = self.data[logical]
-                if row is None:
-                    rows.remove(row_id, version)
-                else:
-                    rows.put(row_id, row)
+                if logical in self.data:
+                    self._replay_change(self.data[logical], row_id, row, version)
+
+    def _replay_change(self, rows: TableRows, row_id: str, row: Row | None, version: int) -> None:
+        """One change again; those of a table that is gone by now were passed over by the caller."""
+        if row is not None:
+            if rows.table.logical == TABLE_TABLE:
+                self.add_table(table_of(row))
+            rows.put(row_id, row)
+            return
+        if rows.table.logical == TABLE_TABLE and row_id in rows.rows:
+            self.drop_table(table_of(rows.rows[row_id]).logical)
+        rows.remove(row_id, version)

@@ -1,42 +1,18 @@
-"""The tables of people and consent, and the one list of all tables: contacts, consent, and what surrounds a person."""
+"""The tables of people and what surrounds them, and the one list of all tables."""
 
 from __future__ import annotations
 
 from .columns import Column, States, Table, choice, day, flag, lookup, memo, moment, numbered, read_only, table, text
 from .columns import whole as whole_number
+from .consent_tables import CONSENT_TABLES
 from .event_tables import EVENT_TABLES
-
-_PUBLISHER = 534120000
+from .job_tables import JOB_TABLES
+from .journey_tables import JOURNEY_TABLES
+from .security_tables import SECURITY_TABLES
+from .system_tables import SYSTEM_TABLES
 
 CONTACT_METHODS = {1: "Any", 2: "Email", 3: "Phone", 4: "Fax", 5: "Mail"}
 FAMILY_STATUS = {1: "Single", 2: "Married", 3: "Divorced", 4: "Widowed"}
-POINT_TYPES = numbered(_PUBLISHER, "Email", "Text message", "Custom", "Voice")
-CONSENT_TYPES = numbered(_PUBLISHER, "Purpose", "Topic")
-CONSENT_VALUES = numbered(_PUBLISHER, "Not Set", "Opted In", "Opted Out")
-CONSENT_SOURCES = numbered(
-    _PUBLISHER,
-    "Internal",
-    "Preference page",
-    "Text message",
-    "Loaded",
-    "Preference center",
-    "Realtime form",
-    "Subscription center",
-    "List-unsubscribe",
-)
-CONSENT_REASONS = numbered(
-    _PUBLISHER - 1,
-    "No reason",
-    "Opt-in ad",
-    "Opt-in landing page",
-    "Opt-in events",
-    "Opt-out irrelevant",
-    "Opt-out too frequent",
-    "Opt-out didn't recall signing up",
-    "Opt-out privacy",
-    "One-click unsubscribe",
-)
-ENFORCEMENT = numbered(_PUBLISHER, "Restrictive", "Non-restrictive", "Disabled")
 GDPR_CONSENT = numbered(587030001, "Consent", "Transactional", "Subscriptions", "Marketing", "Profiling")
 TASK_STATES: States = {
     0: ("Open", {2: "Not Started", 3: "In Progress", 4: "Waiting on someone else", 7: "Deferred"}),
@@ -106,71 +82,20 @@ CONTACT = table(
     read_only(flag("merged")),
     read_only(lookup("masterid", ("masterid", "contact"))),
     mergeable=True,
+    schema_name="Contact",
     type_code=2,
 )
 
-CONSENT = table(
-    "msdynmkt_contactpointconsent4",
-    "msdynmkt_contactpointconsent4s",
-    "msdynmkt_contactpointvalue",
-    text("msdynmkt_contactpointvalue", 400, required=True),
-    choice("msdynmkt_contactpointtype", POINT_TYPES, required=True),
-    choice("msdynmkt_contactpointconsenttype", CONSENT_TYPES, required=True),
-    choice("msdynmkt_value", CONSENT_VALUES, required=True),
-    choice("msdynmkt_source", CONSENT_SOURCES, default=_PUBLISHER),
-    choice("msdynmkt_logicalreason", CONSENT_REASONS, required=True),
-    lookup("msdynmkt_purposeid", ("msdynmkt_purposeId", "msdynmkt_purpose"), required=True, on_delete="restrict"),
-    lookup("msdynmkt_topicid", ("msdynmkt_topicId", "msdynmkt_topic"), on_delete="restrict"),
-    text("msdynmkt_reason", 500),
-    text("msdynmkt_modifiedonbehalf", 500),
-    moment("msdynmkt_migrationtimestamp"),
-    type_code=10401,
-)
-
-PURPOSE = table(
-    "msdynmkt_purpose",
-    "msdynmkt_purposes",
-    "msdynmkt_name",
-    text("msdynmkt_name", 100, required=True),
-    memo("msdynmkt_description"),
-    choice("msdynmkt_type", numbered(_PUBLISHER, "Commercial", "Transactional", "Tracking")),
-    *(choice(f"msdynmkt_{way}enforcementmodel", ENFORCEMENT) for way in ("", "sms", "custom", "voice")),
-    lookup(
-        "msdynmkt_uionlycomplianceprofilelookup",
-        ("msdynmkt_UIOnlyComplianceProfileLookup", "msdynmkt_compliancesettings4"),
-    ),
-    type_code=10402,
-)
-
-TOPIC = table(
-    "msdynmkt_topic",
-    "msdynmkt_topics",
-    "msdynmkt_name",
-    text("msdynmkt_name", 100, required=True),
-    memo("msdynmkt_description"),
-    lookup("msdynmkt_purposeid", ("msdynmkt_purposeId", "msdynmkt_purpose"), on_delete="restrict"),
-    type_code=10403,
-)
-
-COMPLIANCE = table(
-    "msdynmkt_compliancesettings4",
-    "msdynmkt_compliancesettings4s",
-    "msdynmkt_name",
-    text("msdynmkt_name", 100, required=True),
-    text("msdynmkt_legaladdress", 500),
-    choice("msdynmkt_jurisdiction", numbered(_PUBLISHER, "GDPR-CCPA", "Other")),
-    choice(
-        "msdynmkt_consentlinktype",
-        numbered(_PUBLISHER, "Preference page", "Subscription center", "External link", "Preference center"),
-    ),
-    text("msdynmkt_consentlink", 2000),
-    lookup("msdynmkt_trackingconsentpurpose", ("msdynmkt_TrackingConsentPurpose", "msdynmkt_purpose")),
-    choice("msdynmkt_doistatus", numbered(_PUBLISHER, "Not enabled", "Enabled", "Deprecated")),
-    type_code=10404,
-)
-
 ACCOUNT = table(
-    "account", "accounts", "name", text("name", 160), *_channels(), *_address(), mergeable=True, type_code=1
+    "account",
+    "accounts",
+    "name",
+    text("name", 160),
+    *_channels(),
+    *_address(),
+    mergeable=True,
+    schema_name="Account",
+    type_code=1,
 )
 
 LEAD = table(
@@ -185,6 +110,7 @@ LEAD = table(
     lookup("parentcontactid", ("parentcontactid", "contact")),
     states=LEAD_STATES,
     mergeable=True,
+    schema_name="Lead",
     type_code=4,
 )
 
@@ -199,6 +125,7 @@ INCIDENT = table(
     lookup("primarycontactid", ("primarycontactid", "contact")),
     states=CASE_STATES,
     mergeable=True,
+    schema_name="Incident",
     type_code=112,
 )
 
@@ -222,6 +149,8 @@ TASK = table(
     primary_id="activityid",
     states=TASK_STATES,
     starts_in_default_state=True,
+    privilege_noun="Activity",
+    schema_name="Task",
     type_code=4212,
 )
 
@@ -233,6 +162,7 @@ LIST = table(
     choice("createdfromcode", {1: "Account", 2: "Contact", 4: "Lead"}),
     flag("type"),
     read_only(whole_number("membercount")),
+    schema_name="List",
     type_code=4300,
 )
 
@@ -249,67 +179,33 @@ LIST_MEMBER = table(
         on_delete="cascade",
     ),
     bulk=False,
+    schema_name="ListMember",
     type_code=4301,
-)
-
-USER = table(
-    "systemuser",
-    "systemusers",
-    "fullname",
-    text("fullname", 200),
-    text("internalemailaddress", 100),
-    text("domainname", 1024),
-    Column("applicationid", "Uniqueidentifier"),
-    Column("azureactivedirectoryobjectid", "Uniqueidentifier"),
-    flag("isdisabled"),
-    bulk=False,
-    type_code=8,
-)
-
-ORGANISATION = table(
-    "organization",
-    "organizations",
-    "name",
-    text("name", 160),
-    whole_number("languagecode"),
-    whole_number("expirechangetrackingindays"),
-    flag("isauditenabled", default=True),
-    bulk=False,
-    change_tracking=False,
-    type_code=1019,
-)
-
-ASYNC_OPERATION = table(
-    "asyncoperation",
-    "asyncoperations",
-    "name",
-    text("name", 256),
-    whole_number("operationtype"),
-    states={0: ("Ready", {0: "Waiting For Resources"}), 3: ("Completed", {30: "Succeeded", 31: "Failed"})},
-    bulk=False,
-    change_tracking=False,
-    type_code=4700,
 )
 
 KEY_DEFINITION = table("entitykey", "entitykeys", "logicalname", internal=True)
 COLUMN_DEFINITION = table("attribute", "attributes", "logicalname", internal=True)
+TABLE_DEFINITION = table("entity", "entities", "logicalname", internal=True)
+OPTION_SET_DEFINITION = table("optionset", "optionsets", "name", internal=True)
+TRACKING_DEFINITION = table("entitytracking", "entitytrackings", "logicalname", internal=True)
 
 TABLES: tuple[Table, ...] = (
+    TABLE_DEFINITION,
     CONTACT,
-    CONSENT,
-    PURPOSE,
-    TOPIC,
-    COMPLIANCE,
+    *CONSENT_TABLES,
     *EVENT_TABLES,
+    *JOURNEY_TABLES,
     ACCOUNT,
     LEAD,
     INCIDENT,
     TASK,
     LIST,
     LIST_MEMBER,
-    USER,
-    ORGANISATION,
-    ASYNC_OPERATION,
+    *SYSTEM_TABLES,
+    *SECURITY_TABLES,
+    *JOB_TABLES,
     KEY_DEFINITION,
     COLUMN_DEFINITION,
+    OPTION_SET_DEFINITION,
+    TRACKING_DEFINITION,
 )

@@ -14,7 +14,19 @@ BASE_PATH = "/api/data/v9.2/"
 GUID = re.compile(r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
 _SEGMENT = re.compile(r"^([A-Za-z_$][\w.$]*)(?:\((.*)\))?$", re.DOTALL)
 _KEY_PART = re.compile(r"\s*(\w+)\s*=\s*('(?:[^']|'')*'|[^,']+)\s*(?:,|$)")
-_KNOWN_OPTIONS = {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "$format"}
+_KNOWN_OPTIONS = {
+    "$select",
+    "$filter",
+    "$orderby",
+    "$top",
+    "$count",
+    "$expand",
+    "$skiptoken",
+    "$deltatoken",
+    "$format",
+    "$id",
+}
+LONGEST_URL = 32_768
 
 
 @dataclass
@@ -61,6 +73,25 @@ def parse_key(text: str) -> dict[str, str] | str:
     if not parts:
         raise query_syntax()
     return parts
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators, those inside parentheses or quotes left alone; blank parts dropped."""
+    parts, depth, quoted, begun = [], 0, False, 0
+    for position, sign in enumerate(text):
+        quoted ^= sign == "'"
+        depth += (sign == "(") - (sign == ")") if not quoted else 0
+        if sign == separator and depth == 0 and not quoted:
+            parts.append(text[begun:position])
+            begun = position + 1
+    return [part.strip() for part in [*parts, text[begun:]] if part.strip()]
+
+
+def options_within(text: str) -> tuple[str, dict[str, str]]:
+    """`Name($select=a,b;$filter=...)` of an `$expand` as the name and its options."""
+    name, _, inner = text.partition("(")
+    pairs = (part.partition("=") for part in split_outside(inner.removesuffix(")"), ";"))
+    return name.strip(), {option.strip(): value for option, _, value in pairs}
 
 
 def unquote_literal(literal: str) -> str:

@@ -170,6 +170,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "Integer": _read_whole,
     "BigInt": _read_whole,
     "Decimal": _read_number,
+    "Double": _read_number,
     "DateTime": _read_moment,
     "DateOnly": _read_day,
     "Uniqueidentifier": _read_guid,

@@ -5,12 +5,16 @@ from __future__ import annotations
 from uuid import uuid4
 
 from .columns import Column, Row, Table
+from .duplicates import check_duplicates
 from .keys import check_keys
 from .messages import Caller
+from .privileges import demand, demand_lookups
 from .refusals import duplicate_row, invalid, not_allowed, payload_error, version_mismatch
 from .state import Store, TableRows
 from .urls import existing
 from .values import read_payload, require_columns, type_property
+
+_MADE = ("createdon", "overriddencreatedon", "_createdby_value", "_createdonbehalfby_value", "_ownerid_value")
 
 
 def create_row(store: Store, table: Table, payload: Row, caller: Caller, *, complete: bool = True) -> str:
@@ -19,7 +23,9 @@ def create_row(store: Store, table: Table, payload: Row, caller: Caller, *, comp
     Refused when the id is taken, a required column is missing (unless `complete` is false), or the payload does not
     fit the table.
     """
+    demand(store, caller, "Create", table)
     changes = read_payload(store, table, payload, creating=True)
+    demand_lookups(store, caller, table, changes)
     new_id = changes.get(table.id_column) or str(uuid4())
     if new_id in store.data[table.logical].rows:
         raise duplicate_row()
@@ -30,34 +36,41 @@ def create_row(store: Store, table: Table, payload: Row, caller: Caller, *, comp
     if complete:
         require_columns(table, row)
     _stamp_creation(store, row, caller)
-    _compute(table, row)
-    check_keys(store, table, new_id, row)
-    store.inspect(table.logical, row)
-    store.put(table.logical, new_id, row)
+    _write(store, table, new_id, row, caller)
     return new_id
 
 
 def update_row(store: Store, table: Table, row_id: str, payload: Row, caller: Caller) -> None:
     """Applies a payload to a row that exists; bumps its version and `modifiedon` even when nothing differs."""
     old = existing(store.data[table.logical], row_id)
-    named = payload.get(table.id_column, row_id)
-    if str(named).lower() != row_id:
-        raise payload_error("the primary key in the body differs from that of the row")
-    changes = read_payload(store, table, payload, creating=False)
+    changes = _changes_of(store, table, row_id, payload, caller)
     row = _without_nulls({**old, **changes})
     for column in table.columns.values():
         if column.required and row.get(column.property_name) is None and column.property_name in changes:
             raise invalid(f"Required field '{column.name}' cannot be cleared.", "0x80040203")
     _stamp_change(store, row, caller)
-    _compute(table, row)
-    check_keys(store, table, row_id, row)
-    store.inspect(table.logical, row)
-    store.put(table.logical, row_id, row)
+    _write(store, table, row_id, row, caller)
+
+
+def replace_row(store: Store, table: Table, row_id: str, payload: Row, caller: Caller) -> None:
+    """Puts a payload in place of a row that exists: columns it does not name fall back to what a new row has."""
+    old = existing(store.data[table.logical], row_id)
+    changes = _changes_of(store, table, row_id, payload, caller)
+    stamps = {name: old[name] for name in ("statecode", "statuscode", *_MADE) if name in old}
+    row = _without_nulls({**table.defaults, **stamps, **changes, table.id_column: row_id})
+    _stamp_change(store, row, caller)
+    _write(store, table, row_id, row, caller)
 
 
 def delete_row(store: Store, table: Table, row_id: str, caller: Caller) -> None:
     """Removes a row and what depends on it; 405 where a dependent row forbids it."""
     existing(store.data[table.logical], row_id)
+    demand(store, caller, "Delete", table)
+    _remove(store, table, row_id, caller)
+
+
+def _remove(store: Store, table: Table, row_id: str, caller: Caller) -> None:
+    """Without a look at privileges: what cascades, cascades."""
     for child, column in store.dependents[table.logical]:
         for child_id in _children(child, column, table.logical, row_id):
             _detach(store, child, column, child_id, caller)
@@ -68,6 +81,25 @@ def check_version(row: Row, condition: str | int | None) -> None:
     """Refused with 412 where an If-Match names another version than the row has."""
     if isinstance(condition, int) and condition != row["versionnumber"]:
         raise version_mismatch()
+
+
+def _changes_of(store: Store, table: Table, row_id: str, payload: Row, caller: Caller) -> Row:
+    """What a payload changes in a row; Refused where it names another row, or the caller may not write it."""
+    demand(store, caller, "Write", table)
+    if str(payload.get(table.id_column, row_id)).lower() != row_id:
+        raise payload_error("the primary key in the body differs from that of the row")
+    changes = read_payload(store, table, payload, creating=False)
+    demand_lookups(store, caller, table, changes)
+    return changes
+
+
+def _write(store: Store, table: Table, row_id: str, row: Row, caller: Caller) -> None:
+    _compute(table, row)
+    check_keys(store, table, row_id, row)
+    if caller.detects_duplicates:
+        check_duplicates(store, table, row_id, row)
+    store.inspect(table.logical, row)
+    store.put(table.logical, row_id, row)
 
 
 def _check_first_state(table: Table, changes: Row) -> None:
@@ -121,7 +153,7 @@ def _detach(store: Store, child: TableRows, column: Column, child_id: str, calle
     if column.on_delete == "restrict":
         raise not_allowed(f"The row is referenced by {child.table.logical}: CannotDeleteDueToAssociation.")
     if column.on_delete == "cascade":
-        delete_row(store, child.table, child_id, caller)
+        _remove(store, child.table, child_id, caller)
         return
     row = dict(child.rows[child_id])
     row.pop(column.property_name, None)

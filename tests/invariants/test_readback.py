@@ -1,60 +1,206 @@
-"""Withdrawals that people make in the CRM are in the ledger before the next plan, and no older file undoes them (I13)."""
+"""What people change in the CRM is in the ledger before the next plan, and no older file undoes it (I13, rule 10)."""
 
 from datetime import timedelta
+from uuid import UUID
 
-from schemas.tables import ConsentValue
-from tests.invariants.acts import T0, Who, sign_up
-from tests.invariants.wire import CONSENTS
-from tests.invariants.world import World
+import pytest
 
-PREFERENCE_PAGE = 534120001
+from pipelines.operations.planning import make_plan
+from pipelines.operations.readback import read_back
+from pipelines.operations.sessions import rehearse
+from pipelines.operations.status import check_status
+from schemas.errors import StoreError
+from schemas.policy import RegisteredProfile
+from tests.invariants.acts import NOW, T0, Act, Who, register, sign_up
+from tests.invariants.crm_hands import (
+    CENTRE,
+    INACTIVE,
+    INTERNAL,
+    LIST_UNSUBSCRIBE,
+    OPTED_IN,
+    OPTED_OUT,
+    PREFERENCE_PAGE,
+    assert_settled,
+    consents_of,
+    contact_of,
+    delete_consent,
+    edit_consent,
+    edit_contact,
+    events_at,
+    is_opted_in,
+    new_consent,
+    new_contact,
+    set_crm_clock,
+)
+from tests.invariants.test_plan import predicted, written
+from tests.invariants.world import CONSENTS, World
+
+DAY = timedelta(days=1)
+PROFILE = "9a4d2f10-0000-4000-8000-00000000000c"
 
 
-def _signed_up(world: World) -> Who:
-    who = Who("aino@example.org", "aino")
-    world.perform([sign_up(1, who, T0)])
+def address(name: str) -> str:
+    return f"{name}@example.org"
+
+
+def subscribe(world: World, *names: str) -> list[Act]:
+    """Everybody signs up, the CRM has it, and dates what comes after as of two days later."""
+    acts = [sign_up(n, Who(address(name), "aino"), T0) for n, name in enumerate(names)]
+    world.perform(acts)
     world.run()
-    assert [row["donotbulkemail"] for row in world.rows("contacts")] == [False]
-    return who
+    assert all(is_opted_in(world, address(name)) for name in names)
+    set_crm_clock(world, T0 + 2 * DAY)
+    return acts
 
 
-def _purpose_row(world: World) -> dict[str, object]:
-    marketing = str(world.workspace.policy.crm.purposes["marketing"].purpose_id)
-    rows = world.rows(CONSENTS)
-    return next(r for r in rows if r["_msdynmkt_purposeid_value"] == marketing and not r.get("_msdynmkt_topicid_value"))
+def delta_links(world: World) -> dict[str, str]:
+    return dict(world.query("select table_name, delta_link from intake.crm_cursor"))
 
 
-def _opted_in(world: World) -> list[object]:
-    return [row for row in world.rows(CONSENTS) if row["msdynmkt_value"] == ConsentValue.OPTED_IN]
-
-
-def test_i13_a_flag_set_by_staff_in_the_crm_withdraws_and_an_older_file_does_not_undo_it(world: World) -> None:
-    who = _signed_up(world)
-    contact = world.rows("contacts")[0]
-    world.emulator.control.edit("contacts", str(contact["contactid"]), {"donotbulkemail": True})
+def test_i13_what_is_withdrawn_in_the_crm_is_in_the_ledger_and_no_older_file_undoes_it(world: World) -> None:
+    names = ["flag", "page", "oneclick", "nomail", "inactive", "deleted", "topic", "unrelated"]
+    acts = subscribe(world, *names)
+    edit_contact(world, address("flag"), donotbulkemail=True)
+    edit_consent(world, address("page"), msdynmkt_value=OPTED_OUT, msdynmkt_source=PREFERENCE_PAGE)
+    edit_consent(world, address("oneclick"), msdynmkt_value=OPTED_OUT, msdynmkt_source=LIST_UNSUBSCRIBE)
+    edit_contact(world, address("nomail"), donotemail=True)
+    edit_consent(world, address("inactive"), **INACTIVE)
+    delete_consent(world, address("deleted"))
+    edit_consent(world, address("topic"), "rdi", msdynmkt_value=OPTED_OUT)
+    edit_contact(world, address("unrelated"), jobtitle="Planner")
+    edit_consent(world, address("unrelated"), msdynmkt_reason="seen by the desk")
     world.run()
-    assert world.query("select actor from intake.consent_event where source = 'dataverse'") == [("staff",)]
-    assert not _opted_in(world)
-    world.perform([sign_up(2, who, T0 - timedelta(days=3))])
+    whole, related = ("marketing", "", "withdraw"), ("related_events", "", "withdraw")
+    assert events_at(world, address("flag")) == [(*whole, "staff")]
+    assert events_at(world, address("page")) == [(*whole, "subject"), (*related, "subject")]
+    assert events_at(world, address("oneclick")) == [(*whole, "subject"), (*related, "subject")]
+    assert events_at(world, address("nomail")) == [(*whole, "staff"), (*related, "staff")]
+    assert events_at(world, address("inactive")) == events_at(world, address("deleted")) == [(*whole, "staff")]
+    assert events_at(world, address("topic")) == [("marketing", "rdi", "withdraw", "staff")]
+    assert events_at(world, address("unrelated")) == []
+    dates = {at for (at,) in world.query("select occurred_at from intake.consent_event where source = 'dataverse'")}
+    assert {at.date() for at in dates} <= {(T0 + 2 * DAY).date(), NOW.date()}
+    assert consents_of(world, address("page"))[""]["msdynmkt_source"] == PREFERENCE_PAGE
+    world.perform([*acts, *(sign_up(50 + n, Who(address(name), "aino"), T0 + DAY) for n, name in enumerate(names))])
     world.run()
-    assert not _opted_in(world)
-    assert all(row["donotbulkemail"] for row in world.rows("contacts"))
+    assert [name for name in names if is_opted_in(world, address(name))] == ["topic", "unrelated"]
+    assert consents_of(world, address("topic"))["rdi"]["msdynmkt_value"] == OPTED_OUT
+    assert consents_of(world, address("deleted"))[""]["msdynmkt_value"] == OPTED_OUT
+    assert_settled(world)
 
 
-def test_i13_an_opt_out_on_the_preference_page_of_the_crm_is_the_subjects_own(world: World) -> None:
-    _signed_up(world)
-    row = _purpose_row(world)
-    out = {"msdynmkt_value": int(ConsentValue.OPTED_OUT), "msdynmkt_source": PREFERENCE_PAGE}
-    world.emulator.control.edit(CONSENTS, str(row["msdynmkt_contactpointconsent4id"]), out)
+def test_a_delta_link_is_kept_byte_for_byte_and_followed_and_when_too_old_all_is_compared(world: World) -> None:
+    subscribe(world, "flag", "deleted", "kept")
     world.run()
-    assert world.query("select actor, reason from intake.consent_event where source = 'dataverse'") == [
-        ("subject", "crm")
-    ]
-    assert not _opted_in(world)
-    assert _purpose_row(world)["msdynmkt_source"] == PREFERENCE_PAGE
-
-
-def test_i13_what_we_wrote_ourselves_is_no_event_when_it_is_read_back(world: World) -> None:
-    _signed_up(world)
+    first = delta_links(world)
+    since = world.emulator.control.last_sequence()
     world.run()
-    assert world.query("select count(*) from intake.consent_event where source = 'dataverse'") == [(0,)]
+    followed = [entry for entry in world.requests(since) if "deltatoken" in str(entry)]
+    assert {link.partition("/api/data/v9.2/")[2].partition("?")[0] for link in first.values()} == {
+        entry["path"] for entry in followed
+    }
+    assert not world.query("select from intake.consent_event where source = 'dataverse'"), "our own is no event"
+    edit_contact(world, address("flag"), donotbulkemail=True)
+    delete_consent(world, address("deleted"))
+    set_crm_clock(world, T0 + 100 * DAY)
+    world.run()
+    assert events_at(world, address("flag")) == events_at(world, address("deleted"))
+    assert [is_opted_in(world, address(name)) for name in ("flag", "deleted", "kept")] == [False, False, True]
+    assert_settled(world)
+
+
+def test_a_rehearsal_reads_the_same_and_moves_no_cursor_nor_does_a_reading_that_is_not_kept(world: World) -> None:
+    subscribe(world, "flag")
+    edit_contact(world, address("flag"), donotbulkemail=True)
+    links, counts = delta_links(world), world.counts()
+    with rehearse(world.workspace) as session:
+        assert read_back(session, world.crm) == 1
+        with session.transaction() as conn:
+            assert {str(i.table_name) for i in make_plan(session, conn).intents} == {
+                "msdynmkt_contactpointconsent4",
+                "contact",
+            }
+    assert (delta_links(world), world.counts()) == (links, counts)
+    with world.owner.begin() as conn:
+        conn.exec_driver_sql("alter table intake.crm_cursor add constraint ck_stuck check (false) not valid")
+    try:
+        with pytest.raises(StoreError):
+            read_back(world.session(), world.crm)
+    finally:
+        with world.owner.begin() as conn:
+            conn.exec_driver_sql("alter table intake.crm_cursor drop constraint ck_stuck")
+    assert events_at(world, address("flag")) == []
+    world.run()
+    assert not is_opted_in(world, address("flag"))
+
+
+def test_an_opt_in_made_in_the_crm_is_a_grant_only_by_the_subject_under_a_registered_wording(world: World) -> None:
+    world.perform([register(n, Who(address(name), "aino"), T0) for n, name in enumerate(["staff", "centre", "topic"])])
+    world.run()
+    out = [new_consent(world, address("elsewhere"), value=OPTED_OUT, source=INTERNAL)]
+    world.run()
+    new_consent(world, address("staff"), value=OPTED_IN, source=INTERNAL)
+    unregistered = new_consent(world, address("centre"), value=OPTED_IN, source=CENTRE)
+    world.emulator.control.edit(CONSENTS, out[0], {"msdynmkt_value": OPTED_IN})
+    world.run()
+    row = next(r for r in world.rows(CONSENTS) if r["msdynmkt_contactpointconsent4id"] == unregistered)
+    assert row["msdynmkt_value"] == OPTED_OUT, "lowered again"
+    assert events_at(world, address("centre")) == []
+    findings = world.query("select kind, detail from intake.crm_finding order by kind, row_id")
+    assert {tuple(one) for one in findings} == {("staff_opt_in", ""), ("unregistered_opt_in", "no profile")}
+    assert any("registered_profiles" in alarm for alarm in check_status(world.session()).alarms)
+    _register_wording(world)
+    new_consent(world, address("topic"), value=OPTED_IN, source=CENTRE)
+    world.run()
+    assert events_at(world, address("topic")) == [("marketing", "", "grant", "subject")]
+    evidence = (
+        "select w.text, v.notice_version, v.channel from intake.consent_evidence v"
+        " join intake.consent_wording w using (wording_hash) where v.channel = 'crm'"
+    )
+    assert world.query(evidence) == [("I want your newsletter.", "2026-05", "crm")]
+    assert contact_of(world, address("topic"))["donotbulkemail"] is False
+
+
+def _register_wording(world: World) -> None:
+    purpose = world.workspace.policy.crm.purposes["marketing"].purpose_id
+    profile = RegisteredProfile(wording="I want your newsletter.", language="en", version="3", notice_version="2026-05")
+    policy = world.workspace.policy
+    crm = policy.crm.model_copy(update={"registered_profiles": {UUID(PROFILE): profile}})
+    world.with_policy(policy.model_copy(update={"crm": crm}))
+    settings = {"msdynmkt_compliancesettings4id": PROFILE, "msdynmkt_name": "Newsletter"}
+    world.emulator.control.seed({"msdynmkt_compliancesettings4s": [settings]})
+    values = {"_msdynmkt_uionlycomplianceprofilelookup_value": PROFILE}
+    world.emulator.control.edit("msdynmkt_purposes", str(purpose), values)
+
+
+def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only_lowered(world: World) -> None:
+    first = new_contact(world, emailaddress1="Gone@Example.org", donotbulkemail=False)
+    second = new_contact(world, emailaddress1=address("other"), emailaddress3="gone@example.ORG")
+    apart = new_contact(world, emailaddress1=address("apart"), donotbulkemail=False)
+    subscribe(world, "gone", "stays")
+    edit_consent(world, address("gone"), msdynmkt_value=OPTED_OUT, msdynmkt_source=LIST_UNSUBSCRIBE)
+    before = written(world)
+    with rehearse(world.workspace) as session:
+        read_back(session, world.crm)
+        with session.transaction() as conn:
+            plan = sorted((int(i.phase), str(i.row_id)) for i in make_plan(session, conn).intents)
+    world.run()
+    after = written(world)
+    for row in before:
+        after.remove(row)
+    assert sorted((row[0], row[3]) for row in after) == plan, "the plan had every lowering"
+    flags = {row["contactid"]: row["donotbulkemail"] for row in world.rows("contacts")}
+    assert (flags[first], flags[second], flags[apart]) == (True, True, False)
+    late = new_contact(world, emailaddress2=address("gone"), emailaddress1=address("late"))
+    world.emulator.control.edit("contacts", first, {"donotbulkemail": False})
+    world.run()
+    flags = {row["contactid"]: row["donotbulkemail"] for row in world.rows("contacts")}
+    assert (flags[first], flags[late]) == (True, True), "whoever bears it later, or lifts the flag"
+    assert_settled(world)
+    world.perform([sign_up(70, Who(address("gone"), "aino"), NOW - timedelta(hours=1))])
+    world.run()
+    flags = {row["contactid"]: row["donotbulkemail"] for row in world.rows("contacts")}
+    assert contact_of(world, address("stays"))["donotbulkemail"] is False
+    assert (flags[first], flags[second], flags[late]) == (True, True, True), "never raised by us"
+    assert world.query("select count(*) from intake.crm_row where table_name = 'contact' and not is_ours") == [(3,)]
+    assert not predicted(world)

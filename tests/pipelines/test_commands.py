@@ -12,6 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pipelines.cli import APP
+from sandbox.crm_seed import DEFAULT_PURPOSE
 from sandbox.organisation.rows_of_webropol import SPRING_COLUMNS
 from tests.pipelines.conftest import World
 
@@ -104,6 +105,22 @@ def test_a_crm_that_turns_us_away_ends_a_run_with_3(world: World, say: Say, firs
     day = ("run", "--partition", str(world.last_on), "--json")
     failed = told(say(*day, INTAKE_DATAVERSE_CLIENT_SECRET="not-the-secret"), code=3)
     assert failed["failed"] == ["crm"]
+
+
+def test_a_run_over_a_set_up_that_endangers_people_ends_with_3_and_names_the_check(
+    world: World, say: Say, first: tuple[Any, Any]
+) -> None:
+    control, default = world.sandbox.emulator.control, {"msdynmkt_enforcementmodel": 534120001}
+    control.edit("msdynmkt_purposes", DEFAULT_PURPOSE, default)
+    try:
+        refused = told(say("run", "--source", "manual", "--partition", str(world.last_on), "--json"), code=3)
+    finally:
+        control.edit("msdynmkt_purposes", DEFAULT_PURPOSE, {"msdynmkt_enforcementmodel": 534120000})
+    assert refused["failed"] == ["crm"]
+    [removals, check] = refused["problems"]["crm"]
+    assert removals.startswith("crm__removals: RaisingRefused: Nothing was raised")
+    assert "crm__plan, set_up_protects_people: D3: " in check
+    told(say("crm", "doctor", "--json"))
 
 
 def test_status_tells_how_far_each_feed_was_read(say: Say, first: tuple[Any, Any]) -> None:

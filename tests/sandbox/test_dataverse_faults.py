@@ -49,6 +49,13 @@ def test_throttling_sends_retry_after_as_ordered(api, retry_after):
     assert api.get("WhoAmI").status_code == 200
 
 
+def test_upsert_may_lose_a_race_to_another_one(api):
+    api.control.faults({"kind": "error", "method": "PATCH", "status": 412, "code": "0x80040237"})
+    row_id = str(uuid4())
+    statuses = [api.send("PATCH", f"contacts({row_id})", {"firstname": "Aino"}).status_code for _ in range(2)]
+    assert statuses == [412, 204]
+
+
 def test_gateway_error_comes_as_html_and_may_hide_a_commit(api):
     row_id = api.contact()
     api.control.faults({"kind": "error", "status": 502, "html": True, "after_commit": True, "method": "PATCH"})

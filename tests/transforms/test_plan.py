@@ -1,5 +1,6 @@
 """The plan: only what differs, lowering first, raising last, and nothing more once it has been done."""
 
+import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.transforms.minimise import AddressView, PersonView, RowKey, minimise_address
+from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RowKey, minimise_address
 from pipelines.transforms.plan import is_guarded, plan_address, plan_id, plan_occasion
 from schemas.intents import Intent, Method, Phase
 from schemas.tables import CONSENT, CONTACT, REGISTRATION, ConsentValue
@@ -332,3 +333,43 @@ def test_the_id_of_a_plan_changes_with_any_write_that_is_not_a_lowering() -> Non
     assert plan_id(plan(SUBSCRIBER)) != plan_id(plan(other))
     assert plan_id([*plan(SUBSCRIBER), *plan(make_view(marketing="withdrawn"))]) == plan_id(plan(SUBSCRIBER))
     assert AINO in synced(SUBSCRIBER)
+
+
+def adopted(columns: dict[str, Any], **written: Any) -> dict[RowKey, AdoptedRow]:
+    return {AINO: AdoptedRow(columns, written)}
+
+
+HERS = {"firstname": "Aino", "lastname": "Vanha", "emailaddress1": "Aino@example.org", "donotbulkemail": False}
+
+
+def test_an_adopted_contact_is_updated_in_place_and_its_open_flag_is_left_alone() -> None:
+    view = dataclasses.replace(STUDENT, adopted=adopted(HERS))
+    contact = [i for i in plan(view, {AINO: HERS}) if i.table_name == CONTACT.logical_name]
+    assert [(i.phase, i.method, i.columns) for i in contact] == [
+        (Phase.CORRECTIONS, Method.PATCH, {"lastname": "Esimerkki", "mobilephone": "+447700900123"})
+    ]
+
+
+def test_nothing_is_raised_at_an_address_in_review_and_lowering_goes() -> None:
+    withdrawn = make_view(make_person(), marketing="withdrawn", is_in_review=True, adopted=adopted(HERS))
+    assert {i.phase for i in plan(withdrawn, {AINO: HERS})} == {Phase.LOWERING}
+    granted = dataclasses.replace(SUBSCRIBER, is_in_review=True)
+    assert not [i for i in plan(granted) if i.is_raising or i.phase is Phase.CONTACTS]
+
+
+def test_i20_of_an_adopted_contact_only_what_we_wrote_is_taken_back_and_it_is_never_deleted() -> None:
+    columns = {**HERS, "mobilephone": "1"}
+    view = make_view(make_person(), adopted=adopted(columns, mobilephone="1", lastname="Other", donotbulkemail=False))
+    intents = plan(view, {AINO: columns})
+    assert [(i.phase, i.columns) for i in intents] == [
+        (Phase.LOWERING, {"donotbulkemail": True}),
+        (Phase.CLEARS, {"mobilephone": None}),
+    ]
+
+
+def test_a_stranger_at_a_suppressed_address_is_shut_and_at_another_left_alone() -> None:
+    stranger: RowKey = (CONTACT.logical_name, id_of("stranger"))
+    kept = {"emailaddress1": "aino@example.org", "donotbulkemail": False}
+    for marketing, shut in (("withdrawn", [{"donotbulkemail": True}]), ("granted", []), ("", [])):
+        view = make_view(make_person(), marketing=marketing, adopted={stranger: AdoptedRow(kept, {})})
+        assert [i.columns for i in plan(view, {stranger: kept}) if i.row_id == stranger[1]] == shut

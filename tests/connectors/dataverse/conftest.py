@@ -77,6 +77,34 @@ class ManualClock:
             self.now += seconds
 
 
+class SteppedTime:
+    """A clock for many threads: a sleep ends, and moves the clock on, only while no request is under way.
+
+    So every request is made, and answered, at one moment of this clock. `follow` is told of each step in seconds.
+    """
+
+    def __init__(self, follow: Callable[[float], object] = lambda seconds: None) -> None:
+        self.now = 1000.0
+        self.client: DataverseClient | None = None
+        self._follow = follow
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            with self._lock:
+                if self.now < until and not self._is_busy():
+                    self._follow(until - self.now)
+                    self.now = until
+            time.sleep(0.001)
+
+    def _is_busy(self) -> bool:
+        return self.client is not None and any(gate.in_flight for gate in self.client.gates)
+
+
 class CountingTokens:
     """Tokens `token-0`, `token-1`...: a new one for each refresh."""
 
@@ -204,7 +232,9 @@ def kit() -> SimpleNamespace:
         row=make_row,
         settings=make_settings,
         manual_clock=ManualClock,
+        stepped_time=SteppedTime,
         tokens=CountingTokens,
+        by_secret=BY_SECRET,
         by_certificate=BY_CERTIFICATE,
         stranger=STRANGER,
     )

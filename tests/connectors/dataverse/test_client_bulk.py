@@ -1,13 +1,15 @@
 """Finding bad rows in bulk calls that are all or nothing, against a model of such a server."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.dataverse.bulk import BulkLanding
+from connectors.dataverse.bulk import SINGLY_ROWS, BulkLanding, BulkPort
+from connectors.dataverse.chunks import ChunkSize
+from connectors.dataverse.classify import outcome_of
 from connectors.dataverse.contract import NOT_EXECUTED, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
@@ -20,6 +22,7 @@ DEADLOCK = Answer(500, {}, b'{"error":{"code":"0x80044150","message":"m"}}')
 TIMEOUT = Answer(500, {}, b'{"error":{"code":"0x80044151","message":"m"}}')
 RACED = Answer(412, {}, b'{"error":{"code":"0x80040237","message":"m"}}')
 UNKNOWN_COLUMN = Answer(400, {}, b'{"error":{"code":"0x0","message":"m"}}')
+NO_BULK = Answer(400, {}, b'{"error":{"code":"0x80040800","message":"m"}}')
 GONE = Answer(404, {}, b'{"error":{"code":"0x80040217","message":"m"}}')
 
 
@@ -30,6 +33,7 @@ class AllOrNothing:
         self.bad = bad
         self.first = list(first)
         self.calls: list[int] = []
+        self.batches: list[int] = []
         self.landed: list[bytes] = []
 
     def __call__(self, targets: Sequence[bytes]) -> Answer | Lost:
@@ -41,10 +45,27 @@ class AllOrNothing:
             self.landed += targets
         return refusal or Answer(204, {})
 
+    def singly(self, row_ids: Sequence[str]) -> list[RowResult]:
+        """One `$batch` of single upserts: each row has its own answer."""
+        self.batches.append(len(row_ids))
+        answers = {row_id: self.bad.get(row_id.encode(), Answer(204, {})) for row_id in row_ids}
+        self.landed += [row_id.encode() for row_id, answer in answers.items() if answer.status == 204]
+        return [RowResult(i, outcome_of(a), a.status, a.error_code, a.request_id) for i, a in answers.items()]
 
-def land(server: Callable[[Sequence[bytes]], Answer | Lost], count: int, chunk_rows: int = 1000) -> list[RowResult]:
+
+class GoesDown(AllOrNothing):
+    """A server that takes one call and is then gone."""
+
+    def __call__(self, targets: Sequence[bytes]) -> Answer | Lost:
+        if self.calls:
+            raise CrmUnavailable("down")
+        return super().__call__(targets)
+
+
+def land(server: AllOrNothing, count: int, chunk_rows: int = 1000) -> list[RowResult]:
     pacing = Pacing(lambda: 0.0, lambda seconds: None)
-    return BulkLanding(server, pacing).land([(str(n), str(n).encode()) for n in range(count)], chunk_rows)
+    port = BulkPort(server, server.singly, ChunkSize(chunk_rows, 1 << 20), pacing)
+    return BulkLanding(port).land([(str(n), str(n).encode()) for n in range(count)])
 
 
 def outcomes(results: list[RowResult]) -> list[str]:
@@ -66,7 +87,26 @@ def test_each_bad_row_is_found_within_two_k_log_n_calls_and_the_rest_lands_once(
     results = land(server, count)
     assert {int(r.row_id) for r in results if r.outcome == "refused"} == bad
     assert sorted(server.landed) == sorted(str(n).encode() for n in range(count) if n not in bad)
-    assert len(server.calls) - 1 <= 2 * len(bad) * math.log2(count)
+    assert len(server.calls) + len(server.batches) - 1 <= 2 * len(bad) * math.log2(count)
+    assert all(size < SINGLY_ROWS for size in server.batches)
+
+
+def test_a_bad_row_among_a_hundred_is_looked_for_in_bulk_and_found_in_a_batch_of_a_quarter() -> None:
+    server = AllOrNothing({b"80": ROWS_FAULT})
+    land(server, 100)
+    assert (server.calls, server.batches) == ([100, 50, 25], [25])
+
+
+def test_a_small_chunk_with_a_bad_row_goes_singly_at_once() -> None:
+    server = AllOrNothing({b"2": ROWS_FAULT})
+    land(server, 10)
+    assert (server.calls, server.batches) == ([10], [10])
+
+
+def test_a_table_without_bulk_messages_goes_singly() -> None:
+    server = AllOrNothing({}, first=[NO_BULK])
+    assert outcomes(land(server, 40)) == ["acknowledged"] * 40
+    assert (server.calls, server.batches) == ([40], [40])
 
 
 def test_a_refused_row_carries_the_code_that_it_got_alone() -> None:
@@ -81,15 +121,23 @@ def test_results_keep_the_order_of_the_rows() -> None:
 
 def test_more_rows_than_a_chunk_go_in_several_calls() -> None:
     server = AllOrNothing({})
-    land(server, 25, 10)
-    assert server.calls == [10, 10, 5]
+    land(server, 60, 10)
+    assert server.calls == [10, 15, 22, 13]
 
 
-@pytest.mark.parametrize("answer", [DEADLOCK, RACED])
-def test_a_rollback_that_is_no_rows_fault_is_sent_again_whole(answer: Answer) -> None:
-    server = AllOrNothing({}, first=[answer, answer])
+@pytest.mark.parametrize(("answer", "times"), [(DEADLOCK, 3), (RACED, 1)])
+def test_a_rollback_that_is_no_rows_fault_is_sent_again_whole(answer: Answer, times: int) -> None:
+    server = AllOrNothing({}, first=[answer] * times)
     assert outcomes(land(server, 10)) == ["acknowledged"] * 10
-    assert server.calls == [10, 10, 10]
+    assert server.calls == [10] * (times + 1)
+    assert server.batches == []
+
+
+def test_a_race_lost_twice_is_looked_at_row_by_row() -> None:
+    server = AllOrNothing({b"3": RACED})
+    results = land(server, 10)
+    assert [r.row_id for r in results if r.outcome == "conflict"] == ["3"]
+    assert (server.calls, server.batches) == ([10, 10], [10])
 
 
 def test_a_row_that_always_deadlocks_is_unresolved_and_the_rest_lands() -> None:
@@ -118,8 +166,8 @@ def test_a_write_whose_answer_is_lost_is_unresolved_and_not_sent_again(reply: An
 
 
 def test_a_loss_in_one_half_leaves_the_other_half_its_own_result() -> None:
-    server = AllOrNothing({b"9": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
-    assert outcomes(land(server, 10)) == ["unresolved"] * 5 + ["acknowledged"] * 4 + ["refused"]
+    server = AllOrNothing({b"99": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
+    assert outcomes(land(server, 100)) == ["unresolved"] * 50 + ["acknowledged"] * 49 + ["refused"]
 
 
 def test_an_unknown_column_stops_the_call_before_anything_is_executed() -> None:
@@ -129,15 +177,6 @@ def test_an_unknown_column_stops_the_call_before_anything_is_executed() -> None:
 
 
 def test_a_trouble_after_something_was_executed_leaves_the_unsent_rows_unresolved() -> None:
-    sent = 0
-
-    def server(targets: Sequence[bytes]) -> Answer | Lost:
-        nonlocal sent
-        sent += 1
-        if sent > 1:
-            raise CrmUnavailable("down")
-        return Answer(204, {})
-
-    results = land(server, 20, 10)
+    results = land(GoesDown({}), 20, 10)
     assert outcomes(results) == ["acknowledged"] * 10 + ["unresolved"] * 10
     assert {r.code for r in results[10:]} == {NOT_EXECUTED}

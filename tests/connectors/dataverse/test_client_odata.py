@@ -99,6 +99,11 @@ def test_what_json_cannot_carry_is_refused_without_its_value(value: object) -> N
         (-2147204783, "0x80044151"),
         ("0x0", "0x0"),
         ("", ""),
+        ("Invalid_Client", "invalid_client"),
+        ("maija@example.org", "unreadable"),
+        ("A record of Maija", "unreadable"),
+        ("1" * 41, "unreadable"),
+        ("-" * 5, "-----"),
     ],
 )
 def test_codes_are_one_spelling(given: object, expected: str) -> None:

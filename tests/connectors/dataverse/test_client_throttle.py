@@ -1,6 +1,7 @@
 """Waiting: what a Retry-After says, and whom the gate lets through, on a clock of our own."""
 
 import itertools
+import random
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -101,6 +102,51 @@ def test_nobody_is_admitted_inside_a_retry_after(pacing: Pacing) -> None:
     throttled_at = pacing.clock()
     with gate.admitted(pacing.deadline(900)) as admitted_at:
         assert admitted_at >= throttled_at + 30
+
+
+class TickingClock:
+    """A clock that no two readings agree on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        with self._lock:
+            self.now += 1e-6
+            return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.now += seconds
+
+
+def test_of_many_threads_none_is_admitted_inside_anothers_retry_after() -> None:
+    clock = TickingClock()
+    pacing = Pacing(clock, clock.sleep)
+    gate, chance = ThrottleGate(8, pacing), random.Random(1)
+    admissions: list[float] = []
+    pauses: list[tuple[float, float, float]] = []
+
+    def work() -> None:
+        for _ in range(100):
+            with gate.admitted(pacing.deadline(1e9)) as admitted_at:
+                admissions.append(admitted_at)
+                if chance.random() < 0.2:
+                    begun_at, pause_s = clock(), chance.uniform(1, 300)
+                    gate.pause(pause_s, admitted_at=admitted_at)
+                    pauses.append((begun_at, clock(), pause_s))
+                else:
+                    gate.grow()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(admissions), len(pauses) > 50) == (800, True)
+    for begun_at, told_at, pause_s in pauses:
+        assert not [at for at in admissions if told_at < at < begun_at + pause_s]
 
 
 def test_a_shorter_pause_does_not_shorten_a_longer_one(pacing: Pacing) -> None:

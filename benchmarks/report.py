@@ -1,0 +1,58 @@
+"""The report of a delivery benchmark: a table on the terminal, and JSON and Markdown in a folder of results."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.machine import machine, pins, versions
+
+_PACKAGES = ("requests", "urllib3", "orjson", "psycopg", "sqlalchemy", "uvicorn")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a benchmark found: `cells` are rows under `headings`, `facts` are sentences below, `data` is everything."""
+
+    name: str
+    title: str
+    goal: str
+    headings: list[str]
+    cells: list[list[str]]
+    facts: list[str]
+    data: dict[str, Any]
+
+
+def table_of(report: Report) -> Table:
+    """The report as a table for the terminal."""
+    table = Table(*report.headings, title=report.title, caption=f"Goal: {report.goal}.")
+    for cells in report.cells:
+        table.add_row(*cells)
+    return table
+
+
+def write_report(report: Report, folder: Path, *, cores: int, seed: int) -> list[Path]:
+    """Write `NAME.json` and `NAME.md` into the folder, with machine, versions and seed; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    where = {"seed": seed, "machine": machine(cores), "versions": versions(_PACKAGES), "peers": pins()}
+    paths = [folder / f"{report.name}.json", folder / f"{report.name}.md"]
+    summary = {"benchmark": report.title, "goal": report.goal, **where, **report.data}
+    paths[0].write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    paths[1].write_text(_markdown(report, where))
+    return paths
+
+
+def _markdown(report: Report, where: dict[str, Any]) -> str:
+    rows = [report.headings, ["---"] * len(report.headings), *report.cells]
+    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+    facts = [
+        f"Goal: {report.goal}.",
+        *report.facts,
+        f"Seed {where['seed']}.",
+        "Machine: " + ", ".join(f"{name} {value}" for name, value in where["machine"].items()) + ".",
+        "Versions: " + ", ".join(f"{name} {value}" for name, value in where["versions"].items()) + ".",
+        "Peers: " + ", ".join(where["peers"]) + ".",
+    ]
+    return "\n".join([f"# {report.title}", "", *lines, "", *(f"- {fact}" for fact in facts), ""])

@@ -1,0 +1,96 @@
+"""Writing the rows of one call by one application user: in bulk, or one by one inside `$batch`, within one deadline.
+
+What is learnt on the way, a chunk's size and which tables have had their first bulk call, is shared by all calls.
+"""
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.dataverse import odata
+from connectors.dataverse.batch import build_batch
+from connectors.dataverse.bulk import BulkLanding, BulkPort
+from connectors.dataverse.chunks import ChunkSizes
+from connectors.dataverse.contract import Row, RowResult, TableName, row_ids
+from connectors.dataverse.row_batch import BatchPort, Operation, RowBatch
+from connectors.dataverse.sender import Sender
+from connectors.dataverse.settings import DataverseSettings
+from connectors.dataverse.throttle import FirstAlone
+from connectors.dataverse.wire import Lost
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What one call leaves to the next ones."""
+
+    sizes: ChunkSizes
+    first_alone: FirstAlone
+
+
+class Writer:
+    """Writes the rows of one call; used once."""
+
+    def __init__(self, settings: DataverseSettings, sender: Sender, learnt: Learnt) -> None:
+        self._settings = settings
+        self._sender = sender
+        self._learnt = learnt
+        self._deadline = sender.deadline()
+
+    def upsert(self, table: TableName, rows: Sequence[Row]) -> list[RowResult]:
+        """Rows by UpsertMultiple; those of a chunk that is refused singly in the end."""
+        ids = row_ids(table, rows)
+        targets = [odata.upsert_target(table, row) for row in rows]
+        known = dict(zip(ids, rows, strict=True))
+
+        def send(chunk: Sequence[bytes]) -> odata.Answer | Lost:
+            request = odata.upsert_multiple(table, chunk, headers=self._settings.write_headers)
+            with self._learnt.first_alone.turn(table.logical_name):
+                return self._sender.send(request, self._deadline)
+
+        def send_singly(chunk: Sequence[str]) -> list[RowResult]:
+            headers = self._settings.write_headers
+            return self._batch(
+                table, [(row_id, odata.upsert(table, known[row_id], headers=headers)) for row_id in chunk]
+            )
+
+        size = self._learnt.sizes.of(table.logical_name, in_bulk=True)
+        port = BulkPort(send, send_singly, size, self._sender.pacing)
+        return _noted(table, BulkLanding(port).land(list(zip(ids, targets, strict=True))))
+
+    def write(
+        self, table: TableName, operations: Sequence[Operation], *, gone_is_done: bool = False
+    ) -> list[RowResult]:
+        """Operations inside `$batch`, each with its own result."""
+        return _noted(table, self._batch(table, operations, gone_is_done=gone_is_done))
+
+    def _batch(
+        self, table: TableName, operations: Sequence[Operation], *, gone_is_done: bool = False
+    ) -> list[RowResult]:
+        def send(parts: Sequence[odata.Request]) -> odata.Answer | Lost:
+            label, boundary = f"$batch {parts[0].label}", f"batch_{uuid.uuid4()}"
+            request = build_batch(parts, api_path=self._settings.api_path, boundary=boundary, label=label)
+            return self._sender.send(request, self._deadline)
+
+        size = self._learnt.sizes.of(table.logical_name, in_bulk=False)
+        port = BatchPort(send, self._sender.note_throttled, size, self._sender.pacing)
+        return RowBatch(port, gone_is_done=gone_is_done).write(operations)
+
+
+def row_hash(row_id: str) -> str:
+    """How a row is called in logs: the first 12 digits of the SHA-256 of its GUID in lower case."""
+    return hashlib.sha256(row_id.encode()).hexdigest()[:12]
+
+
+def _noted(table: TableName, results: list[RowResult]) -> list[RowResult]:
+    hashes: dict[tuple[object, ...], list[str]] = {}
+    for result in results:
+        if result.outcome != "acknowledged":
+            fate = (result.outcome, result.status, result.code, result.request_id)
+            hashes.setdefault(fate, []).append(row_hash(result.row_id))
+    for told, rows in hashes.items():
+        _log.warning("%s %s, status %s, code %s, request %s: rows %s", table.entity_set, *told, " ".join(rows))
+    return results

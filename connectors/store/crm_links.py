@@ -1,0 +1,125 @@
+"""Where people's contacts in the CRM are: merged into another one there, or gone; and which other contacts bear an
+address that is not to be mailed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+_BEARERS = """
+select p.person_id, p.contact_point_id from intake.person p left join intake.crm_link l using (person_id)
+where coalesce(l.row_id, p.person_id) = :row_id
+"""
+
+_LINK = """
+insert into intake.crm_link as old (person_id, row_id, state, since_at)
+select p.person_id, :to, :state, :at
+from intake.person p left join intake.crm_link l using (person_id)
+where coalesce(l.row_id, p.person_id) = :row_id
+on conflict (person_id) do update set row_id = excluded.row_id, state = excluded.state, since_at = excluded.since_at
+"""
+
+_DIRTY_BY_PERSON = """
+update intake.contact_point c set version = version + 1
+where c.contact_point_id in (
+    select p.contact_point_id from intake.person p left join intake.crm_link l using (person_id)
+    where coalesce(l.row_id, p.person_id) = any(:row_ids))
+"""
+
+_RETIRE = """
+update intake.crm_row set is_ours = false, columns = '{}',
+    edits = jsonb_build_object('merged', cast(:at as text))
+where table_name = 'contact' and row_id = :row_id
+"""
+
+_ADOPT = """
+insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns, edits)
+values ('contact', :row_id, :contact_point_id, false, jsonb_strip_nulls(cast(:columns as jsonb)), cast(:edits as jsonb))
+on conflict (table_name, row_id) do update set
+    contact_point_id = excluded.contact_point_id, columns = excluded.columns, edits = old.edits || excluded.edits
+"""
+
+_WITHDRAWALS = """
+select purpose, topic, clock, max(effective_at) as effective_at from intake.consent_event
+where contact_point_id = :id and value = 'withdraw' group by purpose, topic, clock order by purpose, topic, clock
+"""
+
+_SUPPRESSED = """
+select c.contact_point_id, c.address, c.address_key
+from intake.contact_point c join intake.consent_state s using (contact_point_id)
+where s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn'
+"""
+
+_UNSOUGHT = f"{_SUPPRESSED} and c.sought_at is null"
+_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version order by c.contact_point_id"
+
+_NOT_SUPPRESSED_ANY_MORE = """
+update intake.contact_point c set sought_at = null
+where c.sought_at is not null and c.version > c.acked_version and not exists (
+    select from intake.consent_state s where s.contact_point_id = c.contact_point_id
+       and s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn')
+"""
+
+
+def contact_points_of(conn: Connection, row_id: UUID) -> list[UUID]:
+    """The addresses of the people whose contact in the CRM is this row."""
+    return [row.contact_point_id for row in conn.execute(text(_BEARERS), {"row_id": row_id})]
+
+
+def follow_merge(conn: Connection, loser_id: UUID, master_id: UUID, *, at: datetime) -> None:
+    """The contact of whoever had the one is the other from now on; what was known of the loser is let go."""
+    values = {"row_id": loser_id, "to": master_id, "state": "merged", "at": at}
+    conn.execute(text(_LINK), values)
+    conn.execute(text(_RETIRE), {"row_id": loser_id, "at": at.isoformat()})
+    conn.execute(text(_DIRTY_BY_PERSON), {"row_ids": [master_id]})
+
+
+def keep_master(conn: Connection, row_id: UUID, *, contact_point_id: UUID, columns: str, edits: str) -> None:
+    """Know a contact that was not ours, and into which one of ours was merged, as it is (JSON objects)."""
+    values = {"row_id": row_id, "contact_point_id": contact_point_id, "columns": columns, "edits": edits}
+    conn.execute(text(_ADOPT), values)
+
+
+def mark_gone(conn: Connection, row_id: UUID, *, at: datetime) -> None:
+    """Somebody deleted this contact: whoever had it has none, until they act anew."""
+    conn.execute(text(_DIRTY_BY_PERSON), {"row_ids": [row_id]})
+    conn.execute(text(_LINK), {"row_id": row_id, "to": row_id, "state": "gone", "at": at})
+
+
+def withdrawals_at(conn: Connection, contact_point_id: UUID) -> Sequence[RowMapping]:
+    """The latest withdrawal at an address by purpose, topic ('' = the whole) and clock."""
+    return conn.execute(text(_WITHDRAWALS), {"id": contact_point_id}).mappings().all()
+
+
+def address_of(conn: Connection, contact_point_id: UUID) -> str:
+    """The address of a contact point."""
+    statement = "select address from intake.contact_point where contact_point_id = :id"
+    return str(conn.execute(text(statement), {"id": contact_point_id}).scalar_one())
+
+
+def suppressed_keys(conn: Connection, keys: Sequence[str]) -> frozenset[str]:
+    """Which of these canonical addresses are not to be mailed."""
+    found = conn.execute(text(f"{_SUPPRESSED} and c.address_key = any(:keys)"), {"keys": list(keys)})
+    return frozenset(row.address_key for row in found)
+
+
+def suppressed_unsought(conn: Connection) -> list[UUID]:
+    """Every suppressed address whose other contacts in the CRM were not sought yet."""
+    return list(conn.execute(text(_UNSOUGHT)).scalars())
+
+
+def addresses_to_seek(conn: Connection) -> Sequence[Any]:
+    """Those of them that are about to be planned: contact_point_id, address, address_key.
+
+    An address that is suppressed no more will be sought anew when it is again.
+    """
+    conn.execute(text(_NOT_SUPPRESSED_ANY_MORE))
+    return conn.execute(text(_UNSOUGHT_AND_DUE)).all()
+
+
+def mark_sought(conn: Connection, contact_point_ids: Sequence[UUID], *, at: datetime) -> None:
+    """All contacts with these addresses are known; those that come to bear one will be read as changed."""
+    statement = "update intake.contact_point set sought_at = :at where contact_point_id = any(:ids)"
+    conn.execute(text(statement), {"at": at, "ids": list(contact_point_ids)})

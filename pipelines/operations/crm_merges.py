@@ -1,0 +1,119 @@
+"""Merges in the CRM, followed: whose contact is which row from now on, and the withdrawals that go along.
+
+What a person withdrew at one address of a merged contact holds at the other; a grant does not. So no union of two
+records allows more than either did.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+from connectors.store import crm_links, crm_rows
+from pipelines.operations.crm_reading import ReadableCrm
+from pipelines.operations.delivery import table_name
+from pipelines.operations.sessions import Session
+from pipelines.transforms.crm_changes import TRACKED, CrmDecision, Merged, Told, selected_columns
+from pipelines.transforms.crm_contacts import ADDRESS, master_edits, merged_flag
+from pipelines.transforms.emails import canonical_address
+from pipelines.transforms.readback import as_written
+from schemas.consent import Actor, Value
+from schemas.tables import CONTACT
+
+TABLE = CONTACT.logical_name
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A contact that was not ours and that one of ours was merged into, as it is known from now on."""
+
+    contact_point_id: UUID
+    columns: Mapping[str, Any]
+    edits: Mapping[str, str]
+
+
+@dataclass
+class Merges:
+    """Merges in the order in which they are to be followed, what is known of their masters, what they carry along."""
+
+    merged: list[Merged] = field(default_factory=list)
+    masters: dict[UUID, Master] = field(default_factory=dict)
+    decisions: list[CrmDecision] = field(default_factory=list)
+
+
+def resolve(session: Session, crm: ReadableCrm, told: Told) -> Merges:
+    """Look at the contacts that survived; what else was read of the losers is dropped."""
+    merges = Merges(sorted(told.merges, key=lambda merge: merge.at))
+    if not merges.merged:
+        return merges
+    ids = sorted({merge.master_id for merge in merges.merged}, key=str)
+    rows = crm.fetch_rows(table_name(TABLE), [str(i) for i in ids], selected_columns(TABLE))
+    with session.transaction() as conn:
+        managed = {row["row_id"] for row in crm_rows.known_rows(conn, TABLE, ids) if row["is_managed"]}
+        for merge in merges.merged:
+            _resolve_one(conn, merge, merges, rows.get(str(merge.master_id)), is_managed=merge.master_id in managed)
+    return merges
+
+
+def _resolve_one(
+    conn: Connection, merge: Merged, merges: Merges, row: Mapping[str, Any] | None, *, is_managed: bool
+) -> None:
+    points = crm_links.contact_points_of(conn, merge.loser_id)
+    if row is None or not points:
+        return
+    for point in points:
+        merges.decisions += _carried_both_ways(conn, point, row, merge.master_id)
+        flagged = None if is_managed else merged_flag(merge, row, crm_links.address_of(conn, point))
+        merges.decisions += [flagged] if flagged else []
+    if not is_managed:
+        (loser,) = crm_rows.known_rows(conn, TABLE, [merge.loser_id])
+        edits = master_edits(row, loser["columns"], merge.at.isoformat())
+        merges.masters[merge.master_id] = Master(points[0], as_written(TABLE, row, TRACKED[TABLE]), edits)
+
+
+def _carried_both_ways(
+    conn: Connection, point: UUID, master: Mapping[str, Any], master_id: UUID
+) -> Iterable[CrmDecision]:
+    if master.get(ADDRESS):
+        yield from carried(conn, point, str(master[ADDRESS]))
+    for other in crm_links.contact_points_of(conn, master_id):
+        if other != point:
+            yield from carried(conn, other, crm_links.address_of(conn, point))
+            yield from carried(conn, point, crm_links.address_of(conn, other))
+
+
+def carried(conn: Connection, point: UUID, address: str) -> list[CrmDecision]:
+    """The withdrawals at one address, as of when and by whose clock they were made, for another address."""
+    if canonical_address(crm_links.address_of(conn, point)).key == canonical_address(address).key:
+        return []
+    return [
+        CrmDecision(
+            TABLE,
+            point,
+            address,
+            row["purpose"],
+            row["topic"] or None,
+            Value.WITHDRAW,
+            Actor.STAFF,
+            row["effective_at"],
+            row["clock"],
+        )
+        for row in crm_links.withdrawals_at(conn, point)
+    ]
+
+
+def follow(conn: Connection, merges: Merges) -> None:
+    """Bind people to the contacts that survived, in the caller's transaction."""
+    for merge in merges.merged:
+        if (master := merges.masters.get(merge.master_id)) is not None:
+            crm_links.keep_master(
+                conn,
+                merge.master_id,
+                contact_point_id=master.contact_point_id,
+                columns=orjson.dumps(dict(master.columns)).decode(),
+                edits=orjson.dumps(dict(master.edits)).decode(),
+            )
+        crm_links.follow_merge(conn, merge.loser_id, merge.master_id, at=merge.at)

@@ -1,0 +1,144 @@
+"""Reading what changed in the CRM since the last time, table by table, and what it comes to; nothing is kept yet.
+
+A table is read in full the first time, when other columns are wanted, and when the delta link is too old; deletions
+are then what we know of and is not there. Else its delta link is followed, byte for byte.
+https://learn.microsoft.com/power-apps/developer/data-platform/use-change-tracking-synchronize-data-external-systems
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from connectors.dataverse import ChangePage, ChangeTokenExpired, TableName
+from connectors.store import crm_links, crm_rows
+from pipelines.operations.delivery import table_name
+from pipelines.operations.sessions import Session
+from pipelines.transforms.crm_changes import GONE, KnownRow, Noted, Told, row_id_of, selected_columns
+from pipelines.transforms.crm_consents import Purposes, Raised, purposes_of, read_consent, read_deleted_consent
+from pipelines.transforms.crm_contacts import Addresses, canonical_keys, read_contact
+from pipelines.transforms.crm_registrations import read_registration
+from schemas.tables import CONSENT, CONTACT, REGISTRATION
+
+READ_TABLES = (CONTACT.logical_name, CONSENT.logical_name, REGISTRATION.logical_name)
+_ROWS_AT_A_TIME = 5000
+
+
+class ReadableCrm(Protocol):
+    """What reading back needs of the CRM's client."""
+
+    def iter_rows(
+        self, table: TableName, select: Sequence[str], *, filter: str | None = None
+    ) -> Iterator[dict[str, Any]]: ...
+
+    def iter_changes(
+        self, table: TableName, select: Sequence[str], delta_link: str | None = None
+    ) -> Iterator[ChangePage]: ...
+
+    def fetch_rows(
+        self, table: TableName, ids: Sequence[str], select: Sequence[str]
+    ) -> dict[str, dict[str, object]]: ...
+
+
+@dataclass
+class Reading:
+    """What was read of one table: what it comes to, opt-ins made there, the next delta link. `since`: the last reading."""
+
+    table: str
+    since: datetime | None
+    is_full: bool
+    told: Told = field(default_factory=Told)
+    raised: list[Raised] = field(default_factory=list)
+    link: str = ""
+
+
+def read_table(session: Session, crm: ReadableCrm, table: str) -> Reading:
+    """Read what changed in one table."""
+    with session.transaction() as conn:
+        cursor = crm_rows.cursor_of(conn, table)
+    since = cursor[2] if cursor else None
+    if cursor and cursor[1] == wanted_columns(table):
+        try:
+            return _read(session, crm, Reading(table, since, False), cursor[0])
+        except ChangeTokenExpired:
+            pass
+    return _read(session, crm, Reading(table, since, True), None)
+
+
+def wanted_columns(table: str) -> str:
+    """The columns that a delta link must be good for, as they are asked for."""
+    return ",".join(selected_columns(table))
+
+
+def _read(session: Session, crm: ReadableCrm, reading: Reading, link: str | None) -> Reading:
+    table, purposes = reading.table, purposes_of(session.workspace.policy)
+    unseen = _known_ids(session, table) if reading.is_full else set()
+    for page in crm.iter_changes(table_name(table), selected_columns(table), link):
+        ids = [row_id_of(table, row) for row in page.rows]
+        known = _known(session, table, ids)
+        _read_rows(session, reading, page.rows, known, purposes)
+        unseen.difference_update(ids)
+        _read_deleted(session, reading, map(UUID, page.deleted_ids), purposes)
+        reading.link = page.delta_link or reading.link
+    _read_deleted(session, reading, unseen, purposes)
+    return reading
+
+
+def _known_ids(session: Session, table: str) -> set[UUID]:
+    with session.transaction() as conn:
+        return crm_rows.known_ids(conn, table)
+
+
+def _known(session: Session, table: str, ids: Sequence[UUID]) -> dict[UUID, KnownRow]:
+    with session.transaction() as conn:
+        rows = crm_rows.known_rows(conn, table, ids)
+    return {
+        row["row_id"]: KnownRow(row["columns"], row["edits"], row["is_managed"], row["contact_point_id"])
+        for row in rows
+    }
+
+
+def _read_rows(
+    session: Session,
+    reading: Reading,
+    rows: Sequence[dict[str, Any]],
+    known: dict[UUID, KnownRow],
+    purposes: Purposes,
+) -> None:
+    table, told = reading.table, reading.told
+    addresses = _addresses(session, rows) if table == CONTACT.logical_name else Addresses({})
+    for row in rows:
+        before = known.get(row_id_of(table, row))
+        if table == CONTACT.logical_name:
+            read_contact(row, before, told, addresses)
+        elif table == CONSENT.logical_name:
+            raised = read_consent(row, before, told, purposes, since=reading.since)
+            reading.raised += [raised] if raised else []
+        else:
+            read_registration(row, before, told)
+
+
+def _addresses(session: Session, rows: Sequence[dict[str, Any]]) -> Addresses:
+    keys = canonical_keys(rows)
+    with session.transaction() as conn:
+        return Addresses(keys, crm_links.suppressed_keys(conn, sorted(set(keys.values()))))
+
+
+def _read_deleted(session: Session, reading: Reading, ids: Iterable[UUID], purposes: Purposes) -> None:
+    """Rows that are not there any more; those that we deleted ourselves are not known, and so are none."""
+    deleted = sorted(ids)
+    for start in range(0, len(deleted), _ROWS_AT_A_TIME):
+        known = _known(session, reading.table, deleted[start : start + _ROWS_AT_A_TIME])
+        for row_id, before in known.items():
+            _read_gone(reading, row_id, before, purposes, now=session.now)
+
+
+def _read_gone(reading: Reading, row_id: UUID, before: KnownRow, purposes: Purposes, *, now: datetime) -> None:
+    table, told = reading.table, reading.told
+    if table == CONSENT.logical_name:
+        read_deleted_consent(row_id, before, told, purposes, now=now)
+    elif table == CONTACT.logical_name:
+        (told.gone if before.is_managed else told.forgotten).append((table, row_id))
+    elif GONE not in before.edits:
+        told.noted.append(Noted(table, row_id, {}, {GONE: now.isoformat()}))

@@ -1,0 +1,135 @@
+"""Contacts of the CRM: what a change of one means. Pure.
+
+A flag that forbids where it was not known to forbid is a withdrawal by staff; one that allows is no event. `donotemail`
+would say more than we may write, so read as true it withdraws news of similar events too. A name set right is an edit.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+
+from pipelines.transforms.crm_changes import (
+    DO_NOT_EMAIL,
+    MERGED,
+    CrmDecision,
+    Finding,
+    KnownRow,
+    Merged,
+    Noted,
+    Told,
+    differences,
+    instant,
+    modified_at,
+    row_id_of,
+    state_edit,
+)
+from pipelines.transforms.emails import normalise_emails
+from schemas.consent import Actor, Value
+from schemas.policy import OWNED_COLUMNS
+from schemas.tables import CONTACT
+
+ADDRESS, FLAG = "emailaddress1", "donotbulkemail"
+ADDRESSES = (ADDRESS, "emailaddress2", "emailaddress3")
+MARKETING, RELATED = "marketing", "related_events"
+TABLE = CONTACT.logical_name
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of some contacts as written with their canonical keys, and which keys are not to be mailed."""
+
+    keys: Mapping[str, str]
+    suppressed: frozenset[str] = frozenset()
+
+    def of(self, row: Mapping[str, Any]) -> list[str]:
+        """The canonical addresses of a contact, each once; what is no address has none."""
+        keys = [self.keys[str(row[name])] for name in ADDRESSES if str(row.get(name)) in self.keys]
+        return list(dict.fromkeys(keys))
+
+
+def canonical_keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The canonical key of every address in these contacts, by the address as written."""
+    written = {str(row[name]) for row in rows for name in ADDRESSES if row.get(name)}
+    texts = pd.Series(sorted(written), dtype="str")
+    keys = normalise_emails(texts)["key"]
+    return {text: key for text, key in zip(texts, keys, strict=True) if not pd.isna(key)}
+
+
+def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, addresses: Addresses) -> None:
+    """Add to `told` what a contact comes to."""
+    if known is not None and MERGED in known.edits:
+        return
+    if known is not None and known.is_managed and row.get("merged") is True and row.get("_masterid_value"):
+        told.merges.append(Merged(row_id_of(TABLE, row), UUID(str(row["_masterid_value"])), modified_at(row)))
+    elif known is not None and known.is_managed:
+        _read_ours(row, known, told)
+    else:
+        _read_other(row, known, told, addresses)
+
+
+def _read_ours(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
+    row_id, changed = row_id_of(TABLE, row), differences(TABLE, row, known.columns)
+    edits: dict[str, str | None] = {name: row["modifiedon"] for name in changed if name in OWNED_COLUMNS}
+    edits |= state_edit(row, known) | _do_not_email(row, known, told)
+    purposes = _forbidden(changed.get(FLAG) is True, edits.get(DO_NOT_EMAIL) is not None)
+    both = dict.fromkeys(filter(None, (known.columns.get(ADDRESS), row.get(ADDRESS))))
+    told.decisions += [_withdrawal(row, address, purpose) for address in both for purpose in purposes]
+    if changed.get(ADDRESS) and known.contact_point_id is not None:
+        told.moves.append((known.contact_point_id, str(changed[ADDRESS])))
+    if changed or edits:
+        told.noted.append(Noted(TABLE, row_id, changed, edits))
+
+
+def _read_other(row: Mapping[str, Any], known: KnownRow | None, told: Told, addresses: Addresses) -> None:
+    """A contact that is not ours: its flag is remembered where it forbids, or ought to."""
+    forbids, forbade = row.get(FLAG) is True, known is not None and known.columns.get(FLAG) is True
+    edits = _do_not_email(row, known, told)
+    keys = addresses.of(row)
+    if row.get(ADDRESS):
+        purposes = _forbidden(forbids and not forbade, edits.get(DO_NOT_EMAIL) is not None)
+        told.decisions += [_withdrawal(row, row[ADDRESS], purpose) for purpose in purposes]
+    is_unheeded = not forbids and not addresses.suppressed.isdisjoint(keys)
+    if edits or (known is None and (forbids or is_unheeded)) or (known is not None and forbids is not forbade):
+        told.noted.append(Noted(TABLE, row_id_of(TABLE, row), {FLAG: forbids}, edits, keys))
+    elif is_unheeded:
+        told.noted.append(Noted(TABLE, row_id_of(TABLE, row), {FLAG: False}, {}, keys))
+
+
+def _do_not_email(row: Mapping[str, Any], known: KnownRow | None, told: Told) -> dict[str, str | None]:
+    """The mark of a contact to which no mail at all may go, or its end."""
+    was = known is not None and DO_NOT_EMAIL in known.edits
+    if row.get(DO_NOT_EMAIL) is True and not was:
+        told.findings.append(Finding("do_not_email", TABLE, row_id_of(TABLE, row)))
+        return {DO_NOT_EMAIL: row["modifiedon"]}
+    return {DO_NOT_EMAIL: None} if was and row.get(DO_NOT_EMAIL) is not True else {}
+
+
+def _forbidden(by_flag: bool, by_do_not_email: bool) -> list[str]:
+    if by_do_not_email:
+        return [MARKETING, RELATED]
+    return [MARKETING] if by_flag else []
+
+
+def _withdrawal(row: Mapping[str, Any], address: str, purpose: str) -> CrmDecision:
+    return CrmDecision(
+        TABLE, row_id_of(TABLE, row), address, purpose, None, Value.WITHDRAW, Actor.STAFF, modified_at(row)
+    )
+
+
+def master_edits(master: Mapping[str, Any], loser: Mapping[str, Any], at: str) -> dict[str, str]:
+    """Marks of the columns in which a contact that was not ours differs from the one that was merged into it.
+
+    Whoever merged them chose these values then.
+    """
+    return {name: at for name in differences(TABLE, master, loser) if name in OWNED_COLUMNS}
+
+
+def merged_flag(merge: Merged, master: Mapping[str, Any], address: str) -> CrmDecision | None:
+    """The withdrawal for the merged contact's own address where the contact that survived forbids; no date but the merge."""
+    if master.get(FLAG) is not True:
+        return None
+    at = instant(master["modifiedon"]) if master.get("modifiedon") else merge.at
+    return CrmDecision(TABLE, merge.master_id, address, MARKETING, None, Value.WITHDRAW, Actor.STAFF, at)

@@ -1,0 +1,92 @@
+"""D4: cloud flows that turn a contact's flags into opt-ins whenever the contact is edited.
+
+Microsoft's own guide for such a flow sets Opted In where both flags allow, which they do by default: one edit of a
+contact by anybody then opts in a person who never agreed.
+https://learn.microsoft.com/dynamics365/customer-insights/journeys/consent-record-creation
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipelines.transforms.diagnosis.facts import Setup
+from pipelines.transforms.diagnosis.findings import Finding, Row, endangers, listed, of_rows, ok, unknown, warning
+from schemas.policy import Policy
+from schemas.tables import CONSENT, CONTACT, ConsentValue
+
+_CONSENTS = CONSENT.logical_name.rstrip("4")
+_CONTACT_NAMES = frozenset({CONTACT.logical_name, CONTACT.entity_set})
+
+
+def flows_from_flags(setup: Setup, _policy: Policy) -> list[Finding]:
+    """No activated flow that a contact starts writes consent rows; one that can opt in holds a run back."""
+    return of_rows(setup.of("flows"), _of_flows)
+
+
+def _of_flows(rows: Sequence[Row]) -> Iterator[Finding]:
+    opting_in: list[object] = []
+    writing: list[object] = []
+    closed: list[object] = []
+    for row in rows:
+        definition = _definition(row.get("clientdata"))
+        if definition is None:
+            closed.append(row["workflowid"])
+        elif is_started_by_contacts(definition) and writes_consents(definition):
+            (opting_in if names_opt_in(definition) else writing).append(row["workflowid"])
+    if opting_in:
+        yield endangers(f"Flows that opt in when a contact is edited: {listed(opting_in)}.")
+    if writing:
+        yield warning(f"Flows that write consent rows when a contact is edited: {listed(writing)}.")
+    if closed:
+        yield unknown(f"Flows whose definition cannot be read: {listed(closed)}.")
+    if not (opting_in or writing or closed):
+        yield from ok(f"None of {len(rows)} activated cloud flows makes consent rows of contacts.")
+
+
+def _definition(text: object) -> dict[str, Any] | None:
+    """The flow's definition, None where there is none that can be read."""
+    try:
+        definition = json.loads(str(text))["properties"]["definition"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return None
+    return definition if isinstance(definition, dict) else None
+
+
+def is_started_by_contacts(definition: dict[str, Any]) -> bool:
+    """Whether a trigger of the flow is a change of a contact's row."""
+    return any(name in _CONTACT_NAMES for name in _values(definition.get("triggers"), "entityname"))
+
+
+def writes_consents(definition: dict[str, Any]) -> bool:
+    """Whether an action of the flow creates or updates contact point consents, of any generation."""
+    steps = (one for one in _objects(definition.get("actions")) if isinstance(one.get("host"), dict))
+    return any(_writes_consents(step) for step in steps)
+
+
+def _writes_consents(step: dict[str, Any]) -> bool:
+    is_write = str(step["host"].get("operationId", "")).startswith(("Create", "Update", "Upsert"))
+    return is_write and any(name.startswith(_CONSENTS) for name in _values(step.get("parameters"), "entityname"))
+
+
+def names_opt_in(definition: dict[str, Any]) -> bool:
+    """Whether the value Opted In stands anywhere in the flow."""
+    return str(int(ConsentValue.OPTED_IN)) in json.dumps(definition)
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value, the outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from _objects(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _objects(inner)
+
+
+def _values(value: Any, ending: str) -> Iterator[str]:
+    """The strings under keys that end so (`entityName`, `subscriptionRequest/entityname`), wherever they stand."""
+    for one in _objects(value):
+        for key, inner in one.items():
+            if key.lower().endswith(ending) and isinstance(inner, str):
+                yield inner.lower()

@@ -1,0 +1,193 @@
+"""Purposes, topics, compliance profiles and mails: D3, D11, D12, D13, D14, and that the policy's purposes are there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+from pipelines.transforms.diagnosis.facts import (
+    COMMERCIAL,
+    DEFAULT_COMMERCIAL,
+    EXTERNAL_LINK,
+    LIVE_MAIL,
+    RESTRICTIVE,
+    TRACKING,
+    TRANSACTIONAL,
+    Setup,
+)
+from pipelines.transforms.diagnosis.findings import (
+    Finding,
+    Gap,
+    Row,
+    endangers,
+    fails,
+    listed,
+    of_rows,
+    ok,
+    unknown,
+    warning,
+)
+from schemas.policy import Policy
+
+KINDS = {"commercial": COMMERCIAL, "transactional": TRANSACTIONAL, "tracking": TRACKING}
+
+
+def purposes_of_the_policy(setup: Setup, policy: Policy) -> list[Finding]:
+    """Each purpose that the policy names is in the CRM, with the type that its consent rows mean."""
+
+    def rule(rows: Sequence[Row]) -> Iterator[Finding]:
+        found = {str(row["msdynmkt_purposeid"]): row.get("msdynmkt_type") for row in rows}
+        for name, target in policy.crm.purposes.items():
+            if str(target.purpose_id) not in found:
+                yield endangers(f"The CRM has no purpose {target.purpose_id} ({name}).")
+            elif found[str(target.purpose_id)] != KINDS[target.kind]:
+                yield endangers(f"Purpose {name} is of another type than {target.kind}.")
+
+    return of_rows(setup.of("purposes"), rule) or ok(f"{len(policy.crm.purposes)} purposes of the policy are there.")
+
+
+def default_purpose(setup: Setup, _policy: Policy) -> list[Finding]:
+    """D3: people of whom the CRM has no consent row get no mail under its default commercial purpose."""
+
+    def rule(rows: Sequence[Row]) -> Iterator[Finding]:
+        defaults = [row for row in rows if str(row["msdynmkt_purposeid"]) == str(DEFAULT_COMMERCIAL)]
+        yield from _not_restrictive(defaults)
+        if not defaults:
+            yield from ok("There is no default commercial purpose.")
+
+    return of_rows(setup.of("purposes"), rule) or ok("The default commercial purpose is Restrictive.")
+
+
+def tracking(setup: Setup, policy: Policy) -> list[Finding]:
+    """D11: tracking has one switch, a purpose by profile; without an Opted In row nobody is tracked."""
+
+    def of_purposes(rows: Sequence[Row]) -> Iterable[Finding]:
+        return _not_restrictive(row for row in rows if row.get("msdynmkt_type") == TRACKING)
+
+    def of_profiles(rows: Sequence[Row]) -> Iterator[Finding]:
+        named = [(row, row.get("_msdynmkt_trackingconsentpurpose_value")) for row in rows]
+        strange = [row for row, purpose in named if purpose and str(purpose) not in ours]
+        if strange:
+            names = listed(row.get("msdynmkt_name") for row in strange)
+            yield endangers(f"Profiles that track under a purpose which the policy does not name: {names}.")
+
+    ours = {str(target.purpose_id) for target in policy.crm.purposes.values() if target.kind == "tracking"}
+    found = of_rows(setup.of("purposes"), of_purposes) + of_rows(setup.of("profiles"), of_profiles)
+    return found or ok("Every tracking purpose is Restrictive.")
+
+
+def consent_provider(setup: Setup, policy: Policy) -> list[Finding]:
+    """D12: an external consent provider may decide instead of the consent rows; none does that we do not know of."""
+
+    def rule(rows: Sequence[Row]) -> Iterator[Finding]:
+        known = {None, str(policy.crm.consent_provider_id)}
+        strange = [row for row in rows if row.get("_msdynmkt_consentproviderid_value") not in known]
+        if strange:
+            names = listed(row.get("msdynmkt_name") for row in strange)
+            yield endangers(f"Profiles whose consent another provider decides, not the consent rows: {names}.")
+
+    providers = setup.of("providers")
+    if isinstance(providers, Gap):
+        hook = [unknown(f"Whether the provider hook is there: {providers.reason}")]
+    else:
+        hook = ok(f"The provider hook is available; {len(providers)} are registered.")
+    return of_rows(setup.of("profiles"), rule) + hook
+
+
+def consent_link(setup: Setup, policy: Policy) -> list[Finding]:
+    """D13: every compliance profile sends people to our preference page, deactivated ones too: they stay in force."""
+    page = policy.crm.preference_page
+
+    def rule(rows: Sequence[Row]) -> Iterator[Finding]:
+        if not rows:
+            yield unknown("There is no compliance profile yet.")
+        elif page is None:
+            yield unknown(f"The policy names no preference page for its {len(rows)} profiles to lead to.")
+        else:
+            yield from _not_external(rows, policy)
+            yield from _elsewhere(rows, page)
+
+    return of_rows(setup.of("profiles"), rule) or ok("Every compliance profile leads to our preference page.")
+
+
+def _not_external(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
+    """A centre of the CRM's own; one whose wording is registered is read back, but its links expire."""
+    own = [row for row in rows if row.get("msdynmkt_consentlinktype") not in (EXTERNAL_LINK, None)]
+    if unset := [row.get("msdynmkt_name") for row in rows if row.get("msdynmkt_consentlinktype") is None]:
+        yield unknown(f"Profiles without a type of consent link: {listed(unset)}.")
+    registered = {str(profile_id) for profile_id in policy.crm.registered_profiles}
+    for is_known, tell in ((False, endangers), (True, warning)):
+        some = [row for row in own if (str(row.get("msdynmkt_compliancesettings4id")) in registered) == is_known]
+        if some:
+            words = "of registered wording" if is_known else "of a wording that nobody registered"
+            names = listed(row.get("msdynmkt_name") for row in some)
+            yield tell(f"Profiles with a page of the CRM's own, {words}, instead of an external link: {names}.")
+
+
+def _elsewhere(rows: Sequence[Row], page: str) -> Iterator[Finding]:
+    external = [row for row in rows if row.get("msdynmkt_consentlinktype") == EXTERNAL_LINK]
+    strays = [row for row in external if not _leads_to(str(row.get("msdynmkt_consentlink") or ""), page)]
+    if strays:
+        names = listed(row.get("msdynmkt_name") for row in strays)
+        yield endangers(f"Profiles whose external link does not lead to our preference page: {names}.")
+
+
+def _leads_to(link: str, page: str) -> bool:
+    """Whether a link is to a page, or to what is below it, on the very same host."""
+    there, ours = urlsplit(link), urlsplit(page)
+    path = ours.path.rstrip("/")
+    same_host = (there.scheme, there.netloc.lower()) == (ours.scheme, ours.netloc.lower())
+    return same_host and (there.path.rstrip("/") == path or there.path.startswith(f"{path}/"))
+
+
+def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
+    """D14: commercial purposes are Restrictive and transactional ones not; no topic is missing, of purpose or mail."""
+
+    def of_purposes(rows: Sequence[Row]) -> Iterator[Finding]:
+        others = [row for row in rows if str(row["msdynmkt_purposeid"]) != str(DEFAULT_COMMERCIAL)]
+        yield from _not_restrictive(row for row in others if row.get("msdynmkt_type") == COMMERCIAL)
+        notices = [row for row in others if row.get("msdynmkt_type") == TRANSACTIONAL]
+        stopped = [row for row in notices if row.get("msdynmkt_enforcementmodel") == RESTRICTIVE]
+        if stopped:
+            names = listed(row.get("msdynmkt_name") for row in stopped)
+            yield fails(f"Transactional purposes that are Restrictive, so that notices do not go out: {names}.")
+
+    found = of_rows(setup.of("purposes"), of_purposes)
+    found += of_rows(setup.of("topics"), lambda rows: _missing_topics(rows, policy))
+    found += of_rows(setup.of("mails"), lambda rows: _mails_without_topic(rows, policy))
+    return found or ok("Every purpose has the model and the topics it needs, and every live mail its topic.")
+
+
+def _missing_topics(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
+    there = {(str(row["msdynmkt_topicid"]), str(row.get("_msdynmkt_purposeid_value"))) for row in rows}
+    for name, target in policy.crm.purposes.items():
+        missing = [topic for topic, i in target.topics.items() if (str(i), str(target.purpose_id)) not in there]
+        if missing:
+            yield endangers(f"Topics that purpose {name} has not in the CRM: {listed(missing)}.")
+
+
+def _mails_without_topic(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
+    """A mail under a purpose alone goes to everybody of the purpose, whichever topics they chose."""
+    topical = {str(target.purpose_id): name for name, target in policy.crm.purposes.items() if target.topics}
+    for purpose_id, name in topical.items():
+        bare = [
+            row["msdynmkt_emailid"]
+            for row in rows
+            if row.get("statuscode") in LIVE_MAIL
+            and str(row.get("_msdynmkt_purpose_value")) == purpose_id
+            and not row.get("_msdynmkt_topic_value")
+        ]
+        if bare:
+            yield endangers(f"Live mails of purpose {name} without a topic, {len(bare)} of them: {listed(bare)}.")
+
+
+def _not_restrictive(rows: Iterable[Row]) -> Iterator[Finding]:
+    open_, unset = [], []
+    for row in rows:
+        model = row.get("msdynmkt_enforcementmodel")
+        if model is None:
+            unset.append(row.get("msdynmkt_name"))
+        elif model != RESTRICTIVE:
+            open_.append(row.get("msdynmkt_name"))
+    if open_:
+        yield endangers(f"Not Restrictive, so that it takes in people without a consent row: {listed(open_)}.")
+    if unset:
+        yield unknown(f"Purposes without an enforcement model: {listed(unset)}.")

@@ -1,0 +1,58 @@
+"""Tables of Customer Insights - Journeys around a send: mails, feature switches, matching rules of forms.
+
+[U] marks columns that no public page names: the state of a feature, and the lookup of a matching attribute.
+"""
+
+from __future__ import annotations
+
+from .columns import States, choice, flag, lookup, numbered, table, text
+
+MAIL_STATES: States = {
+    0: ("Active", {1: "Draft", 2: "Ready to send", 3: "Ready to send (editing)"}),
+    1: ("Inactive", {100: "Inactive"}),
+}
+
+EMAIL = table(
+    "msdynmkt_email",
+    "msdynmkt_emails",
+    "msdynmkt_name",
+    text("msdynmkt_name", 100),
+    choice("msdynmkt_messagedesignation", numbered(534120000, "Commercial", "Transactional")),
+    lookup("msdynmkt_purpose", ("msdynmkt_purpose", "msdynmkt_purpose")),
+    lookup("msdynmkt_topic", ("msdynmkt_topic", "msdynmkt_topic")),
+    lookup("msdynmkt_compliancesettings4", ("msdynmkt_compliancesettings4", "msdynmkt_compliancesettings4")),
+    states=MAIL_STATES,
+    starts_in_default_state=True,
+    type_code=10421,
+)
+
+FEATURE = table(
+    "msdynmkt_featureconfiguration",
+    "msdynmkt_featureconfigurations",
+    "msdynmkt_name",
+    text("msdynmkt_name", 100),
+    text("msdynmkt_uniquename", 100),
+    flag("msdynmkt_featurestate"),
+    type_code=10422,
+)
+
+MATCHING_STRATEGY = table(
+    "msdynmkt_matchingstrategy",
+    "msdynmkt_matchingstrategies",
+    "msdynmkt_name",
+    text("msdynmkt_name", 100),
+    text("msdynmkt_targetentity", 100),
+    flag("msdynmkt_matchinactiverecords"),
+    type_code=10423,
+)
+
+MATCHING_ATTRIBUTE = table(
+    "msdynmkt_matchingstrategyattribute",
+    "msdynmkt_matchingstrategyattributes",
+    "msdynmkt_name",
+    text("msdynmkt_name", 100),
+    lookup("msdynmkt_matchingstrategyid", ("msdynmkt_matchingstrategyid", "msdynmkt_matchingstrategy")),
+    type_code=10424,
+)
+
+JOURNEY_TABLES = (EMAIL, FEATURE, MATCHING_STRATEGY, MATCHING_ATTRIBUTE)

@@ -1,0 +1,25 @@
+"""The security role of the application user: what it may do in the CRM, and nothing else (config/crm_role.yaml)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Access = Literal["Create", "Read", "Write", "Delete", "Append", "AppendTo"]
+
+
+class CrmRole(BaseModel):
+    """A role: by the noun of a table's privileges (its schema name, but `User`) what may be done with its rows.
+
+    All of it at organisation level. `tolerated` names privileges that a role is given unasked and that do no harm.
+    https://learn.microsoft.com/power-platform/admin/security-roles-privileges
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    tables: dict[str, tuple[Access, ...]]
+    tolerated: tuple[str, ...] = ()
+
+    def privilege_names(self) -> list[str]:
+        """`prvReadContact` and so on, in the order of the file."""
+        return [f"prv{access}{table}" for table, accesses in self.tables.items() for access in accesses]

@@ -1,0 +1,51 @@
+"""The delivery benchmarks at a small size, ours only: that every good row lands and that their reports are written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(name: str, rows: int, folder: Path) -> dict[str, Any]:
+    options = ["--rows", str(rows), "--repeat", "1", "--no-peers", "--out", str(folder)]
+    subprocess.run([sys.executable, "-m", "benchmarks", name, *options], cwd=ROOT, check=True, capture_output=True)
+    report = (folder / f"{name.lower()}.md").read_text()
+    assert "Machine: " in report
+    assert str(Path.home()) not in report
+    summary: dict[str, Any] = json.loads((folder / f"{name.lower()}.json").read_text())
+    return summary
+
+
+def test_a_first_load_lands_every_row_by_way_of_the_outbox(tmp_path: Path) -> None:
+    [one] = run("B1", 200, tmp_path)["runs"]["crm-intake"]
+    assert one["landed"] == 200
+    assert one["told"]["outcomes"] == {"acknowledged": 300}
+    assert one["counts"]["most_at_once"] <= 52
+
+
+def test_a_limited_server_loses_no_row_and_is_left_alone_while_it_says_so(tmp_path: Path) -> None:
+    summary = run("B4", 400, tmp_path)
+    [one] = summary["runs"]
+    assert one["landed"] == 400
+    assert one["counts"]["refused_rows"] > 0
+    assert one["counts"]["inside"] == 0
+    assert 0 < summary["shares"][0] <= 1
+
+
+def test_poison_rows_cost_no_good_row(tmp_path: Path) -> None:
+    runs = run("B5", 400, tmp_path)["runs"]
+    [clean], [poisoned] = runs["clean"], runs["1 % poison"]
+    assert clean["landed"] == 400
+    refused = poisoned["told"]["outcomes"]["refused"]
+    assert refused > 0
+    assert 400 - 2 * refused <= poisoned["landed"] < 400
+
+
+def test_ours_needs_nobody_after_lost_answers_throttling_and_poison(tmp_path: Path) -> None:
+    ours = run("side_by_side", 400, tmp_path)["contestants"]["crm-intake"]
+    assert ours["landed"] == ours["wanted"] > 380
+    assert (ours["lost"], ours["unfinished"], ours["doubled"]) == (0, 0, 0)
+    assert ours["requests"]["429"] > 0

@@ -1,0 +1,124 @@
+"""Provisioning an environment that has nothing of ours yet; and what the administration does when answers are odd."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from connectors.dataverse import ClientSecret, DataverseClient, DataverseSettings, TableName
+from connectors.dataverse.administration import Administration
+from connectors.mappings import load_policy
+from pipelines.operations.provision import Provided, provide
+from pipelines.operations.workspace import Workspace
+from sandbox.dataverse.options import EmulatorOptions
+from sandbox.dataverse.server import RunningEmulator, start_emulator
+from schemas.errors import CrmUnavailable
+from tests.connectors.http_stub import Answer, stub_server
+from tests.invariants.world import CONFIG
+from tests.pipelines.clinic import LINK
+
+CONTACTS = TableName("contacts", "contact", "contactid")
+POLICY = load_policy(CONFIG)
+
+
+class OneToken:
+    """A token that is never asked for anew."""
+
+    def token(self) -> str:
+        return "token"
+
+    def refresh(self, rejected: str | None = None) -> str:
+        return "token"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
+    options = EmulatorOptions(missing_columns=(f"contact.{LINK}",), metadata_delay_s=60.0)
+    with start_emulator(tmp_path_factory.mktemp("bare"), options=options) as running:
+        yield running
+
+
+def settings_of(emulator: RunningEmulator) -> DataverseSettings:
+    return DataverseSettings(
+        emulator.base_url,
+        emulator.tenant_id,
+        emulator.client_id,
+        ClientSecret(emulator.client_secret),
+        authority=emulator.base_url,
+        ca_path=emulator.ca_path,
+    )
+
+
+def provided(emulator: RunningEmulator, **options: Any) -> dict[str, Provided]:
+    crm = POLICY.crm.model_copy(update={"provision_purposes": True})
+    workspace = SimpleNamespace(
+        policy=POLICY.model_copy(update={"crm": crm}), settings=SimpleNamespace(config_dir=CONFIG)
+    )
+    settings = settings_of(emulator)
+    client, administration = DataverseClient(settings), Administration(settings)
+    try:
+        return {one.what: one.state for one in provide(cast(Workspace, workspace), client, administration, **options)}
+    finally:
+        client.close()
+        administration.close()
+
+
+def test_column_role_purposes_and_topics_are_made_once(bare: RunningEmulator) -> None:
+    names = {f"column {LINK} of contact", "role crm-intake"}
+    names |= {f"purpose {name}" for name in POLICY.crm.purposes}
+    names |= {f"topic {topic} of {name}" for name, t in POLICY.crm.purposes.items() for topic in t.topics}
+    assert provided(bare, dry_run=True) == dict.fromkeys(names, Provided.WOULD_BE_MADE)
+    assert {entry["method"] for entry in bare.control.requests()} == {"GET"}
+    assert provided(bare) == dict.fromkeys(names, Provided.MADE)
+    assert provided(bare) == dict.fromkeys(names, Provided.PRESENT)
+    purposes = bare.control.rows("msdynmkt_purposes")
+    assert {row["msdynmkt_purposeid"] for row in purposes} == {str(t.purpose_id) for t in POLICY.crm.purposes.values()}
+    assert {row["msdynmkt_enforcementmodel"] for row in purposes} == {534120000}
+
+
+def test_a_purpose_that_staff_made_otherwise_stays_as_it_is(bare: RunningEmulator) -> None:
+    target = POLICY.crm.purposes["related_events"]
+    bare.control.seed(
+        {"msdynmkt_purposes": [{"msdynmkt_purposeid": str(target.purpose_id), "msdynmkt_name": "Theirs"}]}
+    )
+    assert provided(bare)["purpose related_events"] is Provided.PRESENT
+    [row] = [r for r in bare.control.rows("msdynmkt_purposes") if r["msdynmkt_purposeid"] == str(target.purpose_id)]
+    assert row["msdynmkt_name"] == "Theirs"
+
+
+def test_a_lost_answer_is_told_and_asking_again_makes_nothing_twice(bare: RunningEmulator) -> None:
+    [role] = [row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]
+    bare.control.remove("roles", role["roleid"], as_user="system")
+    bare.control.faults(
+        {"kind": "cut", "method": "POST", "path": "AddPrivilegesRole", "after_commit": True, "times": 1}
+    )
+    with pytest.raises(CrmUnavailable, match="nothing is made twice"):
+        provided(bare)
+    assert provided(bare)["role crm-intake"] is Provided.PRESENT
+    assert len([row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]) == 1
+
+
+def test_a_new_column_is_looked_for_past_the_cache_until_it_is_shown(tmp_path: Path) -> None:
+    shown: list[dict[str, Any]] = [{"value": []}, {"value": []}, {"value": [{"LogicalName": LINK}]}]
+    with stub_server(lambda asked: Answer(status=204) if asked.method == "POST" else Answer(shown.pop(0))) as stub:
+        settings = DataverseSettings(stub.url, "tenant", "client", ClientSecret("secret"))
+        slept: list[float] = []
+        Administration(settings, tokens=OneToken(), sleep=slept.append).create_text_column(
+            CONTACTS, LINK, label="Preference link", max_length=500
+        )
+    assert slept == [3.0, 10.0]
+    assert [asked.headers.get("Consistency") for asked in stub.asked] == [None, "Strong", "Strong", "Strong"]
+
+
+def test_a_column_that_never_shows_is_an_error_that_may_pass(tmp_path: Path) -> None:
+    nothing: dict[str, Any] = {"value": []}
+    with stub_server(lambda asked: Answer(nothing, 204 if asked.method == "POST" else 200)) as stub:
+        settings = DataverseSettings(stub.url, "tenant", "client", ClientSecret("secret"))
+        slept: list[float] = []
+        with pytest.raises(CrmUnavailable, match="run again in a minute"):
+            Administration(settings, tokens=OneToken(), sleep=slept.append).create_text_column(
+                CONTACTS, LINK, label="Preference link", max_length=500
+            )
+    assert slept == [3.0, 10.0, 20.0]
