@@ -287,6 +287,29 @@ def test_nothing_is_raised_before_all_lowering_and_no_lowering_raises(before: Ad
             assert intent.phase in (Phase.FLAGS, Phase.CONSENTS)
 
 
+RAISING = {Phase.CONTACTS, Phase.CONSENTS, Phase.REGISTRATIONS, Phase.CORRECTIONS, Phase.FLAGS}
+
+
+def is_raising_as_its_phase_says(intent: Intent) -> bool:
+    return intent.is_raising is (intent.phase in RAISING)
+
+
+def test_what_raises_is_told_by_its_phase() -> None:
+    """Of each kind of write that there is."""
+    person = make_person("marketing", "event_delivery")
+    full = make_view(person, marketing="granted", registrations=(make_registration(),))
+    renamed = make_view(
+        make_person("enquiry", family_name="Toinen"),
+        marketing="withdrawn",
+        registrations=(make_registration(status="cancelled"),),
+    )
+    cancelled = make_view(person, marketing="granted", registrations=(make_registration(status="cancelled"),))
+    intents = [*plan(full), *plan(renamed, synced(full)), *plan(cancelled, synced(full))]
+    intents += [*plan(make_view(make_person()), synced(full)), *plan(full, synced(cancelled))]
+    assert {intent.phase for intent in intents} == set(Phase) - {Phase.OCCASIONS}
+    assert all(map(is_raising_as_its_phase_says, intents))
+
+
 @given(views(), views())
 def test_at_no_step_is_an_address_open_whose_consent_is_not_granted(before: AddressView, after: AddressView) -> None:
     crm = synced(before)

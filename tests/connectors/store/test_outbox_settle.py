@@ -1,7 +1,7 @@
 """Settling and closing: what the CRM said is kept, what it holds is known, and only what it took in full is up to date."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -68,6 +68,15 @@ def test_what_is_put_back_is_open_again(store: ServerAddress, intent: Intent) ->
     assert len(claim(store, run_id, intent)) == 1
 
 
+def test_what_was_claimed_and_what_became_of_it_cannot_be_changed_on_the_way(
+    store: ServerAddress, intent: Intent
+) -> None:
+    (claimed,) = claim(store, add(store, intent), intent)
+    for one in (claimed, Settled(claimed.intent_id, IntentState.REFUSED)):
+        with pytest.raises(FrozenInstanceError):
+            one.intent_id = 0  # type: ignore[misc]
+
+
 def test_settling_nothing_is_nothing(store: ServerAddress) -> None:
     with acting(store) as conn:
         outbox.settle(conn, [])
@@ -113,6 +122,15 @@ def test_each_row_of_a_chunk_gets_its_own_columns(store: ServerAddress, intent: 
     for _ in range(2):
         run_id = add(store, *rows)
         settle(store, claim(store, run_id, intent))
+    assert [held_of(store, row) for row in rows] == [row.columns for row in rows]
+
+
+def test_rows_of_two_tables_with_one_id_are_two_rows(store: ServerAddress, intent: Intent) -> None:
+    names = (CONTACT.logical_name, EVENT.logical_name)
+    rows = [replace(intent, table_name=name, columns={"lastname": name}) for name in names]
+    for _ in range(2):
+        run_id = add(store, *rows)
+        settle(store, [one for row in rows for one in claim(store, run_id, row)])
     assert [held_of(store, row) for row in rows] == [row.columns for row in rows]
 
 
@@ -272,7 +290,7 @@ def test_an_occasion_is_up_to_date_once_it_is_acknowledged(store: ServerAddress,
     pks = [occasion(store), occasion(store), occasion(store, acked=9)]
     event = make_intent(phase=Phase.OCCASIONS, table_name=EVENT.logical_name, planned_version=3)
     run_id = add(store, *(replace(event, row_id=pk, occasion_pk=pk) for pk in (pks[0], pks[2])))
-    add(store, replace(event, row_id=pks[1], occasion_pk=pks[1]))
+    deliver(store, replace(event, row_id=pks[1], occasion_pk=pks[1]))
     execute(store, "update intake.outbox_intent set state = :state where run_id = :run", state=str(state), run=run_id)
     close(store, run_id)
     is_acked = state is IntentState.ACKNOWLEDGED
