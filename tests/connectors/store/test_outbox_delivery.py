@@ -36,6 +36,12 @@ class MemoryCrm:
     fates: dict[str, list[str]] = field(default_factory=dict)
     calls: list[tuple[str, str, list[str]]] = field(default_factory=list)
     etags: list[str] = field(default_factory=list)
+    rows_at_once: int = 100
+    asked_in_bulk: set[bool] = field(default_factory=set)
+
+    def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int:
+        self.asked_in_bulk.add(in_bulk)
+        return self.rows_at_once
 
     def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
         return self._write("upsert", table, rows)
@@ -129,6 +135,7 @@ def test_each_method_goes_its_own_way_with_key_and_columns(
     run_id = add(store, replace(intent, method=method, columns=columns))
     report = deliver_all(workspace, crm, run_id)
     assert crm.written() == [(str(method), CONTACT.logical_name, [str(intent.row_id)])]
+    assert crm.asked_in_bulk == {method is Method.UPSERT}
     assert held(crm, intent) == (None if method is Method.DELETE else intent.columns)
     assert report.counts == Counter(acknowledged=1, superseded=0)
     (row,) = intents_of(store, run_id)
@@ -314,7 +321,8 @@ def test_a_phase_goes_in_chunks_until_nothing_of_it_is_left(
 ) -> None:
     intents = [replace(intent, row_id=uuid4()) for _ in range(5)]
     run_id = add(store, *intents, replace(intent, phase=Phase.CLEARS))
-    report = deliver_all(chunked(workspace, 2), crm, run_id)
+    crm.rows_at_once = 2
+    report = deliver_all(chunked(workspace, 3), crm, run_id)
     assert [len(ids) for _, _, ids in crm.written()] == [2, 2, 1]
     assert report.counts["acknowledged"] == 5
     assert states_of(store, run_id) == ["acknowledged"] * 5 + ["pending"]
@@ -325,6 +333,7 @@ def test_several_writers_send_every_row_once(
 ) -> None:
     intents = [replace(intent, row_id=uuid4()) for _ in range(30)]
     run_id = add(store, *intents)
+    crm.rows_at_once = 2
     report = deliver_all(chunked(workspace, 2, writers=4), crm, run_id)
     sent = Counter(row_id for _, _, ids in crm.written() for row_id in ids)
     assert sent == Counter(str(one.row_id) for one in intents)
@@ -336,6 +345,7 @@ def test_a_chunk_of_which_all_is_set_aside_does_not_end_the_phase(
 ) -> None:
     stale = [replace(intent, row_id=uuid4(), planned_version=0) for _ in range(2)]
     run_id = add(store, *stale, intent)
+    crm.rows_at_once = 2
     report = deliver_all(chunked(workspace, 2), crm, run_id)
     assert report.counts == Counter(superseded=2, acknowledged=1)
     assert [ids for _, _, ids in crm.written()] == [[str(intent.row_id)]]
@@ -373,6 +383,21 @@ def test_what_another_run_left_without_an_answer_is_looked_up_in_chunks_by_table
         ("fetch", CONTACT.logical_name, ids[2:]),
         ("fetch", CONSENT.logical_name, [str(consent.row_id)]),
     ]
+
+
+@pytest.mark.parametrize(("method", "is_known"), [(Method.UPSERT, False), (Method.UPSERT, True), (Method.LOWER, False)])
+def test_of_what_was_left_behind_only_a_row_that_it_alone_can_have_made_may_hold_anything_by_now(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent, method: Method, is_known: bool
+) -> None:
+    if is_known:
+        deliver(store, replace(intent, columns={"lastname": "Old"}))
+    crm.rows[intent.table_name, str(intent.row_id)] = {"lastname": "Edited"}
+    left = replace(intent, method=method)
+    run_id = add(store, left)
+    claim(store, run_id, left)
+    recover(Session(workspace), crm)
+    is_made = method is Method.UPSERT and not is_known
+    assert states_of(store, run_id) == ["acknowledged" if is_made else "superseded"]
 
 
 def test_with_nothing_left_behind_there_is_nothing_to_recover(
