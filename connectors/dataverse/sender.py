@@ -58,7 +58,7 @@ class Sender:
             elif isinstance(reply, Lost):
                 return reply
             elif verdict_of(reply) is Verdict.THROTTLED:
-                continue  # The gate holds us as long as the server asked.
+                rejected = None  # Throttled, so known: after a wait at the gate as long as the server asked.
             elif verdict_of(reply) is not Verdict.UNAUTHENTICATED:
                 return reply
             elif rejected is not None:

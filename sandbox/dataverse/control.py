@@ -17,6 +17,7 @@ from .sandbox import Sandbox
 
 PREFIX = "/_sandbox/"
 _LIMITS = {
+    "token_lifetime_s",
     "max_requests",
     "max_execution_ms",
     "max_concurrent",

@@ -47,8 +47,9 @@ class Sandbox:
             self.store.inspect = inspect
 
     def limit(self, options: EmulatorOptions) -> None:
-        """Takes the limits, latencies and delays of other options, and forgets what was used so far."""
+        """Takes the limits, latencies, delays and life of tokens of other options, and forgets what was used so far."""
         self.options = self.throttle.options = self.store.options = options
+        self.authority.lifetime_s = options.token_lifetime_s
         self.throttle.clear()
 
     def reset(self) -> None:

@@ -92,7 +92,20 @@ def test_i14_a_pilot_that_becomes_smaller_leaves_rows_that_the_allow_list_explai
     assert rules(world) == {"allow_list": 7}
 
 
-def test_i14_an_edit_met_in_writing_is_known_and_a_later_one_is_not_excused_by_it(world: World) -> None:
+def test_i14_an_edit_that_was_read_back_stands_and_a_later_one_is_not_excused_by_it(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    world.emulator.control.edit("contacts", str(world.rows("contacts")[0]["contactid"]), {"lastname": "Edited"})
+    later = T0 + timedelta(days=1)
+    world.perform([register(1, AINO, later, changed_at=later).written(Last="Corrected")])
+    world.run()
+    assert world.rows("contacts")[0]["lastname"] == "Edited"
+    assert rules(world) == {}, "the newer act was that of whoever edited"
+    edit(world, mobilephone="+447700900199")
+    assert [told for _, _, told in compared(world).unexplained] == ["differs:mobilephone"]
+
+
+def test_i14_an_edit_met_between_plan_and_write_is_known(world: World) -> None:
     world.perform([register(1, AINO, T0)])
     world.run()
     later = T0 + timedelta(days=1)

@@ -80,12 +80,14 @@ def test_a_storm_of_429_is_waited_out_and_nobody_sends_inside_a_retry_after(
 ) -> None:
     told = storm()
     order = {"kind": "throttle", "retry_after": told.retry_after, "times": told.times, "probability": told.share}
+    # msal goes by the real clock: that tokens expire on the way is a trouble of its own, further down.
+    emulator.control.limits(token_lifetime_s=10_000_000)
     emulator.control.clock(set=datetime.now(UTC).isoformat(), pinned=True)
     clock = kit.stepped_time(lambda seconds: emulator.control.clock(advance=seconds))
     client = DataverseClient(replace(settings, deadline_s=1e6), clock=clock, sleep=clock.sleep)
     clock.client = client
     client.who_am_i()
-    emulator.control.limits(latency_ms_per_request=10)
+    emulator.control.limits(latency_ms_per_request=10, token_lifetime_s=10_000_000)
     emulator.control.faults({**order, "path": WRITES, "seed": 7})
     rows = make_rows(200)
     assert Landing(client, chunk_rows=5, threads=4).land(rows).refused == {}
