@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.store import outbox
+from pipelines.operations.delivery import deliver_phase
 from pipelines.operations.reconciliation import Reconciliation, reconcile
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import plan_now
@@ -12,7 +13,7 @@ from schemas.tables import CONTACT
 from tests.invariants.acts import NOW, T0, Who, register, sign_up
 from tests.invariants.histories import address_of
 from tests.invariants.test_guard import with_crm, with_radius
-from tests.invariants.world import World
+from tests.invariants.world import World, take_in
 
 AINO = Who("aino@example.org", "aino")
 
@@ -102,3 +103,18 @@ def test_i14_an_edit_that_was_read_back_stands_and_a_later_one_is_not_excused_by
     assert rules(world) == {}, "the newer act was that of whoever edited"
     edit(world, mobilephone="+447700900199")
     assert [told for _, _, told in compared(world).unexplained] == ["differs:mobilephone"]
+
+
+def test_i14_an_edit_met_between_plan_and_write_is_known(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    later = T0 + timedelta(days=1)
+    world.perform([register(1, AINO, later, changed_at=later).written(Last="Corrected")])
+    session = world.session()
+    take_in(session)
+    plan_now(session)
+    edit(world, lastname="Edited")
+    assert deliver_phase(session, world.crm, Phase.CORRECTIONS).counts["conflict"] == 1
+    assert rules(world) == {"human_edit": 1}
+    edit(world, mobilephone="+447700900199")
+    assert [told for _, _, told in compared(world).unexplained] == ["differs:lastname,mobilephone"]

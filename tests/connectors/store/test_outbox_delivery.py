@@ -99,7 +99,8 @@ class MemoryCrm:
 def workspace(store: ServerAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     settings = load_settings(data_dir=tmp_path_factory.mktemp("delivery"), config_dir=CONFIG, fixed_now=NOW)
     opened = open_workspace(settings, address=store)
-    yield opened
+    # One writer, so that what goes together is told beforehand.
+    yield chunked(opened, 100)
     opened.engine.dispose()
     close_engines()
 
