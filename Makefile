@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/crm-intake demo $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)

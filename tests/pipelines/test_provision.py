@@ -89,6 +89,7 @@ def test_a_purpose_that_staff_made_otherwise_stays_as_it_is(bare: RunningEmulato
 
 
 def test_a_lost_answer_is_told_and_asking_again_makes_nothing_twice(bare: RunningEmulator) -> None:
+    provided(bare)
     [role] = [row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]
     bare.control.remove("roles", role["roleid"], as_user="system")
     bare.control.faults(
