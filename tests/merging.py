@@ -20,8 +20,9 @@ from connectors.store.address import ServerAddress
 from connectors.store.arrow_columns import table_from_frame
 from connectors.store.bulk import drop_staged, stage_tables
 from connectors.store.engine import create_store_engine
-from connectors.store.merge import MergeRequest, PurposeRules, StagedTables, merge_batch
+from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
+from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.identity import resolve_subjects
 from schemas.policy import Policy
 from schemas.records import (
@@ -103,18 +104,6 @@ def make_decision(value: str, minutes: float = 0, **changes: Any) -> Decided:
     return {**plain, **changes}
 
 
-def make_rules(policy: Policy) -> PurposeRules:
-    topical = [(name, topic) for name, purpose in policy.purposes.items() for topic in purpose.topics]
-    return PurposeRules(
-        names=list(policy.purposes),
-        begins=[str(purpose.begins) for purpose in policy.purposes.values()],
-        days=[-1 if p.lives_after_days is None else p.lives_after_days for p in policy.purposes.values()],
-        topic_purposes=[name for name, _ in topical],
-        topics=[topic for _, topic in topical],
-        window_s=policy.clock_skew_s,
-    )
-
-
 def make_request(policy: Policy, **changes: Any) -> MergeRequest:
     plain: dict[str, Any] = {
         "batch_ids": [uuid4()],
@@ -128,7 +117,7 @@ def make_request(policy: Policy, **changes: Any) -> MergeRequest:
         "raises": True,
         "ledger_key": b"ledger key of the tests",
         "staged": StagedTables("", "", "", "", ""),
-        "rules": make_rules(policy),
+        "rules": purpose_rules(policy),
     }
     return MergeRequest(**{**plain, **changes})
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from connectors.dataverse import odata
 from connectors.store import crm_links, crm_rows
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
@@ -18,7 +17,7 @@ from pipelines.transforms.crm_contacts import ADDRESSES, FLAG, Addresses, canoni
 from schemas.tables import CONTACT
 
 TABLE = CONTACT.logical_name
-# Three lists of 50 addresses of some 30 characters make a URL of some 5 kB, of 100 characters one of 20 kB.
+# What is read of one lot is noted in one transaction.
 _ADDRESSES_AT_A_TIME = 50
 
 
@@ -41,8 +40,8 @@ def seek_bearers(session: Session, crm: ReadableCrm) -> None:
 def _bearers(crm: ReadableCrm, chunk: Sequence[Any]) -> Iterator[tuple[UUID, bool, list[str]]]:
     """Contacts with an address among these: id, flag, canonical addresses. The CRM's own comparison may find more."""
     written = sorted({text for row in chunk for text in (row.address, row.address_key)})
-    condition = " or ".join(odata.in_filter(column, written) for column in ADDRESSES)
-    rows = list(crm.iter_rows(table_name(TABLE), [*ADDRESSES, FLAG], filter=condition))
+    found = (crm.find_rows(table_name(TABLE), column, written, [*ADDRESSES, FLAG]) for column in ADDRESSES)
+    rows = list({row_id_of(TABLE, row): row for rows in found for row in rows}.values())
     addresses = Addresses(canonical_keys(rows), frozenset(row.address_key for row in chunk))
     for row in rows:
         keys = addresses.of(row)

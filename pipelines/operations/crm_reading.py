@@ -32,6 +32,10 @@ class ReadableCrm(Protocol):
         self, table: TableName, select: Sequence[str], *, filter: str | None = None
     ) -> Iterator[dict[str, Any]]: ...
 
+    def find_rows(
+        self, table: TableName, column: str, values: Sequence[str], select: Sequence[str]
+    ) -> Iterator[dict[str, Any]]: ...
+
     def iter_changes(
         self, table: TableName, select: Sequence[str], delta_link: str | None = None
     ) -> Iterator[ChangePage]: ...

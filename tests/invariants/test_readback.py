@@ -1,6 +1,7 @@
 """What people change in the CRM is in the ledger before the next plan, and no older file undoes it (I13, rule 10)."""
 
 from datetime import timedelta
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
@@ -204,3 +205,6 @@ def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only
     assert (flags[first], flags[second], flags[late]) == (True, True, True), "never raised by us"
     assert world.query("select count(*) from intake.crm_row where table_name = 'contact' and not is_ours") == [(3,)]
     assert not predicted(world)
+    urls = [unquote(str(request["path"]) + str(request["query"])) for request in world.emulator.control.requests()]
+    assert urls
+    assert not [url for url in urls if "example." in url.lower()], "an address in a URL ends in somebody's log"

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from connectors.store.address import ServerAddress
 from connectors.store.merge import refresh_addresses
+from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.identity import Subject, resolve_address
 from schemas.consent import NAMELESS, AddressConsent, Decision, State, Value, fold_address
 from tests.merging import (
@@ -26,7 +27,6 @@ from tests.merging import (
     make_policy,
     make_request,
     make_row,
-    make_rules,
     merge_rows,
 )
 
@@ -242,7 +242,7 @@ def event_rows(position: int) -> Iterator[Row]:
 
 
 def test_f9_all_5040_orders_of_a_history_merged_event_by_event_end_in_one_state(store: ServerAddress) -> None:
-    rules = replace(make_rules(POLICY), topic_purposes=["marketing"] * 2, topics=["rdi", "training"])
+    rules = replace(purpose_rules(POLICY), topic_purposes=["marketing"] * 2, topics=["rdi", "training"])
     for position in range(7):
         merge_rows(store, list(event_rows(position)), rules=rules)
     with acting(store) as conn:
