@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test ui lint types check bench docs clean stop
+.PHONY: setup demo test soak ui lint types check bench docs clean stop
 
 setup: .venv/.ready
 
@@ -25,6 +25,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Takes hours: the same tests, each at the size that it gives for a night.
+soak: setup
+	INTAKE_TESTS=night $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)
