@@ -17,9 +17,9 @@ from connectors.raw_frames import MAX_COLUMNS, refuse_too_large, unique_titles, 
 from connectors.table_layout import (
     LAST_TITLE_ROW,
     is_summary,
-    joined_titles,
     rows_of_titles,
     titles_at,
+    titles_of,
     without_summary,
 )
 from connectors.text_encoding import cut_short, decode_text
@@ -54,21 +54,21 @@ def _titled(text: str, shape: FileShape) -> tuple[str, list[str]]:
     """The text from its titles on, and the titles; what exports put above them are plain lines."""
     if not shape.layout.found_by:
         text = text.split("\n", shape.header_row - 1)[-1]
-    places: list[tuple[int, list[str]]] = []
-    try:
-        for record in islice(_records(text, shape.delimiter), LAST_TITLE_ROW + 1):
-            places.append(record)
-            if not shape.layout.found_by and len(places) == rows_of_titles(shape.layout):
-                break
-    except csv.Error:
-        raise _unreadable("the row of titles cannot be read") from None
-    at = titles_at((cells for _, cells in places), shape) if shape.layout.found_by else 0
-    halves = [cells for _, cells in places[at : at + rows_of_titles(shape.layout)]]
-    titles = joined_titles(*halves) if shape.layout.second_row == "joined" and len(halves) == 2 else [*halves, []][0]
+    first = _first_records(text, shape)
+    at = titles_at((cells for _, cells in first), shape) if shape.layout.found_by else 0
+    titles = titles_of([cells for _, cells in first[at : at + rows_of_titles(shape.layout)]], shape.layout)
     refuse_too_large(0, len(titles))
     if not any(titles):
         raise _unreadable("it has no row of titles")
-    return text[places[at][0] :], titles
+    return text[first[at][0] :], titles
+
+
+def _first_records(text: str, shape: FileShape) -> list[tuple[int, list[str]]]:
+    wanted = LAST_TITLE_ROW + 1 if shape.layout.found_by else rows_of_titles(shape.layout)
+    try:
+        return list(islice(_records(text, shape.delimiter), wanted))
+    except csv.Error:
+        raise _unreadable("the row of titles cannot be read") from None
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -1,6 +1,7 @@
 """Where a table's titles stand and what they are, for delimited text and workbooks alike; and where its rows end."""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -24,21 +25,33 @@ def titles_at(rows: Iterable[Sequence[str]], shape: FileShape) -> int:
     raise BatchRefused("unreadable_table", message, remedy="Check layout.found_by in the mapping against the export.")
 
 
-def joined_titles(upper: Sequence[str], lower: Sequence[str]) -> list[str]:
-    """The titles that two rows make together; see `schemas.arrangements.TableLayout`."""
-    width = max(len(upper), len(lower))
+def rows_of_titles(layout: TableLayout) -> int:
+    """How many rows the titles take."""
+    return 1 if layout.second_row == "none" else 2
+
+
+def titles_of(rows: Sequence[Sequence[str]], layout: TableLayout) -> list[str]:
+    """The titles that their one or two rows make; see `schemas.arrangements.TableLayout`.
+
+    Raises BatchRefused (`unreadable_table`) where a second row that is to be dropped is an answer: it holds an address.
+    """
+    upper, *lower = [list(row) for row in rows] or [[]]
+    if layout.second_row == "joined" and lower:
+        return _joined(upper, lower[0])
+    if any("@" in cell for row in lower for cell in row):
+        message = "The row below the titles, which is to be dropped, holds an address and so is an answer."
+        remedy = "Set layout.second_row to none in the mapping if this export has no second row of titles."
+        raise BatchRefused("unreadable_table", message, remedy=remedy)
+    return upper
+
+
+def _joined(upper: Sequence[str], lower: Sequence[str]) -> list[str]:
     titles, above = [], ""
-    for top, below in zip([*upper, *[""] * (width - len(upper))], [*lower, *[""] * (width - len(lower))], strict=True):
-        top, below = _text(top), _text(below)
+    for top, below in zip_longest(map(_text, upper), map(_text, lower), fillvalue=""):
         above = top or above
         has_half = below not in ("", "-")
         titles.append(f"{above}:{below}" if has_half and above else below if has_half else top)
     return titles
-
-
-def rows_of_titles(layout: TableLayout) -> int:
-    """How many rows the titles take."""
-    return 1 if layout.second_row == "none" else 2
 
 
 def is_summary(first_cell: str, layout: TableLayout) -> bool:

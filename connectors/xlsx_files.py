@@ -11,7 +11,7 @@ import pandas as pd
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
-from connectors.table_layout import joined_titles, rows_of_titles, titles_at, without_summary
+from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
@@ -32,7 +32,7 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     rows = sheet.to_python(skip_empty_area=False)
     at = titles_at(([as_cell(cell) or "" for cell in row] for row in rows), shape)
     below = at + rows_of_titles(shape.layout)
-    titles = _titles(rows[at:below], shape)
+    titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
     if not any(titles):
         raise _unreadable("it has no row of titles")
     return without_summary(_frame(titles, rows[below:]), shape.layout)
@@ -62,11 +62,6 @@ def _sheet(payload: bytes, name: str | None) -> CalamineSheet:
         return workbook.get_sheet_by_name(name) if name else workbook.get_sheet_by_index(0)
     except (CalamineError, zipfile.BadZipFile, OSError, ValueError):
         raise _unreadable("it cannot be opened") from None
-
-
-def _titles(halves: list[list[Any]], shape: FileShape) -> list[str]:
-    texts = [[as_cell(cell) or "" for cell in half] for half in halves]
-    return joined_titles(*texts) if shape.layout.second_row == "joined" and len(texts) == 2 else [*texts, []][0]
 
 
 def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
