@@ -91,7 +91,13 @@ def is_alive(conn: Connection, address_key: str, purpose: str, *, now: datetime)
 
 
 def lowered_since(
-    conn: Connection, contact_point_id: UUID, purposes: Sequence[str], topic: str, *, clocks: Sequence[str], since: datetime
+    conn: Connection,
+    contact_point_id: UUID,
+    purposes: Sequence[str],
+    topic: str,
+    *,
+    clocks: Sequence[str],
+    since: datetime,
 ) -> bool:
     """Whether the newest act at these doors lowered each of the purposes, and did so after an instant."""
     values = {"id": contact_point_id, "topic": topic, "clocks": list(clocks)}

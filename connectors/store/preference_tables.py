@@ -2,11 +2,12 @@
 
 narrow_call       addresses that somebody acted on and that the CRM is to be told of now, not at night
 mailbox_proof     one-time links that were mailed: their hashes, never the links
+person_request    what people asked for on their page: a copy, erasure, another address
 webhook_delivery  which submission came by which feed's webhook, so that each is landed once
 webhook_replay    signatures of deliveries, remembered as long as they would be taken
 """
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import BYTEA, TIMESTAMP, UUID
 
@@ -48,6 +49,22 @@ MAILBOX_PROOF = Table(
     _at("used_at", nullable=True),
     Index("ix_mailbox_proof_contact_point", "contact_point_id", "made_at"),
     Index("ix_mailbox_proof_expiring", "expires_at"),
+)
+
+PERSON_REQUEST = Table(
+    "person_request",
+    METADATA,
+    Column("request_id", UUID, primary_key=True, server_default=sql("gen_random_uuid()")),
+    _contact_point(is_key=False),
+    Column("kind", Text, nullable=False),
+    Column("new_address", Text),
+    Column("state", Text, nullable=False, server_default="open"),
+    _at("asked_at", now=True),
+    _at("closed_at", nullable=True),
+    CheckConstraint("kind in ('export', 'erasure', 'move')", name="kind"),
+    CheckConstraint("state in ('open', 'done', 'refused')", name="state"),
+    Index("ix_person_request_contact_point", "contact_point_id"),
+    Index("ix_person_request_open", "asked_at", postgresql_where=sql("state = 'open'")),
 )
 
 WEBHOOK_DELIVERY = Table(

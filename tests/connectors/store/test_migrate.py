@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from connectors.store import landing, preference_tables, tables
+from connectors.store import landing, tables
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.metadata import METADATA

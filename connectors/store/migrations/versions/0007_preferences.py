@@ -43,6 +43,8 @@ GRANTS = (
     "select, insert, delete on {folded}",
     "select (intent_id, contact_point_id, state, is_raising), update (state, finished_at) on intake.outbox_intent",
     "select, insert, update, delete on {own}",
+    "select, insert on intake.person_request",
+    "insert on intake.submission",
     "select, insert on intake.batch",
     "insert on intake.landing_key, intake.landing_payload",
 )
@@ -58,7 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("webhook_replay", "webhook_delivery", "mailbox_proof", "narrow_call"):
+    for table in ("webhook_replay", "webhook_delivery", "person_request", "mailbox_proof", "narrow_call"):
         op.drop_table(table, schema="intake")
     op.execute("revoke all on all tables in schema intake from intake_preferences")
     op.execute("revoke usage on schema intake from intake_preferences")
@@ -110,6 +112,24 @@ def _tables() -> None:
     )
     op.create_index("ix_mailbox_proof_contact_point", "mailbox_proof", ["contact_point_id", "made_at"], schema="intake")
     op.create_index("ix_mailbox_proof_expiring", "mailbox_proof", ["expires_at"], schema="intake")
+    op.create_table(
+        "person_request",
+        sa.Column("request_id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("contact_point_id", sa.UUID(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("new_address", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
+        _at("asked_at", now=True),
+        _at("closed_at", nullable=True),
+        sa.CheckConstraint("kind in ('export', 'erasure', 'move')", name=op.f("ck_person_request__kind")),
+        sa.CheckConstraint("state in ('open', 'done', 'refused')", name=op.f("ck_person_request__state")),
+        _points_at("person_request"),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_person_request")),
+        schema="intake",
+    )
+    op.create_index("ix_person_request_contact_point", "person_request", ["contact_point_id"], schema="intake")
+    is_open = sa.text("state = 'open'")
+    op.create_index("ix_person_request_open", "person_request", ["asked_at"], schema="intake", postgresql_where=is_open)
     op.create_table(
         "webhook_delivery",
         sa.Column("feed", sa.Text(), nullable=False),
