@@ -41,7 +41,8 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
         f"The login may not make what the store needs in database '{address.database}'. Let an administrator run: "
         f"CREATE ROLE {PIPELINE_ROLE} NOLOGIN; CREATE ROLE {RETENTION_ROLE} NOLOGIN; "
         f"CREATE ROLE {PREFERENCES_ROLE} NOLOGIN; "
-        f"GRANT {PIPELINE_ROLE}, {RETENTION_ROLE}, {PREFERENCES_ROLE} TO <login>; GRANT CREATE ON DATABASE {address.database} TO <login>;"
+        f"GRANT {PIPELINE_ROLE}, {RETENTION_ROLE}, {PREFERENCES_ROLE} TO <login>; "
+        f"GRANT CREATE ON DATABASE {address.database} TO <login>;"
     )
 
 
