@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, insert, select, text
 
 from connectors.store.keys import KeyRing
@@ -33,10 +34,12 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class MendedCell:
-    """One corrected cell: the row of its batch, from 1, the source's own title, and the new value (None = blank)."""
+    """One corrected cell: the row of its batch, from 1, the source's own title, what stood there as received, and the
+    new value (None = blank)."""
 
     row_no: int
     column_title: str
+    received: str | None
     value: str | None
 
 
@@ -92,7 +95,9 @@ def put_mended(
             "row_no": cell.row_no,
             "column_title": cell.column_title,
             "ciphertext": seal(
-                data_key, _written(cell.value), bound_to=_place(batch_id, cell.row_no, cell.column_title)
+                data_key,
+                orjson.dumps([cell.received, cell.value]),
+                bound_to=_place(batch_id, cell.row_no, cell.column_title),
             ),
             "reason": reason,
             "mended_by": by,
@@ -111,7 +116,7 @@ def get_mended(conn: Connection, batch_id: UUID, *, keys: KeyRing) -> list[Mende
         return []
     data_key = data_key_of(conn, batch_id, keys=keys)
     return [
-        MendedCell(row_no, title, _read(unseal(data_key, sealed, bound_to=_place(batch_id, row_no, title))))
+        MendedCell(row_no, title, *orjson.loads(unseal(data_key, sealed, bound_to=_place(batch_id, row_no, title))))
         for (row_no, title), sealed in last.items()
     ]
 
@@ -125,11 +130,3 @@ def read_mendings(conn: Connection, batch_id: UUID, row_no: int) -> list[dict[st
 
 def _place(batch_id: UUID, row_no: int, title: str) -> bytes:
     return b"cell" + batch_id.bytes + row_no.to_bytes(8, "big") + title.encode()
-
-
-def _written(value: str | None) -> bytes:
-    return b"" if value is None else b"=" + value.encode()
-
-
-def _read(written: bytes) -> str | None:
-    return written[1:].decode() if written else None

@@ -6,7 +6,7 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -182,7 +182,7 @@ def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], ma
     if RECEIVED_AT not in raw.columns:
         raw[RECEIVED_AT] = batch.received_at.isoformat()
     raw[BATCH_ID] = str(batch.batch_id)
-    return with_mended_cells(raw, [(cell.row_no, cell.column_title, cell.value) for cell in cells], mapping)
+    return with_mended_cells(raw, [astuple(cell) for cell in cells], mapping)
 
 
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:

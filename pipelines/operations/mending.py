@@ -30,6 +30,9 @@ from schemas.mappings import Mapping
 
 MOST_ROWS = 20_000
 
+# The row of a batch, from 1; the delivered title; the new value, None for blank.
+Change = tuple[int, str, str | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Mended:
@@ -51,9 +54,9 @@ def mend(session: Session, entry_id: int, *, column: str | None, value: str, sig
     asked = column or entry["column_title"]
     if asked is None:
         raise ConfigurationError(f"Entry {entry_id} belongs to no column. Name the one to mend with --field TITLE.")
-    raw = read_rows(session, entry["batch_id"], mapping)
-    cell = MendedCell(entry["row_no"], _delivered_title(raw, asked, mapping), value.strip() or None)
-    return _mend_rows(session, {entry["batch_id"]: [cell]}, signature)
+    raw = read_rows(session, entry["batch_id"], mapping, as_received=True)
+    change = (entry["row_no"], _delivered_title(raw, asked, mapping), value.strip() or None)
+    return _mend_rows(session, {entry["batch_id"]: [_cell(raw, change)]}, signature)
 
 
 def export_workbook(session: Session, feed: str, path: Path) -> int:
@@ -82,13 +85,21 @@ def import_workbook(session: Session, path: Path, *, by: str) -> Mended:
     baseline, filled = read_workbook(path)
     mapping = mapping_of(session, baseline.feed)
     _refuse_strangers(session, baseline)
-    cells: dict[UUID, list[MendedCell]] = defaultdict(list)
+    changes: dict[UUID, list[Change]] = defaultdict(list)
     read = shown_titles(baseline.titles, mapping)
     for row in baseline.rows:
         for title, value in filled.get((row.batch_id, row.row_no), row.cells).items():
             if title in read and value != row.cells.get(title):
-                cells[row.batch_id].append(MendedCell(row.row_no, title, value))
+                changes[row.batch_id].append((row.row_no, title, value))
+    frames = {batch_id: read_rows(session, batch_id, mapping, as_received=True) for batch_id in changes}
+    cells = {batch_id: [_cell(frames[batch_id], change) for change in changed] for batch_id, changed in changes.items()}
     return _mend_rows(session, cells, signature)
+
+
+def _cell(received: pd.DataFrame, change: Change) -> MendedCell:
+    row_no, title, value = change
+    held = received[title].iloc[row_no - 1]
+    return MendedCell(row_no, title, held if isinstance(held, str) else None, value)
 
 
 def _mend_rows(session: Session, cells: dict[UUID, list[MendedCell]], signature: tuple[str, str]) -> Mended:

@@ -5,7 +5,7 @@ The row itself stays in the landing, encrypted, until the batch's end; an entry 
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -108,22 +108,22 @@ def show_entry(session: Session, entry_id: int) -> dict[str, Any]:
     }
 
 
-def read_rows(session: Session, batch_id: UUID, mapping: Mapping) -> pd.DataFrame:
-    """A batch's raw frame out of the landing, its mended cells in place. BatchRefused where it is gone."""
+def read_rows(session: Session, batch_id: UUID, mapping: Mapping, *, as_received: bool = False) -> pd.DataFrame:
+    """A batch's raw frame out of the landing, its mended cells in place or as received. BatchRefused where it is gone."""
     with session.transaction() as conn:
         batch = batches.get_batch(conn, batch_id)
         payload = get_payload(conn, batch_id, keys=session.workspace.keys)
-        cells = get_mended(conn, batch_id, keys=session.workspace.keys)
+        cells = [] if as_received else get_mended(conn, batch_id, keys=session.workspace.keys)
     raw = decode(batch.media_type, payload, mapping).assign(**{BATCH_ID: str(batch_id)})
-    return with_mended_cells(raw, [(cell.row_no, cell.column_title, cell.value) for cell in cells], mapping)
+    return with_mended_cells(raw, [astuple(cell) for cell in cells], mapping)
 
 
 def shown_titles(delivered: Iterable[str], mapping: Mapping) -> dict[str, str]:
     """Of the delivered titles those that the mapping reads, with its own spelling of each.
 
-    What it ignores is nobody's business here.
+    What it ignores is nobody's business here, and what it derives by itself (`__part`) cannot be mended.
     """
-    read = {tidy(name): name for name in mapping.mapped_columns()}
+    read = {tidy(name): name for name in mapping.mapped_columns() if not name.startswith("__")}
     return {title: read[tidy(title)] for title in delivered if tidy(title) in read}
 
 

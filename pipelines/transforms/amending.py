@@ -12,13 +12,16 @@ from pipelines.transforms.columns import force_columns
 from pipelines.transforms.fingerprints import keyed_rows, submission_ids
 from schemas.mappings import BATCH_ID, ROW_NO, SUBMISSION_ID, Mapping
 
-# Row of the batch, from 1; the source's own title; the new value, None for blank.
-Cell = tuple[int, str, str | None]
+# Row of the batch, from 1; the source's own title; what stood there as received, and the new value: None for blank.
+Cell = tuple[int, str, str | None, str | None]
 
 
 def with_mended_cells(raw: pd.DataFrame, cells: Sequence[Cell], mapping: Mapping) -> pd.DataFrame:
-    """The raw frame of one batch with these cells in place of its own; one for a row or column it has not is let be."""
-    placed = [(row, title, value) for row, title, value in cells if row <= len(raw) and title in raw.columns]
+    """The raw frame of one batch with these cells in place of its own.
+
+    A cell that does not hold what it held when it was mended is let be: another mapping may number the rows otherwise.
+    """
+    placed = [(row, title, value) for row, title, received, value in cells if _holds(raw, row, title, received)]
     if not placed:
         return raw
     received = _received_ids(raw, mapping)
@@ -39,6 +42,13 @@ def only_rows(raw: pd.DataFrame, row_nos: Collection[int], mapping: Mapping) -> 
         }
     )
     return whole.iloc[[row - 1 for row in sorted(set(row_nos)) if row <= len(raw)]].reset_index(drop=True)
+
+
+def _holds(raw: pd.DataFrame, row: int, title: str, received: str | None) -> bool:
+    if row > len(raw) or title not in raw.columns:
+        return False
+    held = raw[title].iloc[row - 1]
+    return bool(held == received if isinstance(held, str) else received is None)
 
 
 def _received_ids(raw: pd.DataFrame, mapping: Mapping) -> pd.Series:

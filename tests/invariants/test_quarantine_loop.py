@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from pipelines.cli import APP
 from pipelines.operations.mending import export_workbook, import_workbook, mend
-from pipelines.operations.quarantine import Filter, count_entries, discard, list_entries, retry, show_entry
+from pipelines.operations.quarantine import Filter, count_entries, discard, list_entries, read_rows, retry, show_entry
 from pipelines.operations.status import check_status
+from pipelines.transforms.amending import with_mended_cells
 from schemas.errors import BatchRefused, ConfigurationError
 from schemas.faults import FAULTS
 from tests.invariants.broken_rows import BREAKS, FEEDS, TITLES, Break, clean_row
@@ -312,3 +313,15 @@ def test_the_value_comes_on_standard_input_and_never_in_the_arguments(courses: W
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"cells": 1, "rows": 1, "still_open": 0}
     assert "kirsi" not in result.output
+
+
+def test_a_cell_that_was_mended_is_let_be_where_another_mapping_numbers_the_rows_otherwise(courses: World) -> None:
+    world = courses
+    take(world, {"contact": [clean_row("contact", 7), *ONE["contact"]]})
+    entry = only_entry(world)
+    mend(world.session(), entry["quarantine_id"], column=None, value="kirsi@example.org", signature=ME)
+    received = read_rows(world.session(), entry["batch_id"], FEEDS["contact"], as_received=True)
+    moved = received.iloc[1:]
+    cells = [(entry["row_no"], "Email", "kirsi(at)example.org", "kirsi@example.org")]
+    let_be = with_mended_cells(moved.reset_index(drop=True), cells, FEEDS["contact"])
+    assert not let_be["Email"].eq("kirsi@example.org").any()
