@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.arrangements import Arrangement, TableLayout
+from schemas.rest import RestShape
 
 # The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
@@ -256,7 +257,7 @@ class TableShape(_Strict):
 
 
 class Mapping(_Strict):
-    """One feed. Exactly one of `file`, `api`, `table` says how it is delivered: a survey comes one way, never two.
+    """One feed. Exactly one of `file`, `api`, `table`, `rest` says how it is delivered: a survey comes one way, never two.
 
     `key` names the columns that identify a submission for ever; without it the id is a hash of the mapped fields with
     the response time and an occurrence number. `deleted_values` are erasure signals of the source ("<DELETED>").
@@ -276,6 +277,7 @@ class Mapping(_Strict):
     file: FileShape | None = None
     api: ApiShape | None = None
     table: TableShape | None = None
+    rest: RestShape | None = None
     key: tuple[str, ...] = ()
     submitted_at: TimeRef
     changed_at: TimeRef | None = None
@@ -297,8 +299,8 @@ class Mapping(_Strict):
 
     @model_validator(mode="after")
     def _one_delivery(self) -> "Mapping":
-        if sum(shape is not None for shape in (self.file, self.api, self.table)) != 1:
-            raise ValueError("give exactly one of file, api, table")
+        if sum(shape is not None for shape in (self.file, self.api, self.table, self.rest)) != 1:
+            raise ValueError("give exactly one of file, api, table, rest")
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
@@ -334,7 +336,7 @@ class Mapping(_Strict):
 
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
-        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement"}))) | frozenset(self.answers)
+        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement", "rest"}))) | frozenset(self.answers)
         return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
 
     def _named_columns(self) -> frozenset[str]:
