@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.finance import FinanceMap
+
 RECEIVED_AT = "__received_at"
 # In a raw frame of several batches of one feed: which batch each row came in, as text.
 BATCH_ID = "__batch_id"
@@ -23,6 +25,7 @@ class Source(StrEnum):
     WEBROPOL = "webropol"
     WEB_FORMS = "web_forms"
     MANUAL = "manual"
+    FINANCE = "finance"
     DATAVERSE = "dataverse"
 
 
@@ -35,6 +38,7 @@ class SubmissionKind(StrEnum):
     MAILING_LIST = "mailing_list"
     SURVEY = "survey"
     MANUAL_ENTRY = "manual_entry"
+    FINANCE_ENTRY = "finance_entry"
 
 
 class TimeFormat(StrEnum):
@@ -251,6 +255,7 @@ class Mapping(_Strict):
     `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
     """
 
@@ -273,6 +278,7 @@ class Mapping(_Strict):
     spoken: SpokenMap | None = None
     wants_contact: ChoiceRef | None = None
     answers: dict[str, str] = Field(default_factory=dict)
+    finance: FinanceMap | None = None
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
@@ -288,6 +294,10 @@ class Mapping(_Strict):
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
+        if (self.source is Source.FINANCE) != (self.kind is SubmissionKind.FINANCE_ENTRY):
+            raise ValueError("the source finance, and it alone, has feeds of kind finance_entry")
+        if self.source is Source.FINANCE and self.finance is None:
+            raise ValueError("a feed of finance's own needs finance: which columns tell of the parties")
         if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
@@ -295,6 +305,10 @@ class Mapping(_Strict):
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
         return frozenset(_columns_of(self.model_dump())) | frozenset(self.answers) | self._named_columns()
+
+    def finance_columns(self) -> frozenset[str]:
+        """The columns that are finance's; one that the intake reads as well is a column of both."""
+        return self.finance.columns() if self.finance else frozenset()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)

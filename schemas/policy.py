@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.finance import FinancePolicy
+
 # Columns of contacts and registrations that a person in the CRM may set right; consent is never owned by a column.
 OWNED_COLUMNS = frozenset(
     {"firstname", "lastname", "emailaddress1", "mobilephone", "msevtmgt_iscanceled", "msevtmgt_registrationstatus"}
@@ -149,6 +151,7 @@ class Policy(_Strict):
     purposes: dict[str, PurposePolicy]
     crm: CrmPolicy
     retention: RetentionPolicy = RetentionPolicy()
+    finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
 
     def owner_of(self, column: str) -> Owner:

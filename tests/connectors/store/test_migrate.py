@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from connectors.finance import tables as finance_tables
 from connectors.store import landing, tables
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
@@ -91,7 +92,9 @@ def test_roles_cannot_log_in(store: ServerAddress) -> None:
     engine = create_store_engine(store)
     query = text("SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'intake%' ORDER BY 1")
     with engine.connect() as conn:
-        assert [tuple(row) for row in conn.execute(query)] == [("intake_pipeline", False), ("intake_retention", False)]
+        assert [tuple(row) for row in conn.execute(query)] == [
+            (role, False) for role in ("intake_finance", "intake_pipeline", "intake_retention")
+        ]
     engine.dispose()
 
 
@@ -102,8 +105,10 @@ def test_the_migrations_make_exactly_the_tables_that_are_declared(store: ServerA
         found = compare_metadata(MigrationContext.configure(conn, opts=options), METADATA)
     engine.dispose()
     assert found == []
-    assert {landing.LANDING_KEY.fullname, tables.CONSENT_EVENT.fullname} <= set(METADATA.tables)
+    assert {t.fullname for t in (landing.LANDING_KEY, tables.CONSENT_EVENT, finance_tables.ENTRY)} <= set(
+        METADATA.tables
+    )
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    return name == "intake" if kind == "schema" else True
+    return name in ("intake", "finance") if kind == "schema" else True
