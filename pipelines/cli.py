@@ -3,6 +3,7 @@
 import typer
 
 from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
 
@@ -22,6 +23,7 @@ APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")

@@ -16,8 +16,9 @@ from schemas.errors import ConfigurationError, StoreError
 
 PIPELINE_ROLE = "intake_pipeline"
 RETENTION_ROLE = "intake_retention"
-# Each made by a migration; `connectors.finance` and the others name their own.
-ROLES = (PIPELINE_ROLE, RETENTION_ROLE, "intake_finance")
+PREFERENCES_ROLE = "intake_preferences"
+# Each made by a migration; `connectors.finance` and others name their own.
+ROLES = (PIPELINE_ROLE, RETENTION_ROLE, PREFERENCES_ROLE, "intake_finance")
 _INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_S = 600
 

@@ -19,6 +19,7 @@ from pipelines.transforms.finance.values import normalise_amount, normalise_kind
 from pipelines.transforms.fingerprints import submission_ids
 from pipelines.transforms.text import normalise_text
 from pipelines.transforms.values import NormalisedColumn, Value, normalise_column
+from schemas.arrangements import PART
 from schemas.finance import PARTY_FIELDS, FinanceMap, PartyMap, PartyRole
 from schemas.mappings import Mapping
 from schemas.policy import Policy
@@ -51,6 +52,9 @@ def read_entries(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, 
     assert mapping.finance is not None
     wanted = sorted(mapping.mapped_columns() | mapping.finance_columns())
     cells = under_mapped_names(raw, mapping).reindex(columns=wanted).astype("str").reset_index(drop=True)
+    if mapping.key and PART in cells.columns:
+        # A row of several people has one payment.
+        cells = cells[~cells.duplicated(list(mapping.key), keep="first")]
     ids = submission_ids(cells[sorted(mapping.mapped_columns())], mapping)
     cells, ids = cells[~ids.duplicated(keep="last")], ids[~ids.duplicated(keep="last")]
     reader = _Reader(cells, ids, mapping, policy)
