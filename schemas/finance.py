@@ -121,4 +121,3 @@ class FinancePolicy(_Strict):
     fiscal_year_ends: str = Field(default="12-31", pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
     voucher_years: int = Field(default=6, ge=6)
     book_years: int = Field(default=10, ge=10)
-    plan_class: str = "04.02.03"

@@ -23,7 +23,7 @@ ASSEMBLY = {
     "pipelines/cli.py": {"pipelines.commands.financing"},
 }
 FINANCE_MODULES = {path.rstrip("/").replace("/", ".") for path in FINANCE_CODE}
-MIGRATION = "connectors/store/migrations/versions/0008_finance.py"
+MIGRATION = "connectors/store/migrations/versions/0009_finance.py"
 # What reads the privileges and the layout of the whole database, never a row.
 CATALOGUE = {"pipelines/operations/register.py", "pipelines/transforms/register.py", "connectors/store/roles.py"}
 
