@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.arrangements import Arrangement, TableLayout
+from schemas.finance import FinanceMap
 from schemas.rest import RestShape
 
 # The columns of a raw frame that no source has.
@@ -32,6 +33,7 @@ class Source(StrEnum):
     WEBROPOL = "webropol"
     WEB_FORMS = "web_forms"
     MANUAL = "manual"
+    FINANCE = "finance"
     DATAVERSE = "dataverse"
 
 
@@ -44,6 +46,7 @@ class SubmissionKind(StrEnum):
     MAILING_LIST = "mailing_list"
     SURVEY = "survey"
     MANUAL_ENTRY = "manual_entry"
+    FINANCE_ENTRY = "finance_entry"
 
 
 class TimeFormat(StrEnum):
@@ -264,6 +267,7 @@ class Mapping(_Strict):
     `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
     `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
     """
@@ -289,6 +293,7 @@ class Mapping(_Strict):
     spoken: SpokenMap | None = None
     wants_contact: ChoiceRef | None = None
     answers: dict[str, str] = Field(default_factory=dict)
+    finance: FinanceMap | None = None
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
@@ -304,6 +309,10 @@ class Mapping(_Strict):
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
+        if (self.source is Source.FINANCE) != (self.kind is SubmissionKind.FINANCE_ENTRY):
+            raise ValueError("the source finance, and it alone, has feeds of kind finance_entry")
+        if self.source is Source.FINANCE and self.finance is None:
+            raise ValueError("a feed of finance's own needs finance: which columns tell of the parties")
         if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
@@ -338,6 +347,10 @@ class Mapping(_Strict):
         """Every column the mapping reads, without those it ignores."""
         named = frozenset(_columns_of(self.model_dump(exclude={"arrangement", "rest"}))) | frozenset(self.answers)
         return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
+
+    def finance_columns(self) -> frozenset[str]:
+        """The columns that are finance's; one that the intake reads as well is a column of both."""
+        return self.finance.columns() if self.finance else frozenset()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)
