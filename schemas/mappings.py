@@ -11,11 +11,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.arrangements import Arrangement, TableLayout
+from schemas.finance import FinanceMap
+from schemas.rest import RestShape
 
+# The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
-# In a raw frame of several batches of one feed: which batch each row came in, as text.
+"""When each pulled row counts as received, ISO 8601 with its zone."""
 BATCH_ID = "__batch_id"
-"""The one column of a raw frame that no source has: when each pulled row counts as received, ISO 8601 with its zone."""
+"""In a frame of several batches of one feed: which batch each row came in, as text."""
+ROW_NO = "__row_no"
+"""In a frame of some rows of a batch: which row each was, from 1, as text."""
+SUBMISSION_ID = "__submission_id"
+"""In a frame with mended cells: the id of a row without a key, as it was before it was mended."""
+OWN_COLUMNS = frozenset({RECEIVED_AT, BATCH_ID, ROW_NO, SUBMISSION_ID})
 
 
 class Source(StrEnum):
@@ -25,6 +33,7 @@ class Source(StrEnum):
     WEBROPOL = "webropol"
     WEB_FORMS = "web_forms"
     MANUAL = "manual"
+    FINANCE = "finance"
     DATAVERSE = "dataverse"
 
 
@@ -37,6 +46,7 @@ class SubmissionKind(StrEnum):
     MAILING_LIST = "mailing_list"
     SURVEY = "survey"
     MANUAL_ENTRY = "manual_entry"
+    FINANCE_ENTRY = "finance_entry"
 
 
 class TimeFormat(StrEnum):
@@ -250,13 +260,14 @@ class TableShape(_Strict):
 
 
 class Mapping(_Strict):
-    """One feed. Exactly one of `file`, `api`, `table` says how it is delivered: a survey comes one way, never two.
+    """One feed. Exactly one of `file`, `api`, `table`, `rest` says how it is delivered: a survey comes one way, never two.
 
     `key` names the columns that identify a submission for ever; without it the id is a hash of the mapped fields with
     the response time and an occurrence number. `deleted_values` are erasure signals of the source ("<DELETED>").
     `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
     `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
     """
@@ -270,6 +281,7 @@ class Mapping(_Strict):
     file: FileShape | None = None
     api: ApiShape | None = None
     table: TableShape | None = None
+    rest: RestShape | None = None
     key: tuple[str, ...] = ()
     submitted_at: TimeRef
     changed_at: TimeRef | None = None
@@ -281,6 +293,7 @@ class Mapping(_Strict):
     spoken: SpokenMap | None = None
     wants_contact: ChoiceRef | None = None
     answers: dict[str, str] = Field(default_factory=dict)
+    finance: FinanceMap | None = None
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
@@ -291,11 +304,15 @@ class Mapping(_Strict):
 
     @model_validator(mode="after")
     def _one_delivery(self) -> "Mapping":
-        if sum(shape is not None for shape in (self.file, self.api, self.table)) != 1:
-            raise ValueError("give exactly one of file, api, table")
+        if sum(shape is not None for shape in (self.file, self.api, self.table, self.rest)) != 1:
+            raise ValueError("give exactly one of file, api, table, rest")
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
+        if (self.source is Source.FINANCE) != (self.kind is SubmissionKind.FINANCE_ENTRY):
+            raise ValueError("the source finance, and it alone, has feeds of kind finance_entry")
+        if self.source is Source.FINANCE and self.finance is None:
+            raise ValueError("a feed of finance's own needs finance: which columns tell of the parties")
         if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
@@ -328,8 +345,12 @@ class Mapping(_Strict):
 
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
-        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement"}))) | frozenset(self.answers)
+        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement", "rest"}))) | frozenset(self.answers)
         return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
+
+    def finance_columns(self) -> frozenset[str]:
+        """The columns that are finance's; one that the intake reads as well is a column of both."""
+        return self.finance.columns() if self.finance else frozenset()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)

@@ -60,7 +60,10 @@ class PurposeRules:
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
-    """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise."""
+    """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
+
+    `is_part`: only some rows of them are staged, which were read before by the same mapping.
+    """
 
     batch_ids: list[UUID]
     run_id: UUID
@@ -77,6 +80,7 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
 
 
@@ -212,7 +216,7 @@ def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
     run(outcomes_sql.SAVE_QUARANTINE)
     run(outcomes_sql.CLOSE_MENDED)
     run(outcomes_sql.SAVE_OUTCOMES)
-    run(outcomes_sql.COUNT_OUTCOMES)
+    run(outcomes_sql.COUNT_PART if request.is_part else outcomes_sql.COUNT_OUTCOMES)
     run(outcomes_sql.CLOSE_BATCH)
     if request.watermark is not None:
         run(outcomes_sql.MOVE_WATERMARK)
@@ -245,6 +249,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "stop_reason": stop[1],
         "stop_remedy": stop[2],
         "position": request.watermark,
+        "is_part": request.is_part,
         "seen_again": False,
     }
 
