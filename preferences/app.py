@@ -13,11 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from preferences.answers import BodyTooLarge, FormRefused
+from preferences.consent_provider import consent_router
 from preferences.door import Door
 from preferences.headers import SecureHeaders
 from preferences.newsletter_link import newsletter_router
 from preferences.own_page import own_router
 from preferences.rendering import Pages
+from preferences.webhooks import webhook_router
 from schemas.errors import ActRefused, StoreError
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ def make_app(door: Door) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(newsletter_router(door, pages))
     app.include_router(own_router(door, pages))
+    app.include_router(webhook_router(door))
+    app.include_router(consent_router(door))
     _health_routes(app, door)
     _error_answers(app, pages)
     return app

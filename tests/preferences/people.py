@@ -13,6 +13,7 @@ from uuid import UUID
 import requests
 
 from connectors.store.address import ServerAddress
+from pipelines.operations.following import Followed, follow_once
 from pipelines.operations.narrow_sync import NarrowReport, serve_calls
 from pipelines.transforms.preference_links import Scope, sign_token
 from preferences.app import make_app
@@ -86,6 +87,10 @@ class House:
     def narrow(self) -> NarrowReport:
         """One narrow synchronisation."""
         return serve_calls(self.world.workspace, self.world.crm)
+
+    def follow(self) -> Followed:
+        """One round of following: pushed forms, changes of address, calls."""
+        return follow_once(self.world.workspace, self.world.crm)
 
     def events(self) -> list[Any]:
         """The events made at the door."""

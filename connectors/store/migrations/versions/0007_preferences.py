@@ -48,6 +48,7 @@ GRANTS = (
     "insert on intake.submission",
     "select, insert on intake.batch",
     "insert on intake.landing_key, intake.landing_payload",
+    "execute on function intake.analyse_grown()",
 )
 
 
