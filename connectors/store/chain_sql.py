@@ -2,7 +2,7 @@
 
 Linked are random ids, codes, times and salted commitments, never personal values: those lie, with their salt, in
 `consent_evidence`, and can be erased without breaking anything. A group takes its place in the chain when its
-transaction commits (migration 0009), so that appending side by side waits for nobody before that.
+transaction commits (migration 0012), so that appending side by side waits for nobody before that.
 """
 
 _SEPARATOR = "chr(31)"
