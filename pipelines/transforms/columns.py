@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.transforms.text import tidy
 from schemas.errors import BatchRefused
+from schemas.labels import LABEL_OF
 from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping
 
 
@@ -33,7 +34,7 @@ def force_columns(raw: pd.DataFrame, mapping: Mapping) -> FittedColumns:
     """As `fit_columns`, but what is unmapped is dropped and what is missing is blank: for lowering effects only."""
     named = _under_mapped_names(raw, mapping)
     ignored = {title: int(named[title].notna().sum()) for title in mapping.ignored if title in named.columns}
-    wanted = sorted(mapping.mapped_columns())
+    wanted = sorted(mapping.mapped_columns() | _labels(named))
     frame = named.reindex(columns=wanted)
     frame = frame.astype({column: "str" for column in wanted if frame[column].dtype != "str"})
     return FittedColumns(frame, ignored)
@@ -46,7 +47,7 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     """
     if raw.empty and not len(raw.columns):
         return None
-    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID}
+    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID} - _labels(raw)
     mapped = mapping.mapped_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):
@@ -73,6 +74,11 @@ def _under_mapped_names(raw: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
     free = {title: name for title, name in renamed.items() if name not in raw.columns}
     once = {title: name for title, name in free.items() if list(free.values()).count(name) == 1}
     return raw.rename(columns=once)
+
+
+def _labels(frame: pd.DataFrame) -> set[str]:
+    """The columns in which a pull tells how its questions are worded now."""
+    return {title for title in frame.columns if str(title).startswith(LABEL_OF)}
 
 
 def _quoted(titles: Iterable[str]) -> str:
