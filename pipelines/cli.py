@@ -3,6 +3,7 @@
 import typer
 
 from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 
 APP = typer.Typer(
@@ -21,6 +22,7 @@ APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
