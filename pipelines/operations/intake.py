@@ -6,7 +6,7 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from connectors.decoders import decode
+from connectors.decoders import decode, questions_in
 from connectors.sources import connector_for
 from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
@@ -24,7 +24,9 @@ from connectors.store.bulk import drop_staged, stage_tables
 from connectors.store.landing import get_payload
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
+from connectors.store.questions import Questions
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
 from pipelines.transforms.identity import resolve_subjects
@@ -91,6 +93,7 @@ class Gated:
 class _Decoded:
     batch: BatchRow
     raw: pd.DataFrame
+    questions: Questions
 
 
 def stage_source(session: Session, source: str) -> list[Gated]:
@@ -148,15 +151,17 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
         with session.transaction() as conn:
             batch = batches.get_batch(conn, batch_id)
             payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+        mapping = session.workspace.mappings[batch.feed]
         try:
-            raw = decode(batch.media_type, payload, session.workspace.mappings[batch.feed])
+            raw = decode(batch.media_type, payload, mapping)
         except BatchRefused as refused:
             gated.append(_stop(session, batch, refused))
             continue
+        questions = questions_in(batch.media_type, payload, raw, mapping)
         if RECEIVED_AT not in raw.columns:
             raw[RECEIVED_AT] = batch.received_at.isoformat()
         raw[BATCH_ID] = str(batch_id)
-        yield _Decoded(batch, raw)
+        yield _Decoded(batch, raw, questions)
 
 
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
@@ -183,8 +188,10 @@ def _stage_group(session: Session, group: Sequence[_Decoded]) -> list[Gated]:
     with session.transaction() as conn:
         median = batches.median_rows(conn, batch.source, batch.feed)
     shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
+    verdict = _with_drift(session, group, verdict)
     if verdict.stop is not None and len(group) > 1:
         return [gated for member in group for gated in _stage_group(session, [member])]
+    keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
     if verdict.stop is None:
         with session.transaction() as conn:
@@ -204,6 +211,14 @@ def _judge(
         lowering = shape_lowering(raw, mapping, received_at=received_at, policy=workspace.policy)
         return lowering, Verdict.refused(refused)
     return shaped, gate_batch(shaped, mapping, median_rows=median_rows)
+
+
+def _with_drift(session: Session, group: Sequence[_Decoded], verdict: Verdict) -> Verdict:
+    """The verdict with what changed in the form; where questions were swapped, it may lower only."""
+    mapping = session.workspace.mappings[group[0].batch.feed]
+    drifts = feed_drifts(session, mapping, [member.questions for member in group if member.questions])
+    stops = [with_drift(verdict.stop, drift, mapping) for drift in drifts]
+    return replace(verdict, stop=next((stop for stop in stops if stop != verdict.stop), verdict.stop))
 
 
 def _describe(
@@ -255,6 +270,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         wordings=request["wordings"],
         watermark=request["watermark"],
         stop=stop,
+        erases=mapping.erasure_means == "erasure",
     )
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pipelines.transforms.decisions import Times, dated, in_order
-from pipelines.transforms.readings import Reading, Span, conform, folded
+from pipelines.transforms.readings import Reading, conform, folded
 from schemas.consent import Actor, Value
 from schemas.mappings import FieldMap, Mapping
 from schemas.records import DECISION_COLUMNS
@@ -57,8 +57,7 @@ def read_erasures(reading: Reading, mapping: Mapping, *, erased: pd.Series, time
     if mapping.erasure_means != "erasure":
         return conform(pd.DataFrame(), DECISION_COLUMNS)
     asked = dict.fromkeys((consent.purpose, consent.topic) for consent in mapping.consents)
-    span = times.changed if mapping.changed_at else Span(*[reading.span("", None, blocks="field").earliest] * 2, erased)
-    told = dated(Value.WITHDRAW, span, reading.received_at).assign(row_no=reading.index + 1)
+    told = dated(Value.WITHDRAW, times.changed, reading.received_at).assign(row_no=reading.index + 1)
     constants = {"value": str(Value.WITHDRAW), "actor": str(Actor.IMPORT), "clock": str(mapping.source)}
     constants |= {"reason": ERASED, "channel": str(mapping.kind)}
     frames = [
