@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 
@@ -20,8 +20,8 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
-APP.add_typer(repairing.SOURCES, name="sources")
-APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(sources.SOURCES, name="sources")
+APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")

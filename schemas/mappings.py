@@ -13,10 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from schemas.arrangements import Arrangement, TableLayout
 from schemas.row_rules import ErasedRef, FormRef, SetAside
 
+# The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
-# In a raw frame of several batches of one feed: which batch each row came in, as text.
+"""When each pulled row counts as received, ISO 8601 with its zone."""
 BATCH_ID = "__batch_id"
-"""The one column of a raw frame that no source has: when each pulled row counts as received, ISO 8601 with its zone."""
+"""In a frame of several batches of one feed: which batch each row came in, as text."""
+ROW_NO = "__row_no"
+"""In a frame of some rows of a batch: which row each was, from 1, as text."""
+SUBMISSION_ID = "__submission_id"
+"""In a frame with mended cells: the id of a row without a key, as it was before it was mended."""
+OWN_COLUMNS = frozenset({RECEIVED_AT, BATCH_ID, ROW_NO, SUBMISSION_ID})
 
 
 class Source(StrEnum):

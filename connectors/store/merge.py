@@ -63,6 +63,7 @@ class MergeRequest:
     """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
 
     `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
+    `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
 
     batch_ids: list[UUID]
@@ -81,6 +82,7 @@ class MergeRequest:
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
     erases: bool = False
+    is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
 
 
@@ -218,7 +220,7 @@ def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
     run(outcomes_sql.SAVE_QUARANTINE)
     run(outcomes_sql.CLOSE_MENDED)
     run(outcomes_sql.SAVE_OUTCOMES)
-    run(outcomes_sql.COUNT_OUTCOMES)
+    run(outcomes_sql.COUNT_PART if request.is_part else outcomes_sql.COUNT_OUTCOMES)
     run(outcomes_sql.CLOSE_BATCH)
     if request.watermark is not None:
         run(outcomes_sql.MOVE_WATERMARK)
@@ -252,6 +254,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "stop_reason": stop[1],
         "stop_remedy": stop[2],
         "position": request.watermark,
+        "is_part": request.is_part,
         "seen_again": False,
     }
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pipelines.transforms.text import tidy
 from schemas.errors import BatchRefused
 from schemas.labels import LABEL_OF
-from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping
+from schemas.mappings import OWN_COLUMNS, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     """
     if raw.empty and not len(raw.columns):
         return None
-    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID} - _labels(raw)
+    present = set(_under_mapped_names(raw, mapping).columns) - OWN_COLUMNS - _labels(raw)
     mapped = mapping.mapped_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):

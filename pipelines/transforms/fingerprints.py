@@ -28,16 +28,25 @@ def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Serie
 
     A feed without a key that delivers the same rows again in any order gives the same set of ids.
     """
-    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
-    if key and PART in mapping.arrangement.derived():
-        key = [*key, PART]
+    key = _key(mapping)
     if not key:
         return _prefixed(mapping, _occurrences(cells, batch_ids))
     keyed = _joined(cells[key], between="|")
-    is_keyed = cells[key].notna().all(axis=1)
+    is_keyed = keyed_rows(cells, mapping)
     if is_keyed.all():
         return _prefixed(mapping, keyed)
     return _prefixed(mapping, keyed.where(is_keyed, _occurrences(cells, batch_ids)))
+
+
+def keyed_rows(cells: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    """Which rows (`bool`) have a value in every column of the key; none where the feed has no key."""
+    key = _key(mapping)
+    return cells[key].notna().all(axis=1) if key else pd.Series(False, index=cells.index)
+
+
+def _key(mapping: Mapping) -> list[str]:
+    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
+    return [*key, PART] if key and PART in mapping.arrangement.derived() else key
 
 
 def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None) -> pd.Series:

@@ -19,7 +19,7 @@ from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
 from pipelines.transforms.row_rules import blanked, is_erased, is_of_other_form, read_erasures, set_aside
 from pipelines.transforms.spoken import read_spoken
-from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping, SubmissionKind
+from schemas.mappings import BATCH_ID, RECEIVED_AT, SUBMISSION_ID, Mapping, SubmissionKind
 from schemas.policy import Policy
 from schemas.records import SUBMISSION_COLUMNS, UTC_TIME
 
@@ -74,9 +74,8 @@ def _shaped(
     occasions = read_occasions(reading, mapping, version_at=version_at)
     answers, special = read_answers(reading, mapping)
     submissions = _submissions(reading, mapping, policy=policy, is_aside=aside.notna(), erased=erased)
-    batch_ids = raw[BATCH_ID].reset_index(drop=True) if BATCH_ID in raw.columns else None
     submissions = submissions.assign(
-        submission_id=submission_ids(reading.cells, mapping, batch_ids=batch_ids),
+        submission_id=_submission_ids(reading.cells, raw, mapping),
         **_row_times(times.submitted, version_at, reading.received_at),
     )
     is_other = is_of_other_form(reading, mapping)
@@ -102,6 +101,13 @@ def _said(
     own = _of_submitted(in_order([decisions, spoken]), erased)
     erasures = read_erasures(reading, mapping, erased=erased, times=times)
     return in_order([own, erasures]), _distinct([*wordings_of(mapping), *spoken_wordings])
+
+
+def _submission_ids(cells: pd.DataFrame, raw: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    """The ids of the rows; a mended row without a key keeps the one that it had before."""
+    known = {name: raw[name].reset_index(drop=True) for name in (BATCH_ID, SUBMISSION_ID) if name in raw.columns}
+    ids = submission_ids(cells, mapping, batch_ids=known.get(BATCH_ID))
+    return known[SUBMISSION_ID].fillna(ids) if SUBMISSION_ID in known else ids
 
 
 def _received_at(raw: pd.DataFrame, received_at: datetime) -> pd.Series:

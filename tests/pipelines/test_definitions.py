@@ -32,6 +32,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     **{f"crm__{name}": {f"crm__{before}"} for before, name in pairwise(CRM)},
     "ops__reconciliation": {"crm__removals"},
     "ops__images": {"crm__removals"},
+    "ops__quarantine": CORES,
     "ops__funnel": CORES | {"crm__removals"},
 }
 
@@ -84,6 +85,7 @@ def test_only_the_gate_blocks(definitions: dg.Definitions) -> None:
     staged = {f"staged_{source}__{noun}" for source, noun in SOURCES.items()}
     raw = {f"raw_{source}__{noun}:feeds_delivered" for source, noun in SOURCES.items()}
     own = {"crm__plan:within_blast_radius", "crm__plan:set_up_protects_people", "ops__reconciliation:zero_unexplained"}
+    own.add("ops__quarantine:nothing_overdue")
     assert blocking == {f"{name}:gate" for name in staged}
     assert checks == blocking | {f"{name}:batches" for name in staged} | raw | own
 
