@@ -86,6 +86,11 @@ def _with_labels(frame: pd.DataFrame, mapping: Mapping, labels: dict[str, str]) 
     return frame.assign(**texts)
 
 
+def flat_row(row: dict[str, Any]) -> dict[str, str | None]:
+    """A record's cells by their paths, as every JSON delivery has them."""
+    return dict(_flat(row))
+
+
 def frame_of_rows(rows: Sequence[dict[str, Any]], absent: Iterable[str] = ()) -> pd.DataFrame:
     """The raw frame of rows whose columns differ: in order of first sight, then the `absent` ones, wholly blank."""
     titles = list(dict.fromkeys([title for row in rows for title in row] + list(absent)))

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.arrangements import Arrangement, TableLayout
+from schemas.finance import FinanceMap
+from schemas.rest import RestShape
 from schemas.row_rules import ErasedRef, FormRef, SetAside
 
 # The columns of a raw frame that no source has.
@@ -32,6 +34,7 @@ class Source(StrEnum):
     WEBROPOL = "webropol"
     WEB_FORMS = "web_forms"
     MANUAL = "manual"
+    FINANCE = "finance"
     DATAVERSE = "dataverse"
 
 
@@ -44,6 +47,7 @@ class SubmissionKind(StrEnum):
     MAILING_LIST = "mailing_list"
     SURVEY = "survey"
     MANUAL_ENTRY = "manual_entry"
+    FINANCE_ENTRY = "finance_entry"
 
 
 class TimeFormat(StrEnum):
@@ -266,7 +270,7 @@ class TableShape(_Strict):
 
 
 class Mapping(_Strict):
-    """One feed. Exactly one of `file`, `api`, `table` says how it is delivered: a survey comes one way, never two.
+    """One feed. Exactly one of `file`, `api`, `table`, `rest` says how it is delivered: a survey comes one way, never two.
 
     `key` names the columns that identify a submission for ever; without it the id is a hash of the mapped fields with
     the response time and an occurrence number. `deleted_values` are erasure signals of the source ("<DELETED>").
@@ -276,6 +280,7 @@ class Mapping(_Strict):
     nobody's submission for another reason. `form` keeps rows of other forms out. `erased` is a further erasure signal;
     `erasure_means` whether such a signal lowers what the submission began, or only ends what is kept there (retention).
     `blanks` are the written forms that stand for an empty cell ("anonymous", "-").
+    `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
     `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
     """
@@ -289,6 +294,7 @@ class Mapping(_Strict):
     file: FileShape | None = None
     api: ApiShape | None = None
     table: TableShape | None = None
+    rest: RestShape | None = None
     key: tuple[str, ...] = ()
     submitted_at: TimeRef
     changed_at: TimeRef | None = None
@@ -300,6 +306,7 @@ class Mapping(_Strict):
     spoken: SpokenMap | None = None
     wants_contact: ChoiceRef | None = None
     answers: dict[str, str] = Field(default_factory=dict)
+    finance: FinanceMap | None = None
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
@@ -315,11 +322,15 @@ class Mapping(_Strict):
 
     @model_validator(mode="after")
     def _one_delivery(self) -> "Mapping":
-        if sum(shape is not None for shape in (self.file, self.api, self.table)) != 1:
-            raise ValueError("give exactly one of file, api, table")
+        if sum(shape is not None for shape in (self.file, self.api, self.table, self.rest)) != 1:
+            raise ValueError("give exactly one of file, api, table, rest")
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
+        if (self.source is Source.FINANCE) != (self.kind is SubmissionKind.FINANCE_ENTRY):
+            raise ValueError("the source finance, and it alone, has feeds of kind finance_entry")
+        if self.source is Source.FINANCE and self.finance is None:
+            raise ValueError("a feed of finance's own needs finance: which columns tell of the parties")
         if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
@@ -352,8 +363,12 @@ class Mapping(_Strict):
 
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
-        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement"}))) | frozenset(self.answers)
+        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement", "rest"}))) | frozenset(self.answers)
         return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
+
+    def finance_columns(self) -> frozenset[str]:
+        """The columns that are finance's; one that the intake reads as well is a column of both."""
+        return self.finance.columns() if self.finance else frozenset()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)

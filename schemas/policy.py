@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.finance import FinancePolicy
 from schemas.purposes import (
     COUNTS_FROM,
     DISCLOSURE,
@@ -139,6 +140,7 @@ class Policy(_Strict):
     notices: dict[str, Notice] = Field(default_factory=dict)
     crm: CrmPolicy
     retention: RetentionPolicy = RetentionPolicy()
+    finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
     marketing_age: int = Field(default=13, ge=13, le=18)
 
