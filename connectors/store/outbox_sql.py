@@ -6,6 +6,8 @@ COLUMNS = (
 )
 
 # An intent waits while an earlier phase of its address is under way in the run, or an earlier intent for its row.
+# A lowering is obsolete only where a later plan of its address was acknowledged whole. What is under a lease waits for
+# the narrow synchronisation that has it.
 # What has failed holds back no clearing and no removal; it sets a raise aside (`held`) where it is what the raise stands
 # on: the address's lowering, contact or consent rows, or the very row. The next plan then begins anew.
 #
@@ -26,13 +28,15 @@ with picked as materialized (
         from intake.outbox_intent
         where state = 'pending' and finished_at is null and run_id = :run_id and phase = :phase
           and method = :method and table_name = :table and intent_id > :after
+          and (plan_id like 'narrow:%' or contact_point_id is null or contact_point_id not in (
+              select contact_point_id from intake.narrow_call where leased_until > clock_timestamp()))
         order by intent_id for update skip locked offset 0) i
     cross join lateral (
         select bool_or(state in ('waiting', 'pending', 'claimed')) as is_under_way,
-               bool_or(has_failed and (phase <= 2 or (table_name = i.table_name and row_id = i.row_id))) as failed
+               bool_or(state in ('refused', 'conflict') and (
+                   phase <= 2 or (table_name = i.table_name and row_id = i.row_id))) as failed
         from intake.outbox_intent
-        where contact_point_id = i.contact_point_id and phase < i.phase and run_id = i.run_id
-          and (finished_at is null or has_failed)) e
+        where contact_point_id = i.contact_point_id and run_id = i.run_id and phase < i.phase) e
     where e.is_under_way is not true and not exists (
         select from intake.outbox_intent o
         where o.row_id = i.row_id and o.table_name = i.table_name and o.finished_at is null
@@ -42,26 +46,21 @@ with picked as materialized (
     limit :limit
 ), standing as (
     select p.intent_id, case
-        when p.phase = 0 then null
+        when p.phase = 0 then case when c.acked_version > p.planned_version then 'address_changed' end
         when p.held then 'held'
         when p.contact_point_id is null then null
         when c.version is distinct from p.planned_version then 'address_changed'
         when p.valid_until <= :now then 'purpose_ended' end as fault
     from picked p left join lateral (
-        select version from intake.contact_point c where c.contact_point_id = p.contact_point_id for share) c on true
+        select version, acked_version from intake.contact_point c
+        where c.contact_point_id = p.contact_point_id for share) c on true
 )
 update intake.outbox_intent i
 set state = case when s.fault is null then 'claimed' else 'superseded' end, code = s.fault,
     claimed_at = :now, finished_at = case when s.fault is null then null else now() end
 from standing s where s.intent_id = i.intent_id
-returning i.intent_id, i.phase, i.method, i.table_name, i.row_id, i.columns, i.state,
-    case when i.method = 'patch' then (
-        select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end as known
-"""
-
-CLAIMED = """
-select intent_id, phase, method, table_name, row_id, columns, null as known from intake.outbox_intent
-where state = 'claimed' and finished_at is null order by intent_id
+returning i.intent_id, i.row_id, i.columns, case when i.method = 'patch' then (
+    select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end, s.fault
 """
 
 # One statement for many answers: what the CRM was known to hold is read once, locked, for the image and for what it is
@@ -72,8 +71,9 @@ SETTLE = """
 with answered as materialized (
     select r.intent_id, r.state, r.status, r.code, r.request_id, i.method, i.table_name, i.row_id, i.contact_point_id,
            i.columns, c.columns as held, c.written, c.edits
-    from unnest(cast(:ids as bigint[]), cast(:states as text[]), cast(:statuses as int[]), cast(:codes as text[]),
-                cast(:requests as text[])) as r (intent_id, state, status, code, request_id)
+    from (select id as intent_id, state, status, code, request as request_id
+          from json_to_recordset(cast(:answers as json)) as a (
+              id bigint, state text, status int, code text, request text)) r
     cross join lateral (
         select * from intake.outbox_intent where intent_id = r.intent_id for update) i
     left join lateral (
@@ -83,7 +83,6 @@ with answered as materialized (
 ), settled as (
     update intake.outbox_intent i set state = a.state, status = a.status, code = a.code, request_id = a.request_id,
         finished_at = case when a.state = 'pending' then null else now() end,
-        has_failed = a.state in ('refused', 'conflict'),
         before = case when a.held is null then null when a.method = 'delete' then a.held else (
             select coalesce(jsonb_object_agg(n.name, a.held -> n.name), '{}')
             from jsonb_object_keys(a.columns) as n (name)) end
@@ -126,6 +125,14 @@ CLOSE_OCCASIONS = """
 update intake.occasion o set acked_version = greatest(o.acked_version, i.planned_version)
 from intake.outbox_intent i
 where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_id is null and i.state = 'acknowledged'
+"""
+
+CLAIMED = """
+select intent_id, phase, method, table_name, row_id, columns, null as known from intake.outbox_intent
+where state = 'claimed' and finished_at is null and (cast(:run_id as uuid) is null or run_id = :run_id)
+  and (cast(:is_narrow as boolean) is null or (plan_id like 'narrow:%') = :is_narrow)
+  and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
+order by intent_id
 """
 
 SUPERSEDE_OPEN = """

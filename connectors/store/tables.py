@@ -112,6 +112,9 @@ QUARANTINE = Table(
     Column("blocks", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     _at("first_seen_at", nullable=False, now=True),
+    _at("closed_at"),
+    Column("closed_by", Text),
+    Column("close_reason", Text),
     Index("ix_quarantine_once", "batch_id", "row_no", "field", "fault", unique=True),
     Index("ix_quarantine_open", "source", "feed", "first_seen_at", postgresql_where=sql("state = 'open'")),
     CheckConstraint("state in ('open', 'mended', 'discarded')", name="state"),
@@ -183,6 +186,7 @@ SUBMISSION = Table(
     Column("postal_code", Text),
     Column("city", Text),
     Column("is_enquiry", Boolean, nullable=False),
+    _at("erased_at_source"),
     Column("reading_id", UUID),
     Index("ix_submission_subject", "subject_id"),
     Index("ix_submission_reading", "reading_id"),
@@ -426,7 +430,7 @@ PLAN = Table(
 _OPEN = "finished_at is null"
 
 # No index asks for `state`: claiming changes no indexed column, so PostgreSQL keeps it within the page (HOT), where half
-# of each is left free. An open intent has no end; `has_failed` keeps those that stand in the way of their address's raises.
+# of each is left free. An open intent has no end.
 OUTBOX_INTENT = Table(
     "outbox_intent",
     METADATA,
@@ -451,14 +455,13 @@ OUTBOX_INTENT = Table(
     _at("finished_at"),
     Column("before", JSONB),
     _at("purged_at"),
-    Column("has_failed", Boolean, nullable=False, server_default=sql("false")),
     CheckConstraint(
         "state in ('waiting', 'pending', 'claimed', 'acknowledged', 'superseded', 'refused', 'conflict')", name="state"
     ),
     CheckConstraint("not (state in ('waiting', 'pending', 'claimed')) or finished_at is null", name="open"),
     Index("ix_outbox_next", "run_id", "phase", "table_name", "method", "intent_id", postgresql_where=sql(_OPEN)),
     Index("ix_outbox_row", "row_id", postgresql_where=sql(_OPEN)),
-    Index("ix_outbox_address", "contact_point_id", "phase", postgresql_where=sql(f"{_OPEN} or has_failed")),
+    Index("ix_outbox_address", "contact_point_id", "run_id", "phase"),
     Index("ix_outbox_run", "run_id"),
 )
 

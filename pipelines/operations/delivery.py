@@ -7,6 +7,7 @@ not is claimed anew, and so looked up in the ledger once more, before it is sent
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from connectors.store import outbox
 from connectors.store.outbox import Settled
@@ -46,10 +47,13 @@ class DeliveryReport:
         self.counts[str(IntentState.SUPERSEDED)] += superseded
 
 
-def recover(session: Session, crm: Crm) -> int:
-    """Settle what an earlier run left without an answer: acknowledged if the CRM has it, else superseded."""
+def recover(session: Session, crm: Crm, *, is_narrow: bool | None = None, among: Sequence[UUID] | None = None) -> int:
+    """Settle what an earlier run left without an answer: acknowledged if the CRM has it, else superseded.
+
+    Of runs (`is_narrow` false) or narrow synchronisations only, or of some addresses; whoever calls knows that they ended.
+    """
     with session.transaction() as conn:
-        claimed = outbox.claimed_intents(conn)
+        claimed = outbox.claimed_intents(conn, is_narrow=is_narrow, among=among)
     for chunk in chunks_by_table(claimed, session.workspace.policy.crm.chunk_rows):
         with session.transaction() as conn:
             known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
@@ -94,7 +98,7 @@ def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports:
 def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryReport]) -> int:
     """Look up what has no answer; returns how many intents that were."""
     with session.transaction() as conn:
-        lost = outbox.claimed_intents(conn)
+        lost = outbox.claimed_intents(conn, run_id=session.run_id)
     for chunk in chunks_by_table(lost, session.workspace.policy.crm.chunk_rows):
         settled = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING)
         with session.transaction() as conn:

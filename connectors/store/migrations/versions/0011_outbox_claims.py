@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -15,15 +15,12 @@ _NEXT = ["run_id", "phase", "table_name", "method", "intent_id"]
 
 
 def upgrade() -> None:
-    has_failed = sa.Column("has_failed", sa.Boolean(), nullable=False, server_default=sa.text("false"))
-    op.add_column("outbox_intent", has_failed, schema="intake")
-    op.execute("update intake.outbox_intent set has_failed = true where state in ('refused', 'conflict')")
     op.create_check_constraint("open", "outbox_intent", f"not ({_OPEN_STATES}) or {_OPEN}", schema="intake")
     for name in ("ix_outbox_open", "ix_outbox_unfinished", "ix_outbox_row"):
         op.drop_index(name, "outbox_intent", schema="intake")
     _make("ix_outbox_next", _NEXT, _OPEN)
     _make("ix_outbox_row", ["row_id"], _OPEN)
-    _make("ix_outbox_address", ["contact_point_id", "phase"], f"{_OPEN} or has_failed")
+    op.create_index("ix_outbox_address", "outbox_intent", ["contact_point_id", "run_id", "phase"], schema="intake")
     op.execute("alter table intake.outbox_intent set (fillfactor = 50)")
     op.execute("alter table intake.crm_row set (fillfactor = 70)")
 
@@ -37,7 +34,6 @@ def downgrade() -> None:
     _make("ix_outbox_unfinished", ["contact_point_id", "phase"], _UNFINISHED)
     _make("ix_outbox_open", ["phase", "intent_id"], _OPEN_STATES)
     op.drop_constraint(op.f("ck_outbox_intent__open"), "outbox_intent", schema="intake")
-    op.drop_column("outbox_intent", "has_failed", schema="intake")
 
 
 def _make(name: str, columns: list[str], where: str) -> None:
