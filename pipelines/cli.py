@@ -5,6 +5,7 @@ import typer
 from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
+from pipelines.commands.financing import FINANCE
 
 APP = typer.Typer(
     name="crm-intake",
@@ -24,6 +25,7 @@ APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(FINANCE, name="finance")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.finance import FinancePolicy
 from schemas.purposes import (
     COUNTS_FROM,
     DISCLOSURE,
@@ -94,7 +95,7 @@ class CrmPolicy(_Strict):
     registered_profiles: dict[UUID, RegisteredProfile] = Field(default_factory=dict)
     approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
-    writers: int = Field(default=4, ge=1, le=64)
+    writers: int = Field(default=24, ge=1, le=64)
 
 
 class Organisation(_Strict):
@@ -139,6 +140,7 @@ class Policy(_Strict):
     notices: dict[str, Notice] = Field(default_factory=dict)
     crm: CrmPolicy
     retention: RetentionPolicy = RetentionPolicy()
+    finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
     marketing_age: int = Field(default=13, ge=13, le=18)
 

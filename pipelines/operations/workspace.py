@@ -20,6 +20,7 @@ from connectors.dataverse import (
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
 from connectors.mappings import load_mappings, load_policy
+from connectors.rest_feeds import RestSettings
 from connectors.short_courses import ShortCoursesSettings
 from connectors.sources import SourceSettings
 from connectors.store.address import ServerAddress
@@ -75,6 +76,10 @@ def server_address(settings: Settings) -> ServerAddress:
     return ensure_server(settings.data_dir / "postgres", fast_for_tests=settings.fast_for_tests)
 
 
+# The run's own, its locks', and what a few threads of an intake use at once; senders to the CRM need none.
+STORE_CONNECTIONS = 8
+
+
 def open_workspace(settings: Settings, *, address: ServerAddress | None = None) -> Workspace:
     """Open the store (migrated to the newest layout) and load the configuration.
 
@@ -89,7 +94,7 @@ def open_workspace(settings: Settings, *, address: ServerAddress | None = None) 
     return Workspace(
         settings=settings,
         address=address,
-        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=policy.crm.writers + 3),
+        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=STORE_CONNECTIONS),
         keys=KeyRing(settings.keys_dir()),
         policy=policy,
         mappings=load_mappings(settings.config_dir),
@@ -122,7 +127,9 @@ def source_settings(settings: Settings, timezone: str) -> SourceSettings:
     folder: Path = settings.dropped_files_dir()
     folder.mkdir(parents=True, exist_ok=True)
     files = FileSettings(folder=folder, timezone=timezone, settle_s=settings.settle_s)
-    return SourceSettings(files=files, webropol=webropol, web_forms=web_forms, short_courses=short_courses)
+    secrets = {name: value.get_secret_value() for name, value in settings.rest_secrets.items()}
+    rest = RestSettings(secrets=secrets, timezone=timezone, http=http)
+    return SourceSettings(files=files, webropol=webropol, web_forms=web_forms, short_courses=short_courses, rest=rest)
 
 
 def dataverse_client(settings: Settings, policy: Policy) -> DataverseClient:
