@@ -63,6 +63,19 @@ def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFra
     raise BatchRefused("unknown_media_type", f"No decoder for {media_type!r}.", remedy=remedy)
 
 
+def questions_in(media_type: str, payload: bytes, raw: pd.DataFrame, mapping: Mapping) -> list[list[str | None]]:
+    """The questions that a delivery shows, [id, title] in their order; none where it shows only what was answered.
+
+    `raw` is the delivery's frame, decoded: a table's titles are its questions, and have no ids.
+    """
+    if media_type in (MediaType.CSV, MediaType.XLSX):
+        derived = mapping.arrangement.derived()
+        return [[None, str(title)] for title in raw.columns if title not in derived]
+    if media_type == MediaType.PULLED_JSON and mapping.source is Source.WEBROPOL:
+        return [[question_id, title] for question_id, title in parse_json(payload)["titles"]]
+    return []
+
+
 def _shape(mapping: Mapping) -> FileShape:
     """How the feed's files look; a feed that was pulled when it was mapped so falls back to the defaults."""
     return mapping.file or FileShape(type="csv", pattern="*")
