@@ -4,7 +4,7 @@ A run commits each unit of work; a rehearsal does all of it in one transaction t
 every write and leaves nothing behind but dropped staging tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from connectors.store.bulk import drop_staged
+from pipelines.operations.access import Reading
 from pipelines.operations.workspace import Workspace
 
 
@@ -23,6 +24,7 @@ class Session:
     workspace: Workspace
     run_id: UUID = field(default_factory=uuid4)
     rehearsal: Connection | None = None
+    reading: Reading | None = None
     staged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -42,6 +44,11 @@ class Session:
         else:
             with self.rehearsal.begin_nested():
                 yield self.rehearsal
+
+    def note_read(self, conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
+        """Write down whose data is about to be shown, where a command shows it to somebody."""
+        if self.reading is not None:
+            self.reading.note(conn, contact_point_ids)
 
     def drop_staged(self) -> None:
         """Drop the staging tables of this session."""
