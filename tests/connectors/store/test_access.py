@@ -174,9 +174,7 @@ def test_the_log_of_readings_can_only_be_appended_to(store: ServerAddress, role:
         engine.dispose()
 
 
-def test_everybody_sees_their_own_readings_and_the_officer_all(
-    store: ServerAddress, people: dict[str, str]
-) -> None:
+def test_everybody_sees_their_own_readings_and_the_officer_all(store: ServerAddress, people: dict[str, str]) -> None:
     for role in ("operator", "pipeline"):
         engine = create_store_engine(login(store, people[role]), role=PIPELINE_ROLE, pool_size=1)
         with engine.begin() as conn:
@@ -198,7 +196,6 @@ def test_retention_deletes_old_readings_only(store: ServerAddress) -> None:
             append_read(conn, ENTRY)
             old = "where entry_id = (select min(entry_id) from intake.access_log)"
             conn.execute(text(f"update intake.access_log set read_at = '2020-01-01' {old}"))
-            )
             before = conn.execute(text("select count(*) from intake.access_log")).scalar_one()
         with keeping.begin() as conn:
             assert conn.execute(text("delete from intake.access_log")).rowcount == 1
