@@ -10,6 +10,7 @@ from pipelines.commands.consenting import CONSENT
 from pipelines.commands.console import PURPOSE, noting_readings
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
+from pipelines.commands.preferring import PREFERENCES
 from pipelines.operations.access import NOT_STATED
 
 APP = typer.Typer(
@@ -44,6 +45,7 @@ APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(ACCESS, name="access")
+APP.add_typer(PREFERENCES, name="preferences")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 
