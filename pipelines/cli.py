@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands import clustering, repairing, running, sandboxing, undoing
 from pipelines.commands.crm import CRM
 
 APP = typer.Typer(
@@ -19,6 +19,8 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
+APP.command()(clustering.worker)
+APP.command()(clustering.cluster)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
 APP.add_typer(CRM, name="crm")

@@ -16,6 +16,7 @@ from pipelines.resources import WorkspaceResource
 from pipelines.schedules import crm_job, intake_job, nightly
 from pipelines.sensors import crm_sync_after_intake, dropped_files
 from pipelines.settings import Settings, load_settings
+from pipelines.workers import executor_of
 
 CODE_VERSION = "1"
 OWNERS = ["team:intake"]
@@ -45,7 +46,7 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
         schedules=[nightly(intake, timezone)],
         sensors=[dropped_files(intake, timezone), crm_sync_after_intake(crm)],
         resources={"workspace": workspace or WorkspaceResource()},
-        executor=dg.in_process_executor,
+        executor=executor_of(settings),
     )
 
 

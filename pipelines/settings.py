@@ -7,6 +7,7 @@ Values come from the environment (prefix INTAKE_, and DATABASE_URL), then from t
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
     dataverse_bypass_logic: str = Field(default="", description="CustomSync, CustomAsync or both, with a comma")
     dataverse_ca_path: Path | None = None
     dataverse_deadline_s: float = 900.0
+
+    executor: Literal["in_process", "celery"] = "in_process"
+    celery_broker: SecretStr | None = Field(default=None, description="pyamqp://…; without it what answers here")
+    celery_backend: SecretStr | None = Field(
+        default=None, description="where results go back; without it by the broker"
+    )
 
     partitions_first_on: str = "2026-01-01"
     partitions_per_run: int = Field(default=0, ge=0, description="0: a backfill is one run; n: n days a run")
