@@ -2,7 +2,12 @@
 
 import typer
 
+<<<<<<< HEAD
 from pipelines.commands import clustering, repairing, running, sandboxing, undoing
+=======
+from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands.consenting import CONSENT
+>>>>>>> main
 from pipelines.commands.crm import CRM
 
 APP = typer.Typer(
@@ -23,6 +28,7 @@ APP.command()(clustering.worker)
 APP.command()(clustering.cluster)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")

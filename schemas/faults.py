@@ -145,6 +145,11 @@ _ALL = (
         "Include the response time in the export, and declare its format in the mapping.",
     ),
     Fault(
+        "unknown_option",
+        "The list of ticked options holds one that the mapping does not know.",
+        "List the option under arrangement.options if its meaning is certain; those that are known were read.",
+    ),
+    Fault(
         "unknown_status",
         "The state of the registration is none of those that the mapping lists.",
         "List the word in the mapping if its meaning is certain; otherwise correct it in the source.",

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.arrangements import Arrangement, TableLayout
+
 RECEIVED_AT = "__received_at"
 # In a raw frame of several batches of one feed: which batch each row came in, as text.
 BATCH_ID = "__batch_id"
@@ -126,7 +128,8 @@ class ConsentMap(_Strict):
     that say nothing, as blank does (the "0" of an unticked box); anything else is unreadable. With polarity
     `prohibition` a yes withdraws and a no is no event. `states_current_value`
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
-    `given_by` is whose tick it is; a booker's tick is not the attendee's.
+    `given_by` is whose tick it is: the subject's, a booker's that the feed does not take in, or that of a block of the
+    row (`Arrangement.blocks`); one person's tick is not another's.
     """
 
     purpose: str
@@ -139,7 +142,7 @@ class ConsentMap(_Strict):
     silent: tuple[str, ...] = ()
     states_current_value: bool = False
     changed_at: TimeRef | None = None
-    given_by: Literal["subject", "booker"] = "subject"
+    given_by: str = "subject"
     wording: Wording | None = None
     notice_version: str | None = None
 
@@ -203,7 +206,8 @@ class FileShape(_Strict):
 
     `manifest` tells what must lie beside each file `F` before it is taken: its SHA-256 in `F.sha256` (as sha256sum
     writes it) or `F.manifest.json`, or its number of rows in the latter. Without one, a file that was cut exactly
-    between two rows cannot be told from a whole one. `header_row` is the row of the titles, from 1.
+    between two rows cannot be told from a whole one. `header_row` is the row of the titles, from 1. `export` is how the
+    answers were exported (Webropol writes a tick as its text or as a number); only `numbers` lets a `1` be an answer.
     """
 
     type: Literal["csv", "xlsx", "json"]
@@ -212,6 +216,8 @@ class FileShape(_Strict):
     sheet: str | None = None
     header_row: int = Field(default=1, ge=1, le=50)
     manifest: Literal["none", "sha256", "rows"] = "none"
+    layout: TableLayout = TableLayout()
+    export: Literal["text", "numbers"] | None = None
 
     @field_validator("pattern")
     @classmethod
@@ -252,6 +258,7 @@ class Mapping(_Strict):
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
+    `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
     """
 
     version: Literal[1] = 1
@@ -268,6 +275,7 @@ class Mapping(_Strict):
     changed_at: TimeRef | None = None
     fields: FieldMap
     consents: tuple[ConsentMap, ...] = ()
+    arrangement: Arrangement = Arrangement()
     occasion: OccasionMap | None = None
     registration: RegistrationMap | None = None
     spoken: SpokenMap | None = None
@@ -292,9 +300,36 @@ class Mapping(_Strict):
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
 
+    @model_validator(mode="after")
+    def _numbers_are_known_for_answers(self) -> "Mapping":
+        """An exported `1` is a tick, an option's number or a point of a scale: only the export option tells."""
+        if self.source is not Source.WEBROPOL or self.file is None:
+            return self
+        answers = [answer for each in self.consents for answer in (*each.grants, *each.refuses)]
+        numeric = {answer.strip().lstrip("+-").isdecimal() for answer in answers}
+        if True in numeric and self.file.export != "numbers":
+            raise ValueError("a number is an answer only where the answers were exported so: give file.export: numbers")
+        if False in numeric and self.file.export == "numbers":
+            raise ValueError("exported as numbers, answers are numbers: list those under grants and refuses")
+        return self
+
+    @model_validator(mode="after")
+    def _each_tick_has_its_person(self) -> "Mapping":
+        blocks = self.arrangement.blocks
+        known = {"subject", "booker", *(block.id for block in blocks)}
+        own = [set(block.columns) for block in blocks]
+        for consent in self.consents:
+            if consent.given_by not in known:
+                raise ValueError(f"given_by {consent.given_by}: name a block, subject or booker")
+            is_own = all(consent.column in names for names in own)
+            if len(blocks) > 1 and consent.given_by == "subject" and not is_own:
+                raise ValueError("a row of several people: say by given_by whose block ticked each consent")
+        return self
+
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
-        return frozenset(_columns_of(self.model_dump())) | frozenset(self.answers) | self._named_columns()
+        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement"}))) | frozenset(self.answers)
+        return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)

@@ -14,6 +14,7 @@ from pipelines.transforms.decisions import Times, in_order, read_decisions, word
 from pipelines.transforms.fingerprints import content_hashes, submission_ids
 from pipelines.transforms.kept_answers import read_answers
 from pipelines.transforms.occasions import YES_OR_NO, Registrations, read_occasions, read_registrations
+from pipelines.transforms.parts import note_unlisted
 from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
 from pipelines.transforms.spoken import read_spoken
@@ -69,6 +70,7 @@ def _shaped(
     )
     version_at = times.changed.earliest.fillna(times.submitted.earliest)
     is_draft = _is_draft(reading, mapping)
+    note_unlisted(reading, mapping)
     decisions = read_decisions(reading, mapping, policy=policy, times=times)
     spoken, spoken_wordings = read_spoken(reading, mapping, policy=policy)
     registrations = read_registrations(reading, mapping)
