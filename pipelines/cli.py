@@ -2,12 +2,8 @@
 
 import typer
 
-<<<<<<< HEAD
 from pipelines.commands import clustering, repairing, running, sandboxing, undoing
-=======
-from pipelines.commands import repairing, running, sandboxing, undoing
 from pipelines.commands.consenting import CONSENT
->>>>>>> main
 from pipelines.commands.crm import CRM
 
 APP = typer.Typer(

@@ -21,7 +21,15 @@ from connectors.store.cluster import Cluster
 from connectors.store.refusals import store_errors
 from schemas.errors import ConfigurationError, StoreUnavailable
 
-__all__ = ["ServerAddress", "ensure_database", "ensure_server", "external_server", "is_running", "logging_faults", "stop_server"]
+__all__ = [
+    "ServerAddress",
+    "ensure_database",
+    "ensure_server",
+    "external_server",
+    "is_running",
+    "logging_faults",
+    "stop_server",
+]
 
 _OLDEST = 150000
 _LOCK_S = 180

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from connectors.store import landing, preference_tables, tables
+from connectors.store import fences, landing, preference_tables, tables
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.metadata import METADATA
@@ -104,7 +104,12 @@ def test_the_migrations_make_exactly_the_tables_that_are_declared(store: ServerA
         found = compare_metadata(MigrationContext.configure(conn, opts=options), METADATA)
     engine.dispose()
     assert found == []
-    declared = {landing.LANDING_KEY.fullname, tables.CONSENT_EVENT.fullname, preference_tables.NARROW_CALL.fullname}
+    declared = {
+        landing.LANDING_KEY.fullname,
+        tables.CONSENT_EVENT.fullname,
+        preference_tables.NARROW_CALL.fullname,
+        fences.LOCK_FENCE.fullname,
+    }
     assert declared <= set(METADATA.tables)
 
 
