@@ -2,9 +2,10 @@
 
 import typer
 
-from pipelines.commands import clustering, repairing, running, sandboxing, undoing
+from pipelines.commands import clustering, quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
+from pipelines.commands.financing import FINANCE
 
 APP = typer.Typer(
     name="crm-intake",
@@ -22,10 +23,11 @@ APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
 APP.command()(clustering.worker)
 APP.command()(clustering.cluster)
-APP.add_typer(repairing.SOURCES, name="sources")
-APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(sources.SOURCES, name="sources")
+APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(FINANCE, name="finance")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

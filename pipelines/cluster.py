@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +24,12 @@ from connectors.store.address import ServerAddress
 from pipelines.assets.intake import chain_of
 from pipelines.definitions import build_definitions
 from pipelines.launch import (
+    FOLLOWING,
     HOST,
     PROCESS,
     SILENT,
     RunSummary,
+    child_environment,
     close_dead_runs,
     dagster_environment,
     dagster_home,
@@ -37,7 +39,7 @@ from pipelines.launch import (
 )
 from pipelines.operations.workspace import server_address
 from pipelines.processes import start, stop
-from pipelines.schedules import CRM_SYNC, INTAKE, window_tags
+from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
 from pipelines.settings import Settings, load_settings
 from pipelines.workers import with_broker
@@ -58,6 +60,14 @@ def crm_sync() -> dg.JobDefinition:
     return build_definitions(load_settings()).resolve_job_def(CRM_SYNC)
 
 
+def finance() -> dg.JobDefinition:
+    """Finance's job as a worker finds it by name, under the settings of its environment."""
+    return build_definitions(load_settings()).resolve_job_def(FINANCE)
+
+
+JOBS = {"crm": crm_sync, "finance": finance}
+
+
 @contextmanager
 def local_workers(
     settings: Settings, count: int, *, address: ServerAddress | None = None
@@ -74,7 +84,7 @@ def local_workers(
 
 def start_worker(settings: Settings, number: int, *, address: ServerAddress) -> subprocess.Popen[bytes]:
     """One worker of this machine."""
-    environment = {**os.environ, **dagster_environment(with_broker(settings, address), address)}
+    environment = child_environment(with_broker(settings, address), address)
     name = f"worker-{number}"
     command = ["crm-intake", "worker", "--name", name]
     return start(command, environment, log_dir=dagster_home(settings), log_name=name)
@@ -96,16 +106,22 @@ def run_on_workers(
     settings = with_broker(settings, address)
     with dagster_instance(settings, address) as instance:
         close_dead_runs(instance)
-    parts = [(part, tuple(sources)) for part in cut(window, settings.partitions_per_run)]
+    parts = [_Part(INTAKE, part, tuple(sources)) for part in cut(window, settings.partitions_per_run)]
     hand_out = partial(_hand_out, settings, address)
     summary = RunSummary(window)
     # Processes, since Dagster sets up logging anew for each run, and threads that do so at once lock each other out.
     with ProcessPoolExecutor(RUNS_AT_ONCE, mp_context=_forkserver()) as pool:
-        for ended in [*pool.map(hand_out, parts), *pool.map(hand_out, [None])]:
-            summary.run_ids.append(ended.run_id)
-            summary.states[ended.name] = ended.state
-            summary.problems[ended.name] = ended.problems
+        _note(summary, pool.map(hand_out, parts))
+        for name in FOLLOWING:
+            _note(summary, pool.map(hand_out, [_Part(name)]))
     return summary
+
+
+def _note(summary: RunSummary, ended: Iterable["_Ended"]) -> None:
+    for one in ended:
+        summary.run_ids.append(one.run_id)
+        summary.states[one.name] = one.state
+        summary.problems[one.name] = one.problems
 
 
 def cut(window: Window, days_a_run: int) -> list[Window]:
@@ -126,14 +142,22 @@ class _Ended:
     problems: list[str]
 
 
-def _hand_out(settings: Settings, address: ServerAddress, part: tuple[Window, tuple[str, ...]] | None) -> _Ended:
-    """One run, the intake of a part or (None) the CRM's, in a process of its own that waits for its steps."""
+@dataclass(frozen=True)
+class _Part:
+    """One run to hand out: a job by its name here; the intake with its days and sources."""
+
+    job: str
+    window: Window | None = None
+    sources: tuple[str, ...] = ()
+
+
+def _hand_out(settings: Settings, address: ServerAddress, part: _Part) -> _Ended:
+    """One run in a process of its own, which waits for its steps."""
     with told(dagster_environment(settings, address)), dagster_instance(settings, address) as instance:
-        if part is None:
-            return _ended("crm", execute(crm_sync, instance, tags={}))
-        window, sources = part
-        days = (str(window.first_on), str(window.last_on))
-        result = execute(intake, instance, tags=window_tags(*days), asset_selection=chain_of(sources))
+        if part.window is None:
+            return _ended(part.job, execute(JOBS[part.job], instance, tags={}))
+        days = (str(part.window.first_on), str(part.window.last_on))
+        result = execute(intake, instance, tags=window_tags(*days), asset_selection=chain_of(part.sources))
         return _ended(" to ".join(days), result)
 
 

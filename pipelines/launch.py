@@ -26,7 +26,7 @@ from pipelines.definitions import build_definitions
 from pipelines.operations.workspace import open_workspace, server_address
 from pipelines.processes import running
 from pipelines.resources import LentWorkspace, OnEvent
-from pipelines.schedules import CRM_SYNC, INTAKE, window_tags
+from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
 from pipelines.settings import ENV_FILE, Settings
 from schemas.errors import ConfigurationError
@@ -43,6 +43,8 @@ QUIET = {
 }
 # The event log has it all; the console is for the command line's own words.
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+# What follows the sources, in this order: nothing of finance's can keep a withdrawal from the CRM.
+FOLLOWING = {"crm": CRM_SYNC, "finance": FINANCE}
 
 
 @dataclass
@@ -87,7 +89,8 @@ def run_in_process(
             close_dead_runs(instance)
             for source in sources:
                 _run(definitions, instance, summary, source)
-            _run(definitions, instance, summary, "crm")
+            for name in FOLLOWING:
+                _run(definitions, instance, summary, name)
     finally:
         lent.workspace.engine.dispose()
     return summary
@@ -101,13 +104,13 @@ def covering(settings: Settings, window: Window) -> Settings:
 
 def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, summary: RunSummary, name: str) -> None:
     tags = {PROCESS: str(os.getpid()), HOST: socket.gethostname(), CRM_FOLLOWS: "yes"}
-    job = definitions.resolve_job_def(CRM_SYNC if name == "crm" else INTAKE)
-    if name != "crm":
+    job = definitions.resolve_job_def(FOLLOWING.get(name, INTAKE))
+    if job.name == INTAKE:
         tags |= window_tags(str(summary.window.first_on), str(summary.window.last_on))
     result = job.execute_in_process(
         instance=instance,
         tags=tags,
-        asset_selection=None if name == "crm" else chain_of([name]),
+        asset_selection=chain_of([name]) if job.name == INTAKE else None,
         run_config=SILENT,
         raise_on_error=False,
     )
@@ -183,6 +186,11 @@ def dagster_environment(settings: Settings, address: ServerAddress) -> dict[str,
     }
 
 
+def child_environment(settings: Settings, address: ServerAddress) -> dict[str, str]:
+    """The whole environment of a process that works as these settings say: this process's own, and what it is told."""
+    return {**os.environ, **dagster_environment(settings, address)}
+
+
 def settings_environment(settings: Settings) -> dict[str, str]:
     """The variables by which `load_settings` gives the same settings in another process."""
     told: dict[str, str] = {}
@@ -223,7 +231,7 @@ def served_ui(
     Loopback only by default: the UI has no login, and whoever reaches it can start runs.
     """
     address = address or server_address(settings)
-    environment = {**os.environ, **dagster_environment(settings, address)}
+    environment = child_environment(settings, address)
     workspace = ["-w", str(ROOT / "workspace.yaml")]
     commands = [
         ["dagster-webserver", *workspace, "-h", host, "-p", str(port), "--log-level", "warning"],

@@ -60,7 +60,11 @@ class PurposeRules:
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
-    """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise."""
+    """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
+
+    `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
+    `is_part`: only some rows of them are staged, which were read before by the same mapping.
+    """
 
     batch_ids: list[UUID]
     run_id: UUID
@@ -77,6 +81,8 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    erases: bool = False
+    is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
 
 
@@ -124,6 +130,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.FIND_CONTACT_POINTS,
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
+        intake_sql.FIND_ERASED,
         INDEX_ROWS,
         ANALYSE_ROWS,
         intake_sql.MARK_DIRTY,
@@ -154,6 +161,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.NAME_SUBMISSIONS,
+        intake_sql.MARK_ERASED,
         intake_sql.SAVE_REGISTRATIONS,
         intake_sql.LOWER_REGISTRATIONS,
         intake_sql.SAVE_ANSWERS,
@@ -212,7 +220,7 @@ def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
     run(outcomes_sql.SAVE_QUARANTINE)
     run(outcomes_sql.CLOSE_MENDED)
     run(outcomes_sql.SAVE_OUTCOMES)
-    run(outcomes_sql.COUNT_OUTCOMES)
+    run(outcomes_sql.COUNT_PART if request.is_part else outcomes_sql.COUNT_OUTCOMES)
     run(outcomes_sql.CLOSE_BATCH)
     if request.watermark is not None:
         run(outcomes_sql.MOVE_WATERMARK)
@@ -233,6 +241,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "now": request.now,
         "expires_at": request.expires_at,
         "raises": request.raises,
+        "erases": request.erases,
         "ledger_key": request.ledger_key,
         "names": request.rules.names,
         "begins": request.rules.begins,
@@ -245,6 +254,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "stop_reason": stop[1],
         "stop_remedy": stop[2],
         "position": request.watermark,
+        "is_part": request.is_part,
         "seen_again": False,
     }
 

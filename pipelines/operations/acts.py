@@ -26,14 +26,15 @@ from pipelines.transforms.row_ids import row_id
 from schemas.acts import Act, ActEvidence, Deed, ShownWording, covered, missing_of
 from schemas.consent import NAMELESS, Actor, effective_at
 from schemas.errors import ActRefused, StoreError
-from schemas.policy import Begin, Policy
+from schemas.policy import Policy
+from schemas.purposes import Begin
 
 __all__ = ["Act", "ActEvidence", "Deed", "ShownWording", "record_acts"]
 
 _ATTEMPTS = 3
 _OWN = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.STAFF_ON_BEHALF})
 _WITHOUT_GRANT = frozenset({Actor.STAFF, Actor.IMPORT})
-_ALLOWED_AGAIN = frozenset({Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTICE, Begin.EVENT_REGISTRATION})
+_ALLOWED_AGAIN = frozenset({Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTICE, Begin.PARTICIPATION})
 
 
 def record_acts(session: Session, conn: Connection | None, acts: Sequence[Act]) -> list[UUID]:
@@ -86,6 +87,8 @@ def _require_allowed(act: Act, policy: Policy) -> None:
             raise ActRefused("unknown_purpose", f"The policy has no {what}. Name one of config/intake.yaml.")
         if act.deed is Deed.GRANT and known.begins is not Begin.GRANT and known.begins not in _ALLOWED_AGAIN:
             raise ActRefused("not_by_consent", f"Nobody can grant {purpose}: it does not begin with a person's grant.")
+        if act.deed is not Deed.GRANT and not known.is_lowered_by:
+            raise ActRefused("no_such_right", f"{purpose} rests on {known.basis}: it ends by itself, or by erasure.")
     if act.deed is Deed.GRANT and act.actor in _WITHOUT_GRANT:
         raise ActRefused("not_the_person", "Staff only restrict. A grant is the person's: record who said it and how.")
     if missing := missing_of(act):

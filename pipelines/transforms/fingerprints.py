@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.arrangements import PART
+from schemas.labels import LABEL_OF
 from schemas.mappings import Mapping
 
 _BETWEEN, _MISSING = "\x1f", "\x1e"
 
 
 def content_hashes(cells: pd.DataFrame) -> pd.Series:
-    """A hash of each row's cells (`str`), whatever the order of the columns."""
-    return _hashed(_joined(cells[sorted(cells.columns)]))
+    """A hash of each row's cells (`str`), whatever the order of the columns; how questions are worded is no content."""
+    return _hashed(_joined(cells[_told(cells)]))
 
 
 def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Series | None = None) -> pd.Series:
@@ -27,23 +28,36 @@ def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Serie
 
     A feed without a key that delivers the same rows again in any order gives the same set of ids.
     """
-    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
-    if key and PART in mapping.arrangement.derived():
-        key = [*key, PART]
+    key = _key(mapping)
     if not key:
         return _prefixed(mapping, _occurrences(cells, batch_ids))
     keyed = _joined(cells[key], between="|")
-    is_keyed = cells[key].notna().all(axis=1)
+    is_keyed = keyed_rows(cells, mapping)
     if is_keyed.all():
         return _prefixed(mapping, keyed)
     return _prefixed(mapping, keyed.where(is_keyed, _occurrences(cells, batch_ids)))
 
 
+def keyed_rows(cells: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    """Which rows (`bool`) have a value in every column of the key; none where the feed has no key."""
+    key = _key(mapping)
+    return cells[key].notna().all(axis=1) if key else pd.Series(False, index=cells.index)
+
+
+def _key(mapping: Mapping) -> list[str]:
+    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
+    return [*key, PART] if key and PART in mapping.arrangement.derived() else key
+
+
 def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None) -> pd.Series:
-    joined = _joined(cells[sorted(cells.columns)])
+    joined = _joined(cells[_told(cells)])
     within = joined if batch_ids is None else joined + _BETWEEN + batch_ids
     before = joined.groupby(within, sort=False).cumcount().astype("str")
     return _hashed(joined + _BETWEEN + before)
+
+
+def _told(cells: pd.DataFrame) -> list[str]:
+    return sorted(title for title in cells.columns if not title.startswith(LABEL_OF))
 
 
 def _prefixed(mapping: Mapping, ids: pd.Series) -> pd.Series:

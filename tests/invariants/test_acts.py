@@ -146,6 +146,7 @@ REFUSED = {
     "incomplete_record   ": {"actor": Actor.GUARDIAN},
     "not_the_person": {"actor": Actor.STAFF},
     "not_by_consent": {"purposes": ("course_delivery",)},
+    "no_such_right": {"deed": "withdraw", "purposes": ("course_delivery",)},
     "unknown_purpose": {"purposes": ("astrology",)},
     "unknown_purpose ": {"topics": ("astrology",)},
     "no_purpose": {"purposes": ()},
@@ -163,7 +164,7 @@ REFUSED = {
 @pytest.mark.parametrize("code", REFUSED)
 def test_what_is_no_full_act_is_refused_and_nothing_is_kept(world: World, code: str) -> None:
     with pytest.raises(ActRefused) as refused:
-        record_acts(world.session(), None, [make_act("withdraw"), make_act(**REFUSED[code])])
+        record_acts(world.session(), None, [make_act("withdraw"), make_act(**{"deed": "grant", **REFUSED[code]})])
     assert refused.value.code == code.strip()
     assert "@" not in str(refused.value)
     assert not world.query("select 1 from intake.consent_event")
