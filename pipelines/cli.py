@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
+from pipelines.commands import clustering, quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.accessing import ACCESS
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.console import PURPOSE, noting_readings
@@ -39,6 +39,8 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
+APP.command()(clustering.worker)
+APP.command()(clustering.cluster)
 APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
