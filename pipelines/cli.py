@@ -4,6 +4,7 @@ import typer
 
 from pipelines.commands import repairing, running, sandboxing, undoing
 from pipelines.commands.crm import CRM
+from pipelines.commands.privacy import PRIVACY
 
 APP = typer.Typer(
     name="crm-intake",
@@ -22,6 +23,7 @@ APP.command()(sandboxing.ui)
 APP.add_typer(repairing.SOURCES, name="sources")
 APP.add_typer(repairing.QUARANTINE, name="quarantine")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(PRIVACY, name="privacy")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

@@ -6,6 +6,7 @@
     ├── BatchRefused                a whole batch cannot be understood; it stays in the landing and can be replayed
     ├── StoreError                  the database refused a statement
     │   └── StoreUnavailable        the database cannot be reached or is going down (transient)
+    ├── DatabaseRestored            the database is older than what was erased since: bring it up to date first
     ├── SourceError                 an outside source refused what was asked
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
@@ -63,6 +64,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached, or is going down."""
 
     transient = True
+
+
+class DatabaseRestored(IntakeError):
+    """The database was restored from a backup: nothing runs until the erasures since then are done again."""
 
 
 class SourceError(IntakeError):

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 RECEIVED_AT = "__received_at"
+# In a raw frame from which rows were erased: the number that each row had in the batch as received, from 1.
+ROW_NO = "__row_no"
 # In a raw frame of several batches of one feed: which batch each row came in, as text.
 BATCH_ID = "__batch_id"
 """The one column of a raw frame that no source has: when each pulled row counts as received, ISO 8601 with its zone."""

@@ -44,11 +44,22 @@ _NONCE_BYTES = 12
 
 def put_batch(conn: Connection, batch: ReceivedBatch, batch_id: UUID, *, keys: KeyRing) -> None:
     """Lands the payload of `batch` under `batch_id`, in the caller's transaction; StoreError if that id has landed."""
+    put_payload(conn, batch.payload, batch_id, keys=keys)
+
+
+def replace_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
+    """Puts another payload in the place of a batch's, under a new key: what it was cannot be read any more."""
+    delete_payload(conn, batch_id)
+    put_payload(conn, payload, batch_id, keys=keys)
+
+
+def put_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
+    """Encrypts and keeps a payload under a key of its own."""
     data_key = AESGCM.generate_key(bit_length=256)
     landing_key = keys.current("landing")
     wrapped = _wrapped(data_key, batch_id, landing_key)
     conn.execute(insert(LANDING_KEY).values(batch_id=batch_id, key_id=landing_key.key_id, wrapped_key=wrapped))
-    compressed = _compressed(batch.payload)
+    compressed = _compressed(payload)
     starts = range(0, len(compressed), PART_BYTES)
     for part_no, start in enumerate(starts):
         bound_to = _part_identity(batch_id, part_no, is_last=part_no == len(starts) - 1)

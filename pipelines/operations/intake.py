@@ -25,13 +25,15 @@ from connectors.store.landing import get_payload
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.redaction import redact_refused, row_numbers
+from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.row_ids import row_ids
 from pipelines.transforms.shape import StagedBatch, shape_batch, shape_lowering
 from schemas.errors import BatchRefused
-from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping
+from schemas.mappings import BATCH_ID, RECEIVED_AT, ROW_NO, Mapping
 from schemas.records import BatchState, Window
 
 # Rows shaped and merged at once: bounds memory, whatever the size of a backfill.
@@ -52,6 +54,7 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
 
     Raises SourceUnavailable or SourceError; a refused file is reported and stays where it is.
     """
+    require_replayed(session)
     report = LandReport()
     connector = connector_for(mapping, session.workspace.sources)
     expires_at = session.workspace.landing_ends_at(session.now, stopped=False)
@@ -115,6 +118,7 @@ def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
 
 def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
     """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given."""
+    require_replayed(session)
     gated: list[Gated] = []
     group: list[_Decoded] = []
     for decoded in _iter_decoded(session, batch_ids, gated):
@@ -155,6 +159,7 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
             continue
         if RECEIVED_AT not in raw.columns:
             raw[RECEIVED_AT] = batch.received_at.isoformat()
+        raw[ROW_NO] = row_numbers(raw)
         raw[BATCH_ID] = str(batch_id)
         yield _Decoded(batch, raw)
 
@@ -227,6 +232,7 @@ def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None
     """Merge one staged group in one transaction, and drop its staging tables with it."""
     with session.transaction() as conn:
         merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
+        redact_refused(session, conn, [UUID(batch_id) for batch_id in request["batch_ids"]])
         if group_id is not None:
             remove_staged_group(conn, group_id)
         if not session.is_rehearsal:
@@ -250,6 +256,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         expires_at=workspace.landing_ends_at(session.now, stopped=stop is not None or request["has_faults"]),
         raises=stop is None,
         ledger_key=workspace.keys.current("ledger").secret,
+        tombstone_keys=workspace.keys.all_keys("tombstone"),
         staged=StagedTables(**request["staged"]),
         rules=purpose_rules(workspace.policy),
         wordings=request["wordings"],
@@ -262,7 +269,7 @@ def stage_frames(session: Session, batch: BatchRow, raw: pd.DataFrame, shaped: S
     """Put a shaped group into staging tables, with the row ids that the CRM would get; names by frame."""
     salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
     submissions = shaped.submissions.assign(
-        batch_id=raw[BATCH_ID].astype("str"), batch_row_no=raw.groupby(BATCH_ID, sort=False).cumcount() + 1
+        batch_id=raw[BATCH_ID].astype("str"), batch_row_no=row_numbers(raw).to_numpy()
     )
     frames = {
         "submissions": _with_ids(submissions, batch.source, salt),

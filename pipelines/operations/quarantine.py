@@ -10,9 +10,11 @@ from connectors.store import batches
 from connectors.store.inspection import discard_entry, read_quarantine
 from connectors.store.landing import get_payload
 from pipelines.operations.intake import Gated, apply_batches
+from pipelines.operations.redaction import row_numbers
 from pipelines.operations.sessions import Session
 from schemas.errors import ConfigurationError
 from schemas.faults import FAULTS
+from schemas.mappings import ROW_NO
 
 
 def list_entries(session: Session, *, state: str | None = "open", feed: str | None = None) -> list[dict[str, Any]]:
@@ -45,7 +47,10 @@ def show_entry(session: Session, entry_id: int) -> dict[str, Any]:
         batch = batches.get_batch(conn, entry["batch_id"])
         payload = get_payload(conn, batch.batch_id, keys=session.workspace.keys)
     raw = decode(batch.media_type, payload, session.workspace.mappings[batch.feed])
-    row = raw.iloc[entry["row_no"] - 1]
+    found = raw[row_numbers(raw) == entry["row_no"]]
+    if found.empty:
+        raise ConfigurationError("The row of this entry was erased. Discard the entry.")
+    row = found.iloc[0].drop(ROW_NO, errors="ignore")
     return {**_explained(entry), "row": {title: None if value != value else value for title, value in row.items()}}
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from connectors.store.bulk import drop_staged
-from pipelines.operations.workspace import Workspace
+from pipelines.operations.workspace import Workspace, under_retention
 
 
 @dataclass
@@ -42,6 +42,14 @@ class Session:
         else:
             with self.rehearsal.begin_nested():
                 yield self.rehearsal
+
+    @contextmanager
+    def under_retention(self) -> "Iterator[Session]":
+        """The same run under the role of retention, which may delete and may add nothing to the ledger."""
+        with under_retention(self.workspace) as workspace:
+            session = Session(workspace, run_id=self.run_id)
+            session.now = self.now
+            yield session
 
     def drop_staged(self) -> None:
         """Drop the staging tables of this session."""

@@ -17,6 +17,7 @@ from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
+from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired, CrmUnavailable
 from schemas.intents import Phase
@@ -62,7 +63,11 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
+    require_replayed(session)
     recovered = recover(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
@@ -83,6 +88,7 @@ def close(session: Session) -> None:
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn))
+    note_run(session)
     if unanswered:
         raise CrmUnavailable(
             f"{unanswered} writes have no answer yet. Run again: they are looked up before anything else."

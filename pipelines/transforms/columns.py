@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipelines.transforms.text import tidy
 from schemas.errors import BatchRefused
-from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping
+from schemas.mappings import BATCH_ID, RECEIVED_AT, ROW_NO, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     """
     if raw.empty and not len(raw.columns):
         return None
-    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID}
+    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID, ROW_NO}
     mapped = mapping.mapped_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):
