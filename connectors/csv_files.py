@@ -6,12 +6,22 @@ within a row passes; a cut exactly between two rows shows only in a manifest (co
 
 import csv
 import io
+from collections.abc import Iterator
+from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
 from connectors.raw_frames import MAX_COLUMNS, refuse_too_large, unique_titles, without_blank_rows
+from connectors.table_layout import (
+    LAST_TITLE_ROW,
+    is_summary,
+    rows_of_titles,
+    titles_at,
+    titles_of,
+    without_summary,
+)
 from connectors.text_encoding import cut_short, decode_text
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
@@ -25,12 +35,11 @@ def decode_csv(payload: bytes, shape: FileShape) -> pd.DataFrame:
     """
     text = decode_text(payload)
     refuse_cut_text(text)
-    table = _from_header(text, shape.header_row)
-    titles = _titles(table, shape.delimiter)
-    frame = _parsed(table, len(titles), shape.delimiter)
+    table, titles = _titled(text, shape)
+    frame = _parsed(table, len(titles), shape)
     frame.columns = unique_titles(titles)
     refuse_too_large(len(frame), len(titles))
-    return without_blank_rows(frame)
+    return without_summary(without_blank_rows(frame), shape.layout)
 
 
 def refuse_cut_text(text: str) -> None:
@@ -41,41 +50,64 @@ def refuse_cut_text(text: str) -> None:
         raise cut_short("The file ends within a quoted cell.")
 
 
-def _from_header(text: str, header_row: int) -> str:
-    """The text from its `header_row`-th line on; what exports put above their titles are plain lines."""
-    return text.split("\n", header_row - 1)[-1]
-
-
-def _titles(text: str, delimiter: str) -> list[str]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        titles = next((row for row in reader if row), [])
-    except csv.Error:
-        raise _unreadable("the row of titles cannot be read") from None
+def _titled(text: str, shape: FileShape) -> tuple[str, list[str]]:
+    """The text from its titles on, and the titles; what exports put above them are plain lines."""
+    if not shape.layout.found_by:
+        text = text.split("\n", shape.header_row - 1)[-1]
+    first = _first_records(text, shape)
+    at = titles_at((cells for _, cells in first), shape) if shape.layout.found_by else 0
+    titles = titles_of([cells for _, cells in first[at : at + rows_of_titles(shape.layout)]], shape.layout)
     refuse_too_large(0, len(titles))
     if not any(titles):
         raise _unreadable("it has no row of titles")
-    return titles
+    return text[first[at][0] :], titles
 
 
-def _parsed(text: str, width: int, delimiter: str) -> pd.DataFrame:
+def _first_records(text: str, shape: FileShape) -> list[tuple[int, list[str]]]:
+    wanted = LAST_TITLE_ROW + 1 if shape.layout.found_by else rows_of_titles(shape.layout)
+    try:
+        return list(islice(_records(text, shape.delimiter), wanted))
+    except csv.Error:
+        raise _unreadable("the row of titles cannot be read") from None
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Where each record that is not empty begins, and its cells."""
+    end = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal end
+        while end < len(text):
+            start, end = end, text.find("\n", end) + 1 or len(text)
+            yield text[start:end]
+
+    reader = csv.reader(lines(), delimiter=delimiter)
+    start = 0
+    for cells in reader:
+        if cells:
+            yield start, cells
+        start = end
+
+
+def _parsed(text: str, width: int, shape: FileShape) -> pd.DataFrame:
     ragged: list[int] = []
 
     def note(row: pyarrow.csv.InvalidRow) -> str:
-        ragged.append(row.actual_columns)
+        if not is_summary(row.text.partition(shape.delimiter)[0].strip('" '), shape.layout):
+            ragged.append(row.actual_columns)
         return "skip"
 
     try:
         table = _read(
             text.encode(),
             width,
-            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
+            pyarrow.csv.ParseOptions(delimiter=shape.delimiter, newlines_in_values=True, invalid_row_handler=note),
         )
     except pa.ArrowInvalid:
         raise _unreadable("its rows cannot be told apart") from None
     if ragged:
         raise _ragged(ragged, width)
-    return table.to_pandas().astype("str").iloc[1:].reset_index(drop=True)
+    return table.to_pandas().astype("str").iloc[rows_of_titles(shape.layout) :].reset_index(drop=True)
 
 
 def _read(encoded: bytes, width: int, parsing: pyarrow.csv.ParseOptions) -> pa.Table:

@@ -5,6 +5,7 @@ from enum import StrEnum
 import pandas as pd
 import pyarrow as pa
 
+from connectors.arranging import arranged
 from connectors.csv_files import decode_csv
 from connectors.json_documents import decode_json_file, parse_json, submissions_frame, with_received_at
 from connectors.raw_frames import blank_to_missing, refuse_too_large
@@ -28,8 +29,14 @@ class MediaType(StrEnum):
 def decode(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
     """The raw frame (see `connectors.raw_frames`): `str` columns by the source's titles, rows in order, empty is NA.
 
-    Pulled batches have the column `__received_at` (ISO 8601). Raises BatchRefused, whose code says why.
+    Rows of several submissions are taken apart as the mapping says. Pulled batches have the column `__received_at`
+    (ISO 8601). Raises BatchRefused, whose code says why.
     """
+    return arranged(decode_rows(media_type, payload, mapping), mapping.arrangement)
+
+
+def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
+    """As `decode`, each row as delivered."""
     match media_type:
         case MediaType.CSV:
             return decode_csv(payload, _shape(mapping))

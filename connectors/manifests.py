@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from connectors.decoders import decode
+from connectors.decoders import decode_rows
 from connectors.json_documents import parse_json
 from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
@@ -67,6 +67,6 @@ def _parsed(document: bytes) -> dict[str, Any]:
 
 def _rows(media_type: str, payload: bytes, mapping: Mapping) -> int | None:
     try:
-        return len(decode(media_type, payload, mapping))
+        return len(decode_rows(media_type, payload, mapping))
     except BatchRefused:
         return None

@@ -3,7 +3,7 @@
 An error names the file, the field, the line and how to mend it; it never repeats a value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError, MappingError
-from schemas.mappings import Mapping
+from schemas.mappings import Mapping, Source
 from schemas.policy import Policy
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,14 +42,27 @@ def load_mappings(config: Path) -> dict[str, Mapping]:
 
     Raises MappingError, with every fault of every file in one message.
     """
+    return _feeds_in(config / "sources", lambda mapping: mapping.source is not Source.FINANCE)
+
+
+def load_finance_feeds(config: Path) -> dict[str, Mapping]:
+    """Finance's own feeds under `config`/finance, which the intake never sees. Raises MappingError."""
+    return _feeds_in(config / "finance", lambda mapping: mapping.source is Source.FINANCE)
+
+
+def _feeds_in(folder: Path, belongs: Callable[[Mapping], bool]) -> dict[str, Mapping]:
     mappings: dict[str, Mapping] = {}
     faults: list[str] = []
-    for path in sorted((config / "sources").glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         try:
             mapping = load_mapping(path)
         except MappingError as error:
             faults.append(str(error))
             continue
+        if not belongs(mapping):
+            faults.append(
+                f"{path.name}: feeds of the source finance, and they alone, stand in config/finance. Move it."
+            )
         if mapping.feed in mappings:
             faults.append(
                 f"{path.name}: feed {mapping.feed!r} is already the feed of another file. Give it a name of its own."

@@ -17,6 +17,7 @@ from schemas.errors import BatchRefused
 
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 2_000
+UNTITLED = "(untitled)"
 
 
 def raw_frame(titles: Sequence[str], columns: Iterable[Sequence[Any]]) -> pd.DataFrame:
@@ -49,12 +50,17 @@ def without_blank_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def unique_titles(titles: Iterable[str]) -> list[str]:
-    """The titles with ` #2`, ` #3` after those that came before, so that identical questions stay apart."""
+    """The titles with ` #2`, ` #3` after those that came before, so that identical questions stay apart.
+
+    Titles that differ in white space only are identical; one of white space alone is `UNTITLED`.
+    """
     seen: dict[str, int] = {}
     unique = []
-    for title in titles:
-        seen[title] = seen.get(title, 0) + 1
-        unique.append(title if seen[title] == 1 else f"{title} #{seen[title]}")
+    for given in titles:
+        folded = " ".join(given.split())
+        title = given if folded else UNTITLED
+        seen[folded] = seen.get(folded, 0) + 1
+        unique.append(title if seen[folded] == 1 else f"{title} #{seen[folded]}")
     return unique
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from connectors.raw_frames import raw_frame, refuse_too_large
+from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
+from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
@@ -28,10 +29,13 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     refuse_unsound_zip(payload)
     sheet = _sheet(payload, shape.sheet)
     refuse_too_large(sheet.total_height, sheet.total_width)
-    rows = sheet.to_python(skip_empty_area=False)[shape.header_row - 1 :]
-    if not rows or not any(rows[0]):
+    rows = sheet.to_python(skip_empty_area=False)
+    at = titles_at(([as_cell(cell) or "" for cell in row] for row in rows), shape)
+    below = at + rows_of_titles(shape.layout)
+    titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
+    if not any(titles):
         raise _unreadable("it has no row of titles")
-    return _frame(rows)
+    return without_summary(_frame(titles, rows[below:]), shape.layout)
 
 
 def refuse_unsound_zip(payload: bytes) -> None:
@@ -60,11 +64,11 @@ def _sheet(payload: bytes, name: str | None) -> CalamineSheet:
         raise _unreadable("it cannot be opened") from None
 
 
-def _frame(rows: list[list[Any]]) -> pd.DataFrame:
-    """Rows to a raw frame; columns to the right of the last title that hold nothing are no columns."""
-    columns = list(zip(*rows, strict=True))
-    named = [column for column in columns if any(cell != "" for cell in column)]
-    return raw_frame([str(column[0]) for column in named], [column[1:] for column in named])
+def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
+    """Rows to a raw frame; columns without title that hold nothing are no columns."""
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in titles]
+    named = [(t, c) for t, c in zip(titles, columns, strict=True) if t != "" or any(cell != "" for cell in c)]
+    return raw_frame([title for title, _ in named], [column for _, column in named])
 
 
 def _unreadable(what: str) -> BatchRefused:

@@ -2,8 +2,10 @@
 
 import typer
 
-from pipelines.commands import repairing, running, sandboxing, undoing
+from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
+from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
+from pipelines.commands.financing import FINANCE
 from pipelines.commands.privacy import PRIVACY
 
 APP = typer.Typer(
@@ -20,9 +22,11 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
-APP.add_typer(repairing.SOURCES, name="sources")
-APP.add_typer(repairing.QUARANTINE, name="quarantine")
+APP.add_typer(sources.SOURCES, name="sources")
+APP.add_typer(quarantine.QUARANTINE, name="quarantine")
+APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(FINANCE, name="finance")
 APP.add_typer(PRIVACY, name="privacy")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")

@@ -8,13 +8,14 @@ import dagster as dg
 
 from connectors.mappings import load_policy
 from pipelines.assets.crm import crm_assets
+from pipelines.assets.finance import finance_assets
 from pipelines.assets.intake import Days, intake_assets
 from pipelines.assets.ops import ops_assets
 from pipelines.assets.steps import TRANSIENT
 from pipelines.checks.gate import gate_checks
 from pipelines.resources import WorkspaceResource
-from pipelines.schedules import crm_job, intake_job, nightly
-from pipelines.sensors import crm_sync_after_intake, dropped_files
+from pipelines.schedules import crm_job, finance_job, intake_job, nightly
+from pipelines.sensors import crm_sync_after_intake, dropped_files, finance_after_intake
 from pipelines.settings import Settings, load_settings
 
 CODE_VERSION = "1"
@@ -36,14 +37,19 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
     with warnings.catch_warnings():
         # Backfill policies are called beta at every asset that has one; the version is pinned.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = [*intake_assets(days, TRANSIENT), *crm_assets(TRANSIENT), *ops_assets(TRANSIENT)]
-    intake, crm = intake_job(), crm_job()
+        assets = [
+            *intake_assets(days, TRANSIENT),
+            *crm_assets(TRANSIENT),
+            *ops_assets(TRANSIENT),
+            *finance_assets(TRANSIENT),
+        ]
+    intake, crm, finance = intake_job(), crm_job(), finance_job()
     return dg.Definitions(
         assets=dg.map_asset_specs(with_policies, assets),
         asset_checks=gate_checks(),
-        jobs=[intake, crm],
+        jobs=[intake, crm, finance],
         schedules=[nightly(intake, timezone)],
-        sensors=[dropped_files(intake, timezone), crm_sync_after_intake(crm)],
+        sensors=[dropped_files(intake, timezone), crm_sync_after_intake(crm), finance_after_intake(finance)],
         resources={"workspace": workspace or WorkspaceResource()},
         executor=dg.in_process_executor,
     )
@@ -52,7 +58,9 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
 def with_policies(spec: dg.AssetSpec) -> dg.AssetSpec:
     """What holds for every asset, said once: its owner, the version of its code, its system, how fresh it is to be."""
     layer, _, rest = spec.key.to_user_string().partition("_")
-    system = rest.split("__")[0] if spec.group_name in ("raw", "staged", "core") else "dataverse"
+    own = {"raw": rest.split("__")[0], "finance": "finance"}
+    own |= {"staged": own["raw"], "core": own["raw"]}
+    system = own.get(spec.group_name or "", "dataverse")
     freshness = FRESHNESS.get(layer)
     return spec.replace_attributes(
         owners=OWNERS,

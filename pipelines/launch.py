@@ -26,7 +26,7 @@ from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.definitions import build_definitions
 from pipelines.operations.workspace import open_workspace, server_address
 from pipelines.resources import LentWorkspace, OnEvent
-from pipelines.schedules import CRM_SYNC, INTAKE, window_tags
+from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
 from pipelines.settings import ENV_FILE, Settings
 from schemas.errors import ConfigurationError
@@ -44,6 +44,8 @@ QUIET = {
 # The event log has it all; the console is for the command line's own words.
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _STOP_S = 20
+# What follows the sources, in this order: nothing of finance's can keep a withdrawal from the CRM.
+FOLLOWING = {"crm": CRM_SYNC, "finance": FINANCE}
 
 
 @dataclass
@@ -88,7 +90,8 @@ def run_in_process(
             close_dead_runs(instance)
             for source in sources:
                 _run(definitions, instance, summary, source)
-            _run(definitions, instance, summary, "crm")
+            for name in FOLLOWING:
+                _run(definitions, instance, summary, name)
     finally:
         lent.workspace.engine.dispose()
     return summary
@@ -102,13 +105,13 @@ def covering(settings: Settings, window: Window) -> Settings:
 
 def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, summary: RunSummary, name: str) -> None:
     tags = {PROCESS: str(os.getpid()), HOST: socket.gethostname(), CRM_FOLLOWS: "yes"}
-    job = definitions.resolve_job_def(CRM_SYNC if name == "crm" else INTAKE)
-    if name != "crm":
+    job = definitions.resolve_job_def(FOLLOWING.get(name, INTAKE))
+    if job.name == INTAKE:
         tags |= window_tags(str(summary.window.first_on), str(summary.window.last_on))
     result = job.execute_in_process(
         instance=instance,
         tags=tags,
-        asset_selection=None if name == "crm" else chain_of([name]),
+        asset_selection=chain_of([name]) if job.name == INTAKE else None,
         run_config=SILENT,
         raise_on_error=False,
     )

@@ -74,13 +74,24 @@ def crm_sync_after_intake(job: "AssetJob") -> dg.SensorDefinition:
 
     One bad source keeps neither the others nor a withdrawal back. Several runs that ended are followed by one.
     """
+    words = "The CRM follows every intake, whether it succeeded or failed. On from the start."
+    return _after_intake(job, "crm_sync_after_intake", words)
 
+
+def finance_after_intake(job: "AssetJob") -> dg.SensorDefinition:
+    """Asks for finance's own job in the same way, and for nothing of the CRM."""
+    return _after_intake(
+        job, "finance_after_intake", "Finance takes its columns after every intake. On from the start."
+    )
+
+
+def _after_intake(job: "AssetJob", name: str, description: str) -> dg.SensorDefinition:
     @dg.sensor(
         job=job,
-        name="crm_sync_after_intake",
+        name=name,
         minimum_interval_seconds=LOOK_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="The CRM follows every intake, whether it succeeded or failed. On from the start.",
+        description=description,
     )
     def follow(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         since = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)
@@ -89,7 +100,7 @@ def crm_sync_after_intake(job: "AssetJob") -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason="No intake has ended since the last look.", cursor=since.isoformat())
         latest = max(record.update_timestamp for record in ended).replace(tzinfo=UTC).isoformat()
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=WAITING)):
-            return dg.SensorResult(skip_reason="A synchronisation is waiting to start, and will see it.", cursor=latest)
+            return dg.SensorResult(skip_reason="A run is waiting to start, and will see it.", cursor=latest)
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"after:{latest}")], cursor=latest)
 
     return follow

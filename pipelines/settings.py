@@ -7,6 +7,7 @@ Values come from the environment (prefix INTAKE_, and DATABASE_URL), then from t
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +56,15 @@ class Settings(BaseSettings):
     dataverse_bypass_logic: str = Field(default="", description="CustomSync, CustomAsync or both, with a comma")
     dataverse_ca_path: Path | None = None
     dataverse_deadline_s: float = 900.0
+
+    preferences_url: str | None = Field(default=None, description="the page's public address; else the policy's")
+    doors_path: Path | None = Field(default=None, description="JSON: secrets of webhooks and of the consent provider")
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_sender: str | None = None
 
     partitions_first_on: str = "2026-01-01"
     partitions_per_run: int = Field(default=0, ge=0, description="0: a backfill is one run; n: n days a run")

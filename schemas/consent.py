@@ -31,9 +31,13 @@ class State(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who acted. Acts of others than the subject only restrict, unless they carry evidence of the subject's own act."""
+    """Who acted. Acts of others than the subject only restrict, unless they carry evidence of the subject's own act.
+
+    A guardian acts for a child, as the child would, and is named as such.
+    """
 
     SUBJECT = "subject"
+    GUARDIAN = "guardian"
     STAFF_ON_BEHALF = "staff_on_behalf"
     STAFF = "staff"
     IMPORT = "import"

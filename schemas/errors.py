@@ -4,6 +4,7 @@
     ├── ConfigurationError          mend the settings, the mapping or the policy; retrying is useless
     │   └── MappingError            a mapping that is not valid, or does not fit the file it is for
     ├── BatchRefused                a whole batch cannot be understood; it stays in the landing and can be replayed
+    ├── ActRefused                  an act of a person lacks what makes it one (a grant without its full record)
     ├── StoreError                  the database refused a statement
     │   └── StoreUnavailable        the database cannot be reached or is going down (transient)
     ├── DatabaseRestored            the database is older than what was erased since: bring it up to date first
@@ -49,6 +50,14 @@ class BatchRefused(IntakeError):
         super().__init__(f"{message} Remedy: {remedy}")
         self.code = code
         self.remedy = remedy
+
+
+class ActRefused(IntakeError):
+    """An act cannot be recorded; `code` is a short stable word, and the message says what is missing, never of whom."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StoreError(IntakeError):

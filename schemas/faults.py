@@ -130,6 +130,31 @@ _ALL = (
         "Correct it in the source; it begins with the two letters of its country.",
     ),
     Fault(
+        "iban_invalid",
+        "The text is not an IBAN: its check digits or its length are wrong.",
+        "Ask who is to be paid for the account number, and correct it.",
+    ),
+    Fault(
+        "einvoice_address_invalid",
+        "The text is neither an OVT code (0037, the business id, up to five characters) nor an IBAN.",
+        "Look the address up in the directory of e-invoice addresses, and correct it.",
+    ),
+    Fault(
+        "einvoice_operator_invalid",
+        "The text is no id of an e-invoice operator: a BIC, or 0037 and a business id.",
+        "Look the operator up in the directory of e-invoice addresses, and correct it.",
+    ),
+    Fault(
+        "amount_invalid",
+        "The text is no amount of money with at most two decimals.",
+        "Write the amount in digits, with a comma or a point before the cents.",
+    ),
+    Fault(
+        "entry_kind_unknown",
+        "The word for the kind of the entry is not one that the mapping lists.",
+        "Correct the word, or list it under finance.kinds in the mapping.",
+    ),
+    Fault(
         "email_missing",
         "The row has no e-mail address, and this form is about a person.",
         "Ask the person for the address, or set needs_person to false in the mapping.",
@@ -143,6 +168,11 @@ _ALL = (
         "grant_without_time",
         "A consent was given, but no time that can be read tells when.",
         "Include the response time in the export, and declare its format in the mapping.",
+    ),
+    Fault(
+        "unknown_option",
+        "The list of ticked options holds one that the mapping does not know.",
+        "List the option under arrangement.options if its meaning is certain; those that are known were read.",
     ),
     Fault(
         "unknown_status",

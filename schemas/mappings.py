@@ -10,12 +10,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.arrangements import Arrangement, TableLayout
+from schemas.finance import FinanceMap
+
+# The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
-# In a raw frame from which rows were erased: the number that each row had in the batch as received, from 1.
-ROW_NO = "__row_no"
-# In a raw frame of several batches of one feed: which batch each row came in, as text.
+"""When each pulled row counts as received, ISO 8601 with its zone."""
 BATCH_ID = "__batch_id"
-"""The one column of a raw frame that no source has: when each pulled row counts as received, ISO 8601 with its zone."""
+"""In a frame of several batches of one feed: which batch each row came in, as text."""
+ROW_NO = "__row_no"
+"""In a frame of some rows of a batch: which row each was, from 1, as text."""
+SUBMISSION_ID = "__submission_id"
+"""In a frame with mended cells: the id of a row without a key, as it was before it was mended."""
+OWN_COLUMNS = frozenset({RECEIVED_AT, BATCH_ID, ROW_NO, SUBMISSION_ID})
 
 
 class Source(StrEnum):
@@ -25,6 +32,7 @@ class Source(StrEnum):
     WEBROPOL = "webropol"
     WEB_FORMS = "web_forms"
     MANUAL = "manual"
+    FINANCE = "finance"
     DATAVERSE = "dataverse"
 
 
@@ -37,6 +45,7 @@ class SubmissionKind(StrEnum):
     MAILING_LIST = "mailing_list"
     SURVEY = "survey"
     MANUAL_ENTRY = "manual_entry"
+    FINANCE_ENTRY = "finance_entry"
 
 
 class TimeFormat(StrEnum):
@@ -128,7 +137,8 @@ class ConsentMap(_Strict):
     that say nothing, as blank does (the "0" of an unticked box); anything else is unreadable. With polarity
     `prohibition` a yes withdraws and a no is no event. `states_current_value`
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
-    `given_by` is whose tick it is; a booker's tick is not the attendee's.
+    `given_by` is whose tick it is: the subject's, a booker's that the feed does not take in, or that of a block of the
+    row (`Arrangement.blocks`); one person's tick is not another's.
     """
 
     purpose: str
@@ -141,7 +151,7 @@ class ConsentMap(_Strict):
     silent: tuple[str, ...] = ()
     states_current_value: bool = False
     changed_at: TimeRef | None = None
-    given_by: Literal["subject", "booker"] = "subject"
+    given_by: str = "subject"
     wording: Wording | None = None
     notice_version: str | None = None
 
@@ -205,7 +215,8 @@ class FileShape(_Strict):
 
     `manifest` tells what must lie beside each file `F` before it is taken: its SHA-256 in `F.sha256` (as sha256sum
     writes it) or `F.manifest.json`, or its number of rows in the latter. Without one, a file that was cut exactly
-    between two rows cannot be told from a whole one. `header_row` is the row of the titles, from 1.
+    between two rows cannot be told from a whole one. `header_row` is the row of the titles, from 1. `export` is how the
+    answers were exported (Webropol writes a tick as its text or as a number); only `numbers` lets a `1` be an answer.
     """
 
     type: Literal["csv", "xlsx", "json"]
@@ -214,6 +225,8 @@ class FileShape(_Strict):
     sheet: str | None = None
     header_row: int = Field(default=1, ge=1, le=50)
     manifest: Literal["none", "sha256", "rows"] = "none"
+    layout: TableLayout = TableLayout()
+    export: Literal["text", "numbers"] | None = None
 
     @field_validator("pattern")
     @classmethod
@@ -253,7 +266,9 @@ class Mapping(_Strict):
     `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
+    `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
     """
 
     version: Literal[1] = 1
@@ -270,11 +285,13 @@ class Mapping(_Strict):
     changed_at: TimeRef | None = None
     fields: FieldMap
     consents: tuple[ConsentMap, ...] = ()
+    arrangement: Arrangement = Arrangement()
     occasion: OccasionMap | None = None
     registration: RegistrationMap | None = None
     spoken: SpokenMap | None = None
     wants_contact: ChoiceRef | None = None
     answers: dict[str, str] = Field(default_factory=dict)
+    finance: FinanceMap | None = None
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
@@ -290,13 +307,48 @@ class Mapping(_Strict):
         registers = self.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
         if registers and self.occasion is None:
             raise ValueError("a registration needs its occasion (the course or event)")
+        if (self.source is Source.FINANCE) != (self.kind is SubmissionKind.FINANCE_ENTRY):
+            raise ValueError("the source finance, and it alone, has feeds of kind finance_entry")
+        if self.source is Source.FINANCE and self.finance is None:
+            raise ValueError("a feed of finance's own needs finance: which columns tell of the parties")
         if self.kind is SubmissionKind.MANUAL_ENTRY and self.spoken is None:
             raise ValueError("a manual entry needs spoken: who took it down, when, how and the wording")
         return self
 
+    @model_validator(mode="after")
+    def _numbers_are_known_for_answers(self) -> "Mapping":
+        """An exported `1` is a tick, an option's number or a point of a scale: only the export option tells."""
+        if self.source is not Source.WEBROPOL or self.file is None:
+            return self
+        answers = [answer for each in self.consents for answer in (*each.grants, *each.refuses)]
+        numeric = {answer.strip().lstrip("+-").isdecimal() for answer in answers}
+        if True in numeric and self.file.export != "numbers":
+            raise ValueError("a number is an answer only where the answers were exported so: give file.export: numbers")
+        if False in numeric and self.file.export == "numbers":
+            raise ValueError("exported as numbers, answers are numbers: list those under grants and refuses")
+        return self
+
+    @model_validator(mode="after")
+    def _each_tick_has_its_person(self) -> "Mapping":
+        blocks = self.arrangement.blocks
+        known = {"subject", "booker", *(block.id for block in blocks)}
+        own = [set(block.columns) for block in blocks]
+        for consent in self.consents:
+            if consent.given_by not in known:
+                raise ValueError(f"given_by {consent.given_by}: name a block, subject or booker")
+            is_own = all(consent.column in names for names in own)
+            if len(blocks) > 1 and consent.given_by == "subject" and not is_own:
+                raise ValueError("a row of several people: say by given_by whose block ticked each consent")
+        return self
+
     def mapped_columns(self) -> frozenset[str]:
         """Every column the mapping reads, without those it ignores."""
-        return frozenset(_columns_of(self.model_dump())) | frozenset(self.answers) | self._named_columns()
+        named = frozenset(_columns_of(self.model_dump(exclude={"arrangement"}))) | frozenset(self.answers)
+        return named | self._named_columns() | self.arrangement.delivered() | self.arrangement.derived()
+
+    def finance_columns(self) -> frozenset[str]:
+        """The columns that are finance's; one that the intake reads as well is a column of both."""
+        return self.finance.columns() if self.finance else frozenset()
 
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)

@@ -4,11 +4,26 @@ What a CRM row may carry is computed from the purposes alive for a person; this 
 what begins and ends each, and which columns each may show.
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.finance import FinancePolicy
+from schemas.purposes import (
+    COUNTS_FROM,
+    DISCLOSURE,
+    STORES,
+    Basis,
+    Begin,
+    End,
+    PurposePolicy,
+    Recipient,
+    RetentionPolicy,
+    RetentionRule,
+)
 
 # Columns of contacts and registrations that a person in the CRM may set right; consent is never owned by a column.
 OWNED_COLUMNS = frozenset(
@@ -18,45 +33,6 @@ OWNED_COLUMNS = frozenset(
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Basis(StrEnum):
-    """Lawful bases, GDPR Art. 6(1), with the soft opt-in and objection regimes named apart from consent."""
-
-    CONSENT = "consent"
-    CONTRACT = "contract"
-    LEGAL_OBLIGATION = "legal_obligation"
-    LEGITIMATE_INTEREST = "legitimate_interest"
-    SOFT_OPT_IN = "soft_opt_in"
-    NONE = "none"
-
-
-class Begin(StrEnum):
-    """What begins a purpose for a person."""
-
-    GRANT = "grant"
-    COURSE_REGISTRATION = "course_registration"
-    EVENT_REGISTRATION = "event_registration"
-    SALE_WITH_NOTICE = "sale_with_notice"
-    REGISTRATION_WITH_NOTICE = "registration_with_notice"
-    ENQUIRY = "enquiry"
-    LOWERING = "lowering"
-    NEVER = "never"
-
-
-class PurposePolicy(_Strict):
-    """One purpose: its basis, the contact columns it may show in the CRM, what begins it, and how long it lives.
-
-    `lives_after_days` counts from the end of the occasion for registrations and from the submission for enquiries and
-    news of similar events; None means until lowered.
-    """
-
-    basis: Basis
-    begins: Begin
-    contact_columns: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    lives_after_days: int | None = Field(default=None, ge=0)
-    description: str = ""
 
 
 class CrmPurpose(_Strict):
@@ -147,38 +123,68 @@ class CrmPolicy(_Strict):
     writers: int = Field(default=4, ge=1, le=64)
 
 
-class RetentionPolicy(_Strict):
-    """Days that technical stores keep personal data. `image_days`: what was there before a write, and what was written."""
-
-    landing_days: int = 14
-    stopped_landing_days: int = 90
-    quarantine_days: int = 90
-    image_days: int = Field(default=30, ge=0)
-
-
 class Organisation(_Strict):
-    """The controller."""
+    """The controller (GDPR Art. 4(7)), as a record of consent and the record of processing name it.
+
+    `contact` is where data subjects write to; `authority` is whom they may complain to.
+    """
 
     name: str
     contact: str
+    business_id: str | None = None
+    address: str = ""
+    url: str | None = None
+    phone: str | None = None
+    officer: str | None = None
+    authority: str = "Office of the Data Protection Ombudsman, Finland"
+    jurisdiction: str = "FI"
+    storage_locations: tuple[str, ...] = ("FI", "EU")
     timezone: str = "Europe/Helsinki"
     default_country: str = Field(default="FI", pattern="^[A-Z]{2}$")
     languages: tuple[Literal["fi", "sv", "en"], ...] = ("fi", "sv", "en")
 
 
+class Notice(_Strict):
+    """A version of the privacy notice: where it can be read, and since when it was shown."""
+
+    url: str
+    since: date
+
+
 class Policy(_Strict):
-    """config/intake.yaml. `clock_skew_s` is the window in which a withdrawal wins between different clocks."""
+    """config/intake.yaml. `clock_skew_s` is the window in which a withdrawal wins between different clocks.
+
+    `notices` are the privacy notices by version, as mappings and pages name them. Nobody younger than `marketing_age`
+    is marketed to (the Finnish Act 1050/2018 section 5: a child's own consent counts from 13).
+    """
 
     version: int
     organisation: Organisation
     purposes: dict[str, PurposePolicy]
+    recipients: dict[str, Recipient] = Field(default_factory=dict)
+    notices: dict[str, Notice] = Field(default_factory=dict)
     crm: CrmPolicy
     retention: RetentionPolicy = RetentionPolicy()
+    finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
+    marketing_age: int = Field(default=13, ge=13, le=18)
 
     def owner_of(self, column: str) -> Owner:
         """Whose value of a CRM column stands."""
         return self.crm.ownership.get(column, Owner.NEWEST)
+
+    def retention_rules(self) -> list[RetentionRule]:
+        """How long everything is kept: each purpose's data, then the stores beside them."""
+        rules = [
+            RetentionRule(name, _days(one), COUNTS_FROM.get(one.begins, ""), one.class_id)
+            for name, one in self.purposes.items()
+        ]
+        days = self.retention.model_dump()
+        beside = [
+            RetentionRule(name, days[f"{name}_days"], since, self.retention.class_ids.get(name))
+            for name, since in STORES.items()
+        ]
+        return rules + beside
 
     @model_validator(mode="after")
     def _consistent(self) -> "Policy":
@@ -194,4 +200,35 @@ class Policy(_Strict):
         marketing = self.purposes.get("marketing")
         if marketing and marketing.basis is not Basis.CONSENT:
             raise ValueError("purposes.marketing.basis must be consent")
+        unknown = set(self.retention.class_ids) - set(STORES)
+        if unknown:
+            raise ValueError(f"retention.class_ids: {', '.join(sorted(unknown))} is no store; a purpose has class_id")
         return self
+
+    @model_validator(mode="after")
+    def _each_begins_once(self) -> "Policy":
+        for begin in (Begin.COURSE_REGISTRATION, Begin.EVENT_REGISTRATION):
+            names = [name for name, one in self.purposes.items() if one.begins is begin]
+            if len(names) > 1:
+                raise ValueError(f"purposes {', '.join(names)}: only one can begin with {begin}")
+        return self
+
+    @model_validator(mode="after")
+    def _disclosed_only_as_named(self) -> "Policy":
+        for name, purpose in self.purposes.items():
+            unknown = set(purpose.recipients) - set(self.recipients)
+            if unknown:
+                raise ValueError(f"purposes.{name}.recipients: {', '.join(sorted(unknown))} is not under recipients")
+            if name.startswith(DISCLOSURE) != (purpose.begins is Begin.DISCLOSURE):
+                raise ValueError(f"purposes.{name}: a disclosure is called disclosure:RECIPIENT, and begins with one")
+            if name.startswith(DISCLOSURE) and purpose.recipients != (name.removeprefix(DISCLOSURE),):
+                raise ValueError(f"purposes.{name}.recipients must be its one recipient")
+            if purpose.begins is Begin.ORDER and (purpose.contact_columns or name in self.crm.purposes):
+                raise ValueError(f"purposes.{name}: what is finance's never reaches the CRM")
+            if purpose.begins is Begin.ANONYMISATION and purpose.smallest_cell is None:
+                raise ValueError(f"purposes.{name} needs smallest_cell")
+        return self
+
+
+def _days(purpose: PurposePolicy) -> int | None:
+    return 0 if End.OCCASION_END in purpose.ends else purpose.lives_after_days

@@ -17,6 +17,7 @@ _ADDRESSES = """
 select contact_point_id, address, address_key from intake.contact_point
 where (:every or version > acked_version or next_end_at <= :now)
   and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+  and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id
 """
 
@@ -113,10 +114,20 @@ class Doubtful:
 
 
 def addresses(
-    conn: Connection, *, now: datetime, every: bool = False, allowed: Sequence[str] | None = None
+    conn: Connection,
+    *,
+    now: datetime,
+    every: bool = False,
+    allowed: Sequence[str] | None = None,
+    among: Sequence[UUID] | None = None,
 ) -> list[Address]:
-    """The addresses that are to be planned (or every one), in the order of their ids."""
-    values = {"now": now, "every": every, "allowed": None if allowed is None else list(allowed)}
+    """The addresses that are to be planned (or every one, or those of some), in the order of their ids."""
+    values = {
+        "now": now,
+        "every": every,
+        "allowed": None if allowed is None else list(allowed),
+        "among": None if among is None else list(among),
+    }
     return [Address(*row) for row in conn.execute(text(_ADDRESSES), values)]
 
 

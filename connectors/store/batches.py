@@ -107,6 +107,12 @@ def batches_in_state(conn: Connection, source: str, state: BatchState) -> list[B
     ]
 
 
+def landed_of_feed(conn: Connection, feed: str) -> list[BatchRow]:
+    """The batches of a feed whose payload is still in the landing, whatever became of them, in the order received."""
+    query = select(*_FIELDS).join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id).where(BATCH.c.feed == feed)
+    return [_batch(row) for row in conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.content_hash))]
+
+
 def stopped_batches(conn: Connection) -> list[BatchRow]:
     """Every stopped batch, in the order received."""
     query = select(*_FIELDS).where(BATCH.c.state == str(BatchState.STOPPED)).order_by(BATCH.c.received_at)

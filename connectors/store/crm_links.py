@@ -53,11 +53,12 @@ where s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn'
 """
 
 _UNSOUGHT = f"{_SUPPRESSED} and c.sought_at is null"
-_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version order by c.contact_point_id"
+_AMONG = "(cast(:among as uuid[]) is null or c.contact_point_id = any(:among))"
+_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version and {_AMONG} order by c.contact_point_id"
 
-_NOT_SUPPRESSED_ANY_MORE = """
+_NOT_SUPPRESSED_ANY_MORE = f"""
 update intake.contact_point c set sought_at = null
-where c.sought_at is not null and c.version > c.acked_version and not exists (
+where c.sought_at is not null and c.version > c.acked_version and {_AMONG} and not exists (
     select from intake.consent_state s where s.contact_point_id = c.contact_point_id
        and s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn')
 """
@@ -110,13 +111,14 @@ def suppressed_unsought(conn: Connection) -> list[UUID]:
     return list(conn.execute(text(_UNSOUGHT)).scalars())
 
 
-def addresses_to_seek(conn: Connection) -> Sequence[Any]:
-    """Those of them that are about to be planned: contact_point_id, address, address_key.
+def addresses_to_seek(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[Any]:
+    """Those of them (of some) that are about to be planned: contact_point_id, address, address_key.
 
     An address that is suppressed no more will be sought anew when it is again.
     """
-    conn.execute(text(_NOT_SUPPRESSED_ANY_MORE))
-    return conn.execute(text(_UNSOUGHT_AND_DUE)).all()
+    values = {"among": None if among is None else list(among)}
+    conn.execute(text(_NOT_SUPPRESSED_ANY_MORE), values)
+    return conn.execute(text(_UNSOUGHT_AND_DUE), values).all()
 
 
 def mark_sought(conn: Connection, contact_point_ids: Sequence[UUID], *, at: datetime) -> None:

@@ -114,6 +114,12 @@ def note_rows(conn: Connection, noted: Sequence[NotedRow]) -> None:
     conn.execute(text(_NOTE_NEW), values)
 
 
+def ids_of(conn: Connection, table: str, contact_point_ids: Sequence[UUID]) -> list[UUID]:
+    """The rows of a table that are known of some addresses, ours or not, and were not deleted there."""
+    statement = f"{_IDS} and contact_point_id = any(:ids) and not edits ? 'gone' order by row_id"
+    return list(conn.execute(text(statement), {"table": table, "ids": list(contact_point_ids)}).scalars())
+
+
 def dirty_by_rows(conn: Connection, rows: Iterable[tuple[str, UUID]]) -> None:
     """Have the addresses of the given rows planned anew."""
     _over(conn, _DIRTY_BY_ROWS, rows)

@@ -10,6 +10,14 @@ Kinds: 'wide' purpose-wide; 'base' purpose-wide withdrawals with purpose-wide gr
 'naming' the events naming the topic alone.
 """
 
+# Two transactions that add events to one address must not both fold without the other's: the second waits here, and
+# then sees what the first committed. In the order of ids, and after intents were superseded, as claiming locks them.
+TAKE_TURNS = """
+select count(*) from (
+    select from intake.contact_point c where c.contact_point_id in (select contact_point_id from t_dirty)
+    order by c.contact_point_id for no key update of c) taken
+"""
+
 LATEST = """
 create temporary table t_latest as
 with told as (

@@ -1,4 +1,4 @@
-"""Reading the store for people who ask: status, why somebody is where they are, what is in quarantine."""
+"""Reading the store for people who ask: status, and why somebody is where they are."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,8 +23,9 @@ where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > c
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 _QUARANTINE = """
-select source, count(*) as open, min(first_seen_at) as oldest_at from intake.quarantine where state = 'open'
-group by source order by source
+select q.source, q.feed, count(*) as open, min(q.first_seen_at) as oldest_at, min(b.expires_at) as first_expires_at
+from intake.quarantine q join intake.batch b using (batch_id) where q.state = 'open'
+group by q.source, q.feed order by q.source, q.feed
 """
 _SILENCE = """
 select source, feed, max(landed_at) as last_at, max(w.position) as read_to
@@ -120,29 +121,6 @@ def find_addresses(conn: Connection, *, address_key: str | None, person_id: UUID
 def read_history(conn: Connection, contact_point_ids: Sequence[UUID]) -> dict[str, list[dict[str, Any]]]:
     """Everything known of the given addresses, by kind, oldest first."""
     return {name: _all(conn, statement, ids=list(contact_point_ids)) for name, statement in _EXPLAIN.items()}
-
-
-_LIST = """
-select quarantine_id, source, feed, batch_id, row_no, submission_id, field, column_title, fault, value_class, blocks,
-       state, first_seen_at
-from intake.quarantine
-where (cast(:state as text) is null or state = :state) and (cast(:feed as text) is null or feed = :feed)
-  and (cast(:id as bigint) is null or quarantine_id = :id)
-order by first_seen_at, quarantine_id limit :limit
-"""
-
-
-def read_quarantine(
-    conn: Connection, *, state: str | None = "open", feed: str | None = None, entry: int | None = None, limit: int = 500
-) -> list[dict[str, Any]]:
-    """Quarantine entries, oldest first; no value is in them."""
-    return _all(conn, _LIST, state=state, feed=feed, id=entry, limit=limit)
-
-
-def discard_entry(conn: Connection, entry: int) -> bool:
-    """Close an open entry without mending it; False where it was not open."""
-    statement = "update intake.quarantine set state = 'discarded' where quarantine_id = :id and state = 'open'"
-    return conn.execute(text(statement), {"id": entry}).rowcount > 0
 
 
 def _one(conn: Connection, statement: str, **parameters: Any) -> dict[str, Any] | None:

@@ -170,6 +170,7 @@ where g.occasion_pk = any(:changed) and not exists (
     select from t_dirty d where d.contact_point_id = g.contact_point_id)
 """
 
+# A time that could not be read at first counts as of when the row was received, which is later, until it can be.
 SAVE_REGISTRATIONS = """
 insert into intake.registration as old (
     registration_id, source, submission_id, occasion_pk, contact_point_id, subject_id, status, registered_at,
@@ -184,7 +185,7 @@ on conflict (source, submission_id) do update set
     occasion_pk = excluded.occasion_pk, contact_point_id = excluded.contact_point_id,
     subject_id = excluded.subject_id, status = excluded.status, is_sale = excluded.is_sale,
     is_payer = excluded.is_payer, notice_shown = excluded.notice_shown, version_at = excluded.version_at,
-    reading_id = excluded.reading_id
+    registered_at = least(old.registered_at, excluded.registered_at), reading_id = excluded.reading_id
 """
 
 LOWER_REGISTRATIONS = """

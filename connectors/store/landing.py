@@ -44,21 +44,21 @@ _NONCE_BYTES = 12
 
 def put_batch(conn: Connection, batch: ReceivedBatch, batch_id: UUID, *, keys: KeyRing) -> None:
     """Lands the payload of `batch` under `batch_id`, in the caller's transaction; StoreError if that id has landed."""
-    put_payload(conn, batch.payload, batch_id, keys=keys)
-
-
-def replace_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
-    """Puts another payload in the place of a batch's, under a new key: what it was cannot be read any more."""
-    delete_payload(conn, batch_id)
-    put_payload(conn, payload, batch_id, keys=keys)
-
-
-def put_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
-    """Encrypts and keeps a payload under a key of its own."""
     data_key = AESGCM.generate_key(bit_length=256)
     landing_key = keys.current("landing")
     wrapped = _wrapped(data_key, batch_id, landing_key)
     conn.execute(insert(LANDING_KEY).values(batch_id=batch_id, key_id=landing_key.key_id, wrapped_key=wrapped))
+    _put_parts(conn, batch.payload, batch_id, data_key=data_key)
+
+
+def replace_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
+    """Puts another payload in the place of a batch's, under the batch's key. BatchRefused as of `data_key_of`."""
+    data_key = data_key_of(conn, batch_id, keys=keys)
+    conn.execute(delete(LANDING_PAYLOAD).where(LANDING_PAYLOAD.c.batch_id == batch_id))
+    _put_parts(conn, payload, batch_id, data_key=data_key)
+
+
+def _put_parts(conn: Connection, payload: bytes, batch_id: UUID, *, data_key: bytes) -> None:
     compressed = _compressed(payload)
     starts = range(0, len(compressed), PART_BYTES)
     for part_no, start in enumerate(starts):
@@ -73,19 +73,29 @@ def get_payload(conn: Connection, batch_id: UUID, *, keys: KeyRing) -> bytes:
     BatchRefused `payload_erased` where there is none (any more), `payload_corrupt` where parts are missing, moved or
     changed; ConfigurationError where the landing key that wrapped it is not in the ring.
     """
+    data_key = data_key_of(conn, batch_id, keys=keys)
+    parts = select(LANDING_PAYLOAD.c.ciphertext).where(LANDING_PAYLOAD.c.batch_id == batch_id)
+    ciphertexts = conn.execute(parts.order_by(LANDING_PAYLOAD.c.part_no)).scalars().all()
+    try:
+        return _decompressed(_joined(ciphertexts, batch_id, data_key))
+    except (InvalidTag, ValueError, struct.error, OSError):
+        raise _corrupt(batch_id) from None
+
+
+def data_key_of(conn: Connection, batch_id: UUID, *, keys: KeyRing) -> bytes:
+    """The key that everything kept of a batch is under, for what stands beside its payload.
+
+    BatchRefused and ConfigurationError as of `get_payload`.
+    """
     row = conn.execute(select(LANDING_KEY).where(LANDING_KEY.c.batch_id == batch_id)).one_or_none()
     if row is None:
         remedy = "Fetch it from its source again (backfill the day it was received)."
         raise BatchRefused("payload_erased", f"Batch {batch_id} is not in the landing.", remedy=remedy)
     landing_key = keys.by_id("landing", row.key_id)
-    parts = select(LANDING_PAYLOAD.c.ciphertext).where(LANDING_PAYLOAD.c.batch_id == batch_id)
-    ciphertexts = conn.execute(parts.order_by(LANDING_PAYLOAD.c.part_no)).scalars().all()
     try:
-        data_key = _decrypted(landing_key.secret, row.wrapped_key, _key_identity(batch_id, landing_key.key_id))
-        return _decompressed(_joined(ciphertexts, batch_id, data_key))
-    except (InvalidTag, ValueError, struct.error, OSError):
-        remedy = "Delete it and fetch it from its source again."
-        raise BatchRefused("payload_corrupt", f"Batch {batch_id} was changed in the landing.", remedy=remedy) from None
+        return _decrypted(landing_key.secret, row.wrapped_key, _key_identity(batch_id, landing_key.key_id))
+    except (InvalidTag, ValueError):
+        raise _corrupt(batch_id) from None
 
 
 def delete_payload(conn: Connection, batch_id: UUID) -> bool:
@@ -104,6 +114,25 @@ def rewrap_keys(conn: Connection, *, keys: KeyRing) -> int:
         values = {"key_id": newest.key_id, "wrapped_key": _wrapped(data_key, row.batch_id, newest)}
         conn.execute(update(LANDING_KEY).where(LANDING_KEY.c.batch_id == row.batch_id).values(values))
     return len(stale)
+
+
+def seal(data_key: bytes, plain: bytes, *, bound_to: bytes) -> bytes:
+    """What stands beside a payload, encrypted under its key and bound to its place."""
+    return _encrypted(data_key, plain, bound_to)
+
+
+def unseal(data_key: bytes, sealed: bytes, *, bound_to: bytes) -> bytes:
+    """The opposite of `seal`. BatchRefused `payload_corrupt` where it was changed or moved."""
+    try:
+        return _decrypted(data_key, sealed, bound_to)
+    except (InvalidTag, ValueError):
+        message = "A mended value was changed in the landing."
+        raise BatchRefused("payload_corrupt", message, remedy="Mend the row again.") from None
+
+
+def _corrupt(batch_id: UUID) -> BatchRefused:
+    remedy = "Delete it and fetch it from its source again."
+    return BatchRefused("payload_corrupt", f"Batch {batch_id} was changed in the landing.", remedy=remedy)
 
 
 def _joined(ciphertexts: Sequence[bytes], batch_id: UUID, data_key: bytes) -> bytes:

@@ -90,7 +90,7 @@ insert into intake.consent_event (
     event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at, precision_s,
     effective_at, received_at, reason, source, batch_id, commitment, reading_id, base_key)
 select event_key, subject_id, contact_point_id, purpose, coalesce(topic, ''), value, actor, clock, occurred_at,
-       precision_s, effective_at, received_at, reason, :source, batch_id,
+       precision_s, effective_at, received_at, reason, source, batch_id,
        sha256(salt || convert_to(concat_ws('|', address, given_name, family_name, wording_hash), 'UTF8')),
        :reading_id, base_key
 from t_event

@@ -8,17 +8,18 @@ What a stopped batch may do is only to lower (`raises=False`).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import pandas as pd
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql, reading_sql, tombstone_sql
 from connectors.store.keys import Key
 from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_keys
 
-TEMPORARY = ("t_row", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold", "t_match", "t_refused")
+TEMPORARY = ("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold", "t_match", "t_refused")
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
 INDEX_ROWS = "create index on t_row (submission_id)"
@@ -64,6 +65,7 @@ class MergeRequest:
     """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
 
     `tombstone_keys` are the ring's, oldest first: what was erased is known by them.
+    `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
 
     batch_ids: list[UUID]
@@ -81,6 +83,7 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
     tombstone_keys: Sequence[Key] = ()
 
@@ -91,10 +94,10 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     What was erased does not come back: the staged rows are changed accordingly first. ConfigurationError where a key
     that tombstones were made by is missing.
     """
-    _drop_temporary(conn)
+    drop_temporary(conn)
     hold_off_erasures(conn)
     keys = usable_keys(conn, request.tombstone_keys)
-    run = _runner(conn, request, key_arrays(keys) if keys else {})
+    run = statement_runner(conn, request, key_arrays(keys) if keys else {})
     for statement in tombstone_sql.REFUSE if keys else ():
         run(statement)
     for wording in request.wordings:
@@ -103,7 +106,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(reading_sql.ADD_READING)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
-    _refold(conn, run)
+    refold(conn, run)
     _record_outcomes(run, request)
 
 
@@ -118,7 +121,7 @@ def refresh_addresses(
 
     With `resolve` who is who at them is decided anew as well (after an undo).
     """
-    _drop_temporary(conn)
+    drop_temporary(conn)
     conn.execute(
         text("create temporary table t_dirty as select distinct unnest(cast(:ids as uuid[])) as contact_point_id"),
         {"ids": [str(i) for i in contact_point_ids]},
@@ -126,8 +129,8 @@ def refresh_addresses(
     conn.execute(text(INDEX_DIRTY))
     if resolve is not None:
         conn.execute(text(people_sql.NO_ROWS))
-        _assign_shared(conn, resolve)
-    _refold(conn, _runner(conn, request))
+        assign_shared(conn, resolve)
+    refold(conn, statement_runner(conn, request))
 
 
 def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
@@ -173,10 +176,11 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         people_sql.SOLE_SUBJECTS,
     ):
         run(statement)
-    _assign_shared(conn, resolve)
+    assign_shared(conn, resolve)
 
 
-def _assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
+def assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
+    """Decide anew who is who at the dirty addresses that have more than one subject."""
     shared = pd.DataFrame(conn.execute(text(people_sql.SHARED_SUBJECTS)).mappings().all())
     if shared.empty:
         return
@@ -190,16 +194,21 @@ def _assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
     conn.execute(text(people_sql.ASSIGN_SUBJECT), decided)
 
 
-def _refold(conn: Connection, run: Callable[[str], Any]) -> None:
+def refold(conn: Connection, run: Callable[[str], Any], *, is_bulk: bool = True) -> None:
+    """Fold the addresses of `t_dirty` and derive what lives there; other transactions' folds of them wait for this one.
+
+    Not `is_bulk`: a handful of addresses, for which the planner's own guesses do.
+    """
+    bulk = (ANALYSE_GROWN,), (INDEX_LATEST, ANALYSE_LATEST), (INDEX_FOLD, ANALYSE_FOLD)
+    before, latest, fold = bulk if is_bulk else ((), (), ())
     for statement in (
-        ANALYSE_GROWN,
+        *before,
         ANALYSE_DIRTY,
+        folding_sql.TAKE_TURNS,
         folding_sql.LATEST,
-        INDEX_LATEST,
-        ANALYSE_LATEST,
+        *latest,
         folding_sql.FOLD,
-        INDEX_FOLD,
-        ANALYSE_FOLD,
+        *fold,
     ):
         run(statement)
     for table in ("intake.person_consent", "intake.consent_state"):
@@ -219,13 +228,15 @@ def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
     run(outcomes_sql.SAVE_QUARANTINE)
     run(outcomes_sql.CLOSE_MENDED)
     run(outcomes_sql.SAVE_OUTCOMES)
-    run(outcomes_sql.COUNT_OUTCOMES)
+    run(outcomes_sql.COUNT_PART if request.is_part else outcomes_sql.COUNT_OUTCOMES)
     run(outcomes_sql.CLOSE_BATCH)
     if request.watermark is not None:
         run(outcomes_sql.MOVE_WATERMARK)
 
 
-def _runner(conn: Connection, request: MergeRequest, keys: Mapping[str, Any] | None = None) -> Callable[[str], Any]:
+def statement_runner(
+    conn: Connection, request: MergeRequest, keys: Mapping[str, Any] | None = None
+) -> Callable[[str], Any]:
     """A function that runs one statement with the request's tables and parameters filled in."""
     tables = {name: getattr(request.staged, name) for name in StagedTables.__slots__}
     stop = request.stop or (None, None, None)
@@ -252,23 +263,26 @@ def _runner(conn: Connection, request: MergeRequest, keys: Mapping[str, Any] | N
         "stop_reason": stop[1],
         "stop_remedy": stop[2],
         "position": request.watermark,
+        "is_part": request.is_part,
         "seen_again": False,
         **(keys or {}),
     }
 
     def run(statement: str) -> Any:
-        clause = text(_fill(statement, tables))
+        clause = _clause(statement, tuple(tables.items()))
         return conn.execute(clause, {name: known[name] for name in clause._bindparams})
 
     return run
 
 
-def _fill(statement: str, tables: Mapping[str, str]) -> str:
-    for name, table in tables.items():
+# Reading a long statement for its parameters costs more than a single act's running of it.
+@lru_cache(maxsize=256)
+def _clause(statement: str, tables: tuple[tuple[str, str], ...]) -> TextClause:
+    for name, table in tables:
         statement = statement.replace("{" + name + "}", table)
-    return statement.replace("{{}}", "{}")
+    return text(statement.replace("{{}}", "{}"))
 
 
-def _drop_temporary(conn: Connection) -> None:
-    for name in TEMPORARY:
-        conn.execute(text(f"drop table if exists pg_temp.{name}"))
+def drop_temporary(conn: Connection) -> None:
+    """Take away the temporary tables of an earlier merge in this session."""
+    conn.execute(text("drop table if exists " + ", ".join(f"pg_temp.{name}" for name in TEMPORARY)))

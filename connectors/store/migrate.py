@@ -16,6 +16,9 @@ from schemas.errors import ConfigurationError, StoreError
 
 PIPELINE_ROLE = "intake_pipeline"
 RETENTION_ROLE = "intake_retention"
+PREFERENCES_ROLE = "intake_preferences"
+# Each made by a migration; `connectors.finance` and others name their own.
+ROLES = (PIPELINE_ROLE, RETENTION_ROLE, PREFERENCES_ROLE, "intake_finance")
 _INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_S = 600
 
@@ -38,8 +41,8 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
         engine.dispose()
     raise ConfigurationError(
         f"The login may not make what the store needs in database '{address.database}'. Let an administrator run: "
-        f"CREATE ROLE {PIPELINE_ROLE} NOLOGIN; CREATE ROLE {RETENTION_ROLE} NOLOGIN; "
-        f"GRANT {PIPELINE_ROLE}, {RETENTION_ROLE} TO <login>; GRANT CREATE ON DATABASE {address.database} TO <login>;"
+        f"{''.join(f'CREATE ROLE {role} NOLOGIN; ' for role in ROLES)}"
+        f"GRANT {', '.join(ROLES)} TO <login>; GRANT CREATE ON DATABASE {address.database} TO <login>;"
     )
 
 

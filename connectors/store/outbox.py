@@ -119,13 +119,16 @@ def claim(
     return claimed, len(rows) - len(claimed)
 
 
-def claimed_intents(conn: Connection) -> list[Claimed]:
-    """Every intent whose answer is not known, of any run."""
-    statement = (
-        "select intent_id, method, table_name, row_id, columns from intake.outbox_intent"
-        " where state = 'claimed' order by intent_id"
-    )
-    return [_claimed(row) for row in conn.execute(text(statement))]
+def claimed_intents(
+    conn: Connection,
+    *,
+    run_id: UUID | None = None,
+    is_narrow: bool | None = None,
+    among: Sequence[UUID] | None = None,
+) -> list[Claimed]:
+    """Every intent whose answer is not known: of any run or of one, of runs or of narrow synchronisations, of addresses."""
+    values = {"run_id": run_id, "is_narrow": is_narrow, "among": among if among is None else list(among)}
+    return [_claimed(row) for row in conn.execute(text(outbox_sql.CLAIMED), values)]
 
 
 def _claimed(row: Any) -> Claimed:

@@ -6,6 +6,8 @@ COLUMNS = (
 )
 
 # An intent waits while an earlier phase of its address is under way in the run, or an earlier intent for its row.
+# A lowering is obsolete only where a later plan of its address was acknowledged whole. What is under a lease waits for
+# the narrow synchronisation that has it.
 # What has failed holds back no clearing and no removal; it sets a raise aside (`held`) where it is what the raise stands
 # on: the address's lowering, contact or consent rows, or the very row. The next plan then begins anew.
 CLAIM = """
@@ -18,13 +20,16 @@ with picked as (
                         and e.state in ('waiting', 'pending', 'claimed'))
       and not exists (select from intake.outbox_intent e
                       where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'claimed')
+      and (i.plan_id like 'narrow:%' or not exists (
+               select from intake.narrow_call n
+               where n.contact_point_id = i.contact_point_id and n.leased_until > clock_timestamp()))
       and not exists (select from intake.outbox_intent e
                       where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'pending'
                         and e.run_id = i.run_id and e.phase = i.phase and e.intent_id < i.intent_id)
     order by i.intent_id limit :limit for update of i skip locked
 ), standing as (
     select i.intent_id, case
-        when i.phase = 0 then null
+        when i.phase = 0 then case when c.acked_version > i.planned_version then 'address_changed' end
         when i.is_raising and exists (
             select from intake.outbox_intent e
             where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
@@ -35,7 +40,8 @@ with picked as (
         when i.valid_until <= :now then 'purpose_ended' end as fault
     from intake.outbox_intent i join picked using (intent_id)
     left join lateral (
-        select version from intake.contact_point c where c.contact_point_id = i.contact_point_id for share) c on true
+        select version, acked_version from intake.contact_point c
+        where c.contact_point_id = i.contact_point_id for share) c on true
 )
 update intake.outbox_intent i
 set state = case when s.fault is null then 'claimed' else 'superseded' end, code = s.fault,
@@ -108,6 +114,14 @@ CLOSE_OCCASIONS = """
 update intake.occasion o set acked_version = greatest(o.acked_version, i.planned_version)
 from intake.outbox_intent i
 where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_id is null and i.state = 'acknowledged'
+"""
+
+CLAIMED = """
+select intent_id, method, table_name, row_id, columns from intake.outbox_intent
+where state = 'claimed' and (cast(:run_id as uuid) is null or run_id = :run_id)
+  and (cast(:is_narrow as boolean) is null or (plan_id like 'narrow:%') = :is_narrow)
+  and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
+order by intent_id
 """
 
 SUPERSEDE_OPEN = """

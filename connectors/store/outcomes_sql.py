@@ -11,14 +11,18 @@ select distinct on (f.row_no, f.field, f.fault)
 from {faults} f join t_row r on r.row_no = f.row_no
 where f.blocks <> 'rule'
 order by f.row_no, f.field, f.fault
-on conflict (batch_id, row_no, field, fault) do nothing
+on conflict (batch_id, row_no, field, fault) do update set
+    state = 'open', closed_at = null, closed_by = null, close_reason = null
+where quarantine.state = 'mended'
 """
 
 # `not in`, which is hashed whatever the planner expects: of a batch new to its statistics it expects one entry, and
 # would go through all faults once for each (16 s for 1,528 of them).
 CLOSE_MENDED = """
-update intake.quarantine q set state = 'mended'
-where q.batch_id = any(:batch_ids) and q.state = 'open' and (q.batch_id, q.row_no, q.field, q.fault) not in (
+update intake.quarantine q set state = 'mended', closed_at = :now
+where q.batch_id = any(:batch_ids) and q.state = 'open'
+  and (not :is_part or (q.batch_id, q.row_no) in (select batch_id, batch_row_no from t_row))
+  and (q.batch_id, q.row_no, q.field, q.fault) not in (
     select r.batch_id, r.batch_row_no, f.field, f.fault from {faults} f join t_row r on r.row_no = f.row_no)
 """
 
@@ -87,10 +91,16 @@ on conflict (run_id, batch_id) do update set
     applied = excluded.applied, unchanged = excluded.unchanged, reasons = excluded.reasons
 """
 
+# Of some rows of a batch only those are counted.
+COUNT_PART = COUNT_OUTCOMES.replace(
+    "where batch_id = any(:batch_ids)", "where (batch_id, row_no) in (select batch_id, batch_row_no from t_row)"
+)
+
 CLOSE_BATCH = """
 update intake.batch b set state = :state, applied_at = :now, row_count = (
         select count(*) from intake.row_outcome r where r.batch_id = b.batch_id), mapping_hash = :mapping_hash,
-    stop_code = :stop_code, stop_reason = :stop_reason, stop_remedy = :stop_remedy, expires_at = :expires_at
+    stop_code = :stop_code, stop_reason = :stop_reason, stop_remedy = :stop_remedy,
+    expires_at = case when :is_part then b.expires_at else :expires_at end
 where b.batch_id = any(:batch_ids)
 """
 

@@ -112,9 +112,11 @@ with policy as (
     select r.person_id, r.contact_point_id, y.purpose, r.registered_at, r.ended_at, y.days
     from policy y join registered r on y.begins = r.kind
     union all
-    select r.person_id, r.contact_point_id, y.purpose, r.registered_at, r.registered_at, y.days
+    select r.person_id, r.contact_point_id, y.purpose, r.registered_at,
+           case when y.begins = 'participation' then r.ended_at else r.registered_at end, y.days
     from policy y join registered r
-      on (y.begins = 'sale_with_notice' and r.is_sale and r.notice_shown)
+      on (y.begins = 'participation' and r.kind = 'event_registration')
+      or (y.begins = 'sale_with_notice' and r.is_sale and r.notice_shown)
       or (y.begins = 'registration_with_notice' and r.notice_shown)
     where not exists (
         select from intake.consent_state a where a.contact_point_id = r.contact_point_id
@@ -126,7 +128,10 @@ with policy as (
     join intake.submission u on u.is_enquiry
     join intake.subject s using (subject_id)
     join t_dirty d on d.contact_point_id = u.contact_point_id
-    where y.begins = 'enquiry' and s.person_id is not null
+    where y.begins = 'enquiry' and s.person_id is not null and not exists (
+        select from intake.consent_event e where e.contact_point_id = u.contact_point_id and e.purpose = y.purpose
+           and e.value = 'withdraw' and e.effective_at >= coalesce(u.submitted_from, u.received_at)
+           and not exists (select from intake.consent_void v where v.event_key = e.event_key))
 )
 select person_id, purpose, max(contact_point_id::text)::uuid, min(begins_at),
        case when min(days) >= 0 then max(counted_at + make_interval(days => days)) end

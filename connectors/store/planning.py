@@ -1,7 +1,9 @@
 """Reading what a plan needs: the addresses whose CRM rows may be out of date, and all that is known of each.
 
 An address is dirty when its version is past the one the CRM acknowledged, or when the earliest end of one of its
-purposes has passed. Cost follows the change: nothing here reads an address that is not asked for.
+purposes has passed.
+One that a narrow synchronisation has under way is left to it.
+Cost follows the change: nothing here reads an address that is not asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +17,10 @@ from sqlalchemy import Connection, RowMapping, text
 _DIRTY = """
 select contact_point_id, address, version from intake.contact_point
 where (version > acked_version or next_end_at <= :now) and contact_point_id > :after
+  and not exists (select from intake.narrow_call n where n.contact_point_id = contact_point.contact_point_id
+                  and n.leased_until > clock_timestamp())
+  and not exists (select from intake.outbox_intent i where i.contact_point_id = contact_point.contact_point_id
+                  and i.state = 'claimed' and i.plan_id like 'narrow:%')
   and (cast(:allowed as text[]) is null or address_key = any(:allowed))
 order by contact_point_id limit :limit
 """

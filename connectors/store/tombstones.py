@@ -90,6 +90,14 @@ def usable_keys(conn: Connection, keys: KeyRing | Sequence[Key]) -> list[Key]:
     return [key for key in known[:-1] if key.key_id in used] + known[-1:]
 
 
+def erased_at(conn: Connection, address_key: str, keys: KeyRing) -> datetime | None:
+    """When everybody at an address was last erased; None where nobody was."""
+    hashes = [keyed_hash(key, Kind.ADDRESS, address_key) for key in usable_keys(conn, keys)]
+    statement = "select max(erased_at) from intake.tombstone where kind = 'address' and key_hash = any(:hashes)"
+    found: datetime | None = conn.execute(text(statement), {"hashes": hashes}).scalar() if hashes else None
+    return found
+
+
 def hold_off_merges(conn: Connection) -> None:
     """Until the end of the transaction no merge is under way: one that began before is finished first."""
     conn.execute(text("select pg_advisory_xact_lock(:key)"), {"key": lock_key(_ERASURE_LOCK)})

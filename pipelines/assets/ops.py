@@ -10,6 +10,7 @@ from connectors.store.reports import consent_funnel, rows_received
 from pipelines.assets import metadata as md
 from pipelines.assets.crm import KINDS, POOL, STEPS
 from pipelines.assets.intake import NOUNS, asset_name
+from pipelines.assets.quarantine import quarantine_asset
 from pipelines.assets.steps import step
 from pipelines.operations.images import purge_images
 from pipelines.operations.reconciliation import Reconciliation, reconcile
@@ -22,8 +23,8 @@ SHOWN_DAYS = 60
 
 
 def ops_assets(retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
-    """Reconciliation, the end of images, and the funnel."""
-    return [reconciliation_asset(retry), images_asset(retry), funnel_asset(retry)]
+    """Reconciliation, quarantine, the end of images, and the funnel."""
+    return [reconciliation_asset(retry), quarantine_asset(retry), images_asset(retry), funnel_asset(retry)]
 
 
 def reconciliation_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:

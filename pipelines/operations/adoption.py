@@ -89,10 +89,11 @@ class Adoption:
     without_evidence: Counter[str] = field(default_factory=Counter)
 
 
-def look_up(session: Session, crm: SearchableCrm) -> Adoption:
-    """Look the addresses that are to be planned up in the CRM, and keep what it has of them."""
+def look_up(session: Session, crm: SearchableCrm, *, among: Sequence[UUID] | None = None) -> Adoption:
+    """Look the addresses that are to be planned (of some) up in the CRM, and keep what it has of them."""
+    allowed = session.workspace.policy.crm.allow_list
     with session.transaction() as conn:
-        wanted = store.addresses(conn, now=session.now, allowed=session.workspace.policy.crm.allow_list)
+        wanted = store.addresses(conn, now=session.now, allowed=allowed, among=among)
     if not wanted:
         return Adoption()
     keys = {address.key for address in wanted}

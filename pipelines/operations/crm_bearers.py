@@ -21,10 +21,10 @@ TABLE = CONTACT.logical_name
 _ADDRESSES_AT_A_TIME = 50
 
 
-def seek_bearers(session: Session, crm: ReadableCrm) -> None:
-    """Know the contacts with each address that is about to be planned and is suppressed, and was not sought yet."""
+def seek_bearers(session: Session, crm: ReadableCrm, *, among: Sequence[UUID] | None = None) -> None:
+    """Know the contacts with each address (of some) that is about to be planned and is suppressed, and was not sought yet."""
     with session.transaction() as conn:
-        unsought = crm_links.addresses_to_seek(conn)
+        unsought = crm_links.addresses_to_seek(conn, among=among)
     for start in range(0, len(unsought), _ADDRESSES_AT_A_TIME):
         chunk = unsought[start : start + _ADDRESSES_AT_A_TIME]
         found = list(_bearers(crm, chunk))

@@ -70,6 +70,22 @@ def read_table(session: Session, crm: ReadableCrm, table: str) -> Reading:
     return _read(session, crm, Reading(table, since, True), None)
 
 
+def read_rows_of(session: Session, crm: ReadableCrm, table: str, contact_point_ids: Sequence[UUID]) -> Reading:
+    """Read the rows of one table that are known of some addresses, as they are now; no delta link comes of it."""
+    with session.transaction() as conn:
+        cursor = crm_rows.cursor_of(conn, table)
+        ids = crm_rows.ids_of(conn, table, contact_point_ids)
+    reading = Reading(table, cursor[2] if cursor else None, False)
+    purposes = purposes_of(session.workspace.policy)
+    if ids:
+        rows = list(
+            crm.fetch_rows(table_name(table), [str(row_id) for row_id in ids], selected_columns(table)).values()
+        )
+        _read_rows(session, reading, rows, _known(session, table, ids), purposes)
+        _read_deleted(session, reading, set(ids) - {row_id_of(table, row) for row in rows}, purposes)
+    return reading
+
+
 def wanted_columns(table: str) -> str:
     """The columns that a delta link must be good for, as they are asked for."""
     return ",".join(selected_columns(table))

@@ -61,10 +61,13 @@ def table_name(logical_name: str) -> TableName:
     return TableName(table.entity_set, table.logical_name, table.primary_key)
 
 
-def recover(session: Session, crm: Crm) -> int:
-    """Settle what an earlier run left without an answer: acknowledged if the CRM has it, else superseded."""
+def recover(session: Session, crm: Crm, *, is_narrow: bool | None = None, among: Sequence[UUID] | None = None) -> int:
+    """Settle what an earlier run left without an answer: acknowledged if the CRM has it, else superseded.
+
+    Of runs (`is_narrow` false) or narrow synchronisations only, or of some addresses; whoever calls knows that they ended.
+    """
     with session.transaction() as conn:
-        claimed = outbox.claimed_intents(conn)
+        claimed = outbox.claimed_intents(conn, is_narrow=is_narrow, among=among)
     for chunk in _by_table(claimed, session.workspace.policy.crm.chunk_rows):
         with session.transaction() as conn:
             known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
@@ -86,7 +89,7 @@ def deliver_phase(session: Session, crm: Crm, phase: Phase) -> DeliveryReport:
             groups = outbox.open_groups(conn, session.run_id, phase)
         progressed = sum(_drain(session, crm, phase, group, report) for group in groups)
         with session.transaction() as conn:
-            lost = outbox.claimed_intents(conn)
+            lost = outbox.claimed_intents(conn, run_id=session.run_id)
         for chunk in _by_table(lost, session.workspace.policy.crm.chunk_rows):
             settled = _read_back(crm, chunk, otherwise=IntentState.PENDING)
             with session.transaction() as conn:

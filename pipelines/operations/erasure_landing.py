@@ -1,23 +1,28 @@
 """Erasing people from the landing: every batch that is there is searched, and kept without their rows.
 
 A row is a person's by its address and name as the feed's mapping reads them, by its submission, or by having the address
-in some cell where it names nobody else's. In a row of somebody else the cell that has the address is emptied.
+in some cell where it names nobody else's. In a row of somebody else the cell that has the address is emptied. Finance's own
+feeds are left: accounting law keeps what they bring.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from uuid import UUID
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from connectors.store import batches
 from connectors.store.batches import BatchRow
 from connectors.store.erasure import Found
+from connectors.store.mending import get_mended
 from pipelines.operations.redaction import decoded, redact
 from pipelines.operations.sessions import Session
+from pipelines.transforms.amending import with_mended_cells
 from pipelines.transforms.shape import shape_lowering
 from schemas.errors import BatchRefused
+from schemas.mappings import BATCH_ID, Source
 
 
 @dataclass
@@ -39,13 +44,16 @@ def erase_landed(session: Session, found: Sequence[Found]) -> Searched:
 
 
 def _erase_from(session: Session, batch: BatchRow, found: Sequence[Found], searched: Searched) -> None:
-    if batch.feed not in session.workspace.mappings:
+    mapping = session.workspace.mappings.get(batch.feed)
+    if mapping is not None and mapping.source is Source.FINANCE:
+        return
+    if mapping is None:
         searched.unsearchable.append(batch.batch_id)
         return
     with session.transaction() as conn:
         try:
             raw = decoded(session, conn, batch)
-            theirs = rows_of(session, batch, raw, found)
+            theirs = rows_of(session, batch, _mended(session, conn, batch, raw), found)
         except BatchRefused:
             searched.unsearchable.append(batch.batch_id)
             return
@@ -53,6 +61,12 @@ def _erase_from(session: Session, batch: BatchRow, found: Sequence[Found], searc
         if theirs.any() or mentioned.to_numpy().any():
             redact(session, conn, batch, raw.mask(mentioned.reindex(raw.index, fill_value=False)), gone=theirs)
             searched.rows += int(theirs.sum())
+
+
+def _mended(session: Session, conn: Connection, batch: BatchRow, raw: pd.DataFrame) -> pd.DataFrame:
+    cells = get_mended(conn, batch.batch_id, keys=session.workspace.keys)
+    placed = raw.assign(**{BATCH_ID: str(batch.batch_id)})
+    return with_mended_cells(placed, [astuple(cell) for cell in cells], session.workspace.mappings[batch.feed])
 
 
 def rows_of(session: Session, batch: BatchRow, raw: pd.DataFrame, found: Sequence[Found]) -> pd.Series:

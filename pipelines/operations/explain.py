@@ -22,14 +22,15 @@ def explain(session: Session, *, address: str | None = None, person: str | None 
                 "What was given on standard input is no e-mail address. Give one, and nothing else."
             )
     with session.transaction() as conn:
-        found = find_addresses(conn, address_key=key, person_id=_person_id(person))
+        found = find_addresses(conn, address_key=key, person_id=person_id_of(person))
         if not found:
             raise ConfigurationError("Nobody is known by that address or id; nothing of theirs is held.")
         history = read_history(conn, [row["contact_point_id"] for row in found])
     return {"contact_points": [dict(row) for row in found], **history}
 
 
-def _person_id(person: str | None) -> UUID | None:
+def person_id_of(person: str | None) -> UUID | None:
+    """The id that was typed; ConfigurationError where it is none."""
     if person is None:
         return None
     try:

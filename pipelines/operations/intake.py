@@ -5,8 +5,8 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,13 +22,15 @@ from connectors.store.arrow_columns import table_from_frame
 from connectors.store.batches import BatchRow, add_staged_group, remove_staged_group, staged_groups
 from connectors.store.bulk import drop_staged, stage_tables
 from connectors.store.landing import get_payload
+from connectors.store.mending import MendedCell, get_mended
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
-from pipelines.operations.redaction import redact_refused, row_numbers
+from pipelines.operations.redaction import redact_refused, without_erased
 from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
+from pipelines.transforms.amending import only_rows, with_mended_cells
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.row_ids import row_ids
 from pipelines.transforms.shape import StagedBatch, shape_batch, shape_lowering
@@ -146,22 +148,45 @@ def apply_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
     return gated
 
 
+def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> None:
+    """Read some rows of a batch again, with their mended cells, by the mapping that it was read by before.
+
+    The gate has let the batch pass; so few rows tell nothing of a batch as a whole. BatchRefused where the landing has
+    no payload (any more).
+    """
+    workspace = session.workspace
+    with session.transaction() as conn:
+        batch = batches.get_batch(conn, batch_id)
+        payload = get_payload(conn, batch_id, keys=workspace.keys)
+        cells = get_mended(conn, batch_id, keys=workspace.keys)
+    mapping = workspace.mappings[batch.feed]
+    raw = only_rows(_as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping), row_nos, mapping)
+    shaped = shape_batch(raw, mapping, received_at=batch.received_at, policy=workspace.policy)
+    passed = Verdict((), None)
+    request = _describe(session, [_Decoded(batch, raw)], raw, shaped=shaped, verdict=passed)
+    merge_group(session, {**request, "is_part": True, "watermark": None})
+
+
 def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[_Decoded]:
     """The batches that can be decoded; the others are stopped and noted in `gated`."""
     for batch_id in batch_ids:
         with session.transaction() as conn:
             batch = batches.get_batch(conn, batch_id)
             payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+            cells = get_mended(conn, batch_id, keys=session.workspace.keys)
         try:
-            raw = decode(batch.media_type, payload, session.workspace.mappings[batch.feed])
+            mapping = session.workspace.mappings[batch.feed]
+            yield _Decoded(batch, _as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping))
         except BatchRefused as refused:
             gated.append(_stop(session, batch, refused))
-            continue
-        if RECEIVED_AT not in raw.columns:
-            raw[RECEIVED_AT] = batch.received_at.isoformat()
-        raw[ROW_NO] = row_numbers(raw)
-        raw[BATCH_ID] = str(batch_id)
-        yield _Decoded(batch, raw)
+
+
+def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], mapping: Mapping) -> pd.DataFrame:
+    """A batch's raw frame as it goes on: when and in which batch each row was received, its mended cells in place."""
+    if RECEIVED_AT not in raw.columns:
+        raw[RECEIVED_AT] = batch.received_at.isoformat()
+    raw[BATCH_ID] = str(batch.batch_id)
+    return without_erased(with_mended_cells(raw, [astuple(cell) for cell in cells], mapping))
 
 
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
@@ -262,15 +287,15 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         wordings=request["wordings"],
         watermark=request["watermark"],
         stop=stop,
+        is_part=request.get("is_part", False),
     )
 
 
 def stage_frames(session: Session, batch: BatchRow, raw: pd.DataFrame, shaped: StagedBatch) -> dict[str, str]:
     """Put a shaped group into staging tables, with the row ids that the CRM would get; names by frame."""
     salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
-    submissions = shaped.submissions.assign(
-        batch_id=raw[BATCH_ID].astype("str"), batch_row_no=row_numbers(raw).to_numpy()
-    )
+    row_nos = raw[ROW_NO].astype("int64") if ROW_NO in raw.columns else raw.groupby(BATCH_ID, sort=False).cumcount() + 1
+    submissions = shaped.submissions.assign(batch_id=raw[BATCH_ID].astype("str"), batch_row_no=row_nos)
     frames = {
         "submissions": _with_ids(submissions, batch.source, salt),
         "decisions": table_from_frame(shaped.decisions),

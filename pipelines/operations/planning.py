@@ -56,7 +56,7 @@ def make_plan(session: Session, conn: Connection) -> Plan:
         else:
             unchanged.append((view.contact_point_id, view.version))
     guarded = sum(map(is_guarded, intents))
-    limit = _blast_radius(session, conn)
+    limit = blast_radius(session, conn)
     name = plan_id(intents)
     waits = guarded > limit and not is_approved(conn, name, since=approvals_since(session))
     return Plan(name, intents, waits, guarded, limit, unchanged)
@@ -68,7 +68,8 @@ def _plan_occasions(conn: Connection) -> Iterator[Intent]:
         yield from plan_occasion(row["occasion_pk"], columns, row["columns"], version=row["version"])
 
 
-def _blast_radius(session: Session, conn: Connection) -> int:
+def blast_radius(session: Session, conn: Connection) -> int:
+    """How many rows may be raised, cleared or deleted without approval."""
     radius = session.workspace.policy.crm.blast_radius
     contacts = conn.execute(
         text("select count(*) from intake.crm_row where table_name = :table and is_ours"),

@@ -17,7 +17,14 @@ from pipelines.operations import crm_merges
 from pipelines.operations.crm_bearers import seek_bearers
 from pipelines.operations.crm_merging import stage_decisions
 from pipelines.operations.crm_profiles import fetch_profiles
-from pipelines.operations.crm_reading import READ_TABLES, ReadableCrm, Reading, read_table, wanted_columns
+from pipelines.operations.crm_reading import (
+    READ_TABLES,
+    ReadableCrm,
+    Reading,
+    read_rows_of,
+    read_table,
+    wanted_columns,
+)
 from pipelines.operations.sessions import Session
 from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
 from pipelines.transforms.crm_consents import Raised, decide_raised
@@ -28,7 +35,21 @@ from schemas.tables import CONTACT
 def read_back(session: Session, crm: ReadableCrm) -> int:
     """Bring what changed in the CRM since the last read-back into the store; returns how many decisions it made."""
     suppressed = _suppressed_before(session)
-    readings = [read_table(session, crm, table) for table in READ_TABLES]
+    decided = _keep_readings(session, crm, [read_table(session, crm, table) for table in READ_TABLES], suppressed)
+    seek_bearers(session, crm)
+    return decided
+
+
+def read_back_addresses(session: Session, crm: ReadableCrm, contact_point_ids: Sequence[UUID]) -> int:
+    """The same for the rows that are known of some addresses, as they are now; no delta link moves."""
+    readings = [read_rows_of(session, crm, table, contact_point_ids) for table in READ_TABLES]
+    decided = _keep_readings(session, crm, readings, [])
+    seek_bearers(session, crm, among=contact_point_ids)
+    return decided
+
+
+def _keep_readings(session: Session, crm: ReadableCrm, readings: Sequence[Reading], suppressed: Sequence[UUID]) -> int:
+    """Bring readings into the store in one transaction; returns how many decisions they made."""
     told = _together(readings)
     _decide_raised(session, crm, readings, told)
     merges = crm_merges.resolve(session, crm, told)
@@ -42,11 +63,10 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
                 drop_staged(conn, session.staged)
         crm_merges.follow(conn, merges)
         _keep(conn, session, told)
-        for reading in readings:
+        for reading in (one for one in readings if one.link):
             crm_rows.move_cursor(conn, reading.table, reading.link, selected=wanted_columns(reading.table))
     if not session.is_rehearsal:
         session.staged.clear()
-    seek_bearers(session, crm)
     return len(decisions)
 
 

@@ -1,6 +1,7 @@
-"""Redaction: a landed batch without some of its rows, under a key of its own; the rest can be replayed as before.
+"""Redaction: a landed batch without some of its rows; the rest can be replayed as before.
 
-The rows that stay keep the numbers they had, so that quarantine and outcomes still point at them.
+The erased rows stand there blank, so that the numbers by which quarantine, outcomes and mended cells know the others
+stay right; they are passed over when the batch is read. Wholly blank rows are nothing that a source delivers.
 """
 
 from collections.abc import Sequence
@@ -15,17 +16,24 @@ from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
 from connectors.store.batches import BatchRow
 from connectors.store.landing import get_payload, replace_payload
+from connectors.store.mending import delete_mended
 from pipelines.operations.sessions import Session
-from schemas.mappings import BATCH_ID, ROW_NO
+from schemas.mappings import OWN_COLUMNS, ROW_NO
 
 
-def row_numbers(raw: pd.DataFrame) -> pd.Series:
-    """The number of each row in its batch as received, from 1, whatever was erased from it since."""
-    if ROW_NO in raw.columns:
-        return raw[ROW_NO].astype("int64")
-    if BATCH_ID in raw.columns:
-        return raw.groupby(BATCH_ID, sort=False).cumcount() + 1
-    return pd.Series(range(1, len(raw) + 1), index=raw.index, dtype="int64")
+def without_erased(raw: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one batch that were not erased; where some were, each with the number that it has in the batch."""
+    is_erased = erased_rows(raw)
+    if not is_erased.any():
+        return raw
+    numbers = pd.Series(range(1, len(raw) + 1), index=raw.index).astype("str")
+    return raw.assign(**{ROW_NO: numbers})[~is_erased].reset_index(drop=True)
+
+
+def erased_rows(raw: pd.DataFrame) -> pd.Series:
+    """Which rows stand there blank."""
+    delivered = [name for name in raw.columns if name not in OWN_COLUMNS]
+    return raw[delivered].isna().all(axis=1) if delivered else pd.Series(False, index=raw.index)
 
 
 def decoded(session: Session, conn: Connection, batch: BatchRow) -> pd.DataFrame:
@@ -35,13 +43,15 @@ def decoded(session: Session, conn: Connection, batch: BatchRow) -> pd.DataFrame
 
 
 def redact(session: Session, conn: Connection, batch: BatchRow, raw: pd.DataFrame, *, gone: pd.Series) -> None:
-    """Put the batch without the rows of `gone` (true for each that goes) in the place of what was received."""
-    kept = raw.assign(**{ROW_NO: row_numbers(raw).astype("str")})[~gone.to_numpy()].reset_index(drop=True)
+    """Put the batch with the rows of `gone` (true for each that goes) blank in the place of what was received."""
+    blanked = raw.copy()
+    blanked.loc[gone.to_numpy(), :] = None
+    table = table_from_frame(blanked)
     sink = pa.BufferOutputStream()
-    table = table_from_frame(kept)
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     replace_payload(conn, sink.getvalue().to_pybytes(), batch.batch_id, keys=session.workspace.keys)
+    delete_mended(conn, batch.batch_id, [number for number, is_gone in enumerate(gone, 1) if is_gone])
     batches.set_media_type(conn, batch.batch_id, str(MediaType.ARROW))
 
 
@@ -50,6 +60,7 @@ def redact_refused(session: Session, conn: Connection, batch_ids: Sequence[UUID]
     for batch_id, row_nos in batches.erased_rows(conn, batch_ids).items():
         batch = batches.get_batch(conn, batch_id)
         raw = decoded(session, conn, batch)
-        gone = row_numbers(raw).isin(row_nos)
-        if gone.any():
+        numbers = pd.Series(range(1, len(raw) + 1), index=raw.index)
+        gone = numbers.isin(row_nos)
+        if (gone & ~erased_rows(raw)).any():
             redact(session, conn, batch, raw, gone=gone)

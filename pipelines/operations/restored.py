@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from connectors.erasure_journal import JournalEntry
 from connectors.store import restoring
+from connectors.store.tombstones import hold_off_erasures
 from pipelines.operations.sessions import Session
 from schemas.errors import DatabaseRestored
 
@@ -16,6 +17,10 @@ from schemas.errors import DatabaseRestored
 def require_replayed(session: Session) -> None:
     """Raise DatabaseRestored where the database is older than the journal beside it."""
     with session.transaction() as conn:
+        if not (missing_entries(session, conn) or is_older_than_noted(session, conn)):
+            return
+        # The journal is a moment ahead of an erasure that is under way.
+        hold_off_erasures(conn)
         if missing_entries(session, conn) or is_older_than_noted(session, conn):
             raise DatabaseRestored(
                 "The database is older than the journal of erasures beside it: it was restored from a backup. Nothing"

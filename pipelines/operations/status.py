@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.store.inspection import read_status
+from pipelines.operations.quarantine import owner_of
 from pipelines.operations.sessions import Session
 
 WITHDRAWAL_DUE_S = 3600
 SILENT_DAYS = 8
 QUARANTINE_DUE_DAYS = 14
+EXPIRY_WARNING_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ def check_status(session: Session) -> Status:
     """Read the store and say what is overdue."""
     with session.transaction() as conn:
         facts = read_status(conn, since=session.now - timedelta(days=7))
+    for feed in facts["quarantine"]:
+        feed["owner"] = owner_of(session, feed["feed"])
     return Status(facts, list(_alarms(facts, session.now)), session.now)
 
 
@@ -37,11 +41,7 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     for feed in facts["feeds"]:
         if now - feed["last_at"] > timedelta(days=SILENT_DAYS):
             alarms.append(f"Feed {feed['feed']} has been silent since {feed['last_at']:%Y-%m-%d}: ask its owner.")
-    for source in facts["quarantine"]:
-        if now - source["oldest_at"] > timedelta(days=QUARANTINE_DUE_DAYS):
-            alarms.append(
-                f"{source['source']}: {source['open']} quarantined faults, the oldest overdue: mend or discard."
-            )
+    alarms += _overdue(facts["quarantine"], now)
     for feed in facts["stopped"]:
         alarms.append(
             f"Feed {feed['feed']}: {feed['batches']} stopped batches: see `crm-intake quarantine list --stopped`."
@@ -51,6 +51,23 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
         plan = facts["waiting_plan"]["plan_id"]
         alarms.append(f"Plan {plan} waits for approval: `crm-intake run --approve {plan}`.")
     return alarms
+
+
+def _overdue(feeds: list[dict[str, Any]], now: datetime) -> Iterator[str]:
+    """Feeds whose quarantine waits too long, with who can mend it; and those whose rows are about to go unmended."""
+    for feed in feeds:
+        age, left = now - feed["oldest_at"], feed["first_expires_at"] - now
+        if age > timedelta(days=QUARANTINE_DUE_DAYS):
+            yield (
+                f"Feed {feed['feed']}: {feed['open']} quarantined faults, the oldest {age.days} days old: ask"
+                f" {feed['owner'] or 'its owner'} to mend them (`crm-intake quarantine export {feed['feed']} --to FILE`),"
+                " or discard them."
+            )
+        if left < timedelta(days=EXPIRY_WARNING_DAYS):
+            yield (
+                f"Feed {feed['feed']}: quarantined rows leave the landing in {max(left.days, 0)} days, and cannot be"
+                " mended after that."
+            )
 
 
 def _told_by_crm(findings: list[dict[str, Any]]) -> Iterator[str]:
@@ -88,10 +105,19 @@ def as_prometheus(status: Status) -> str:
         f"crm_intake_alarms {len(status.alarms)}",
         "# TYPE crm_intake_quarantine_open gauge",
     ]
-    lines += [f'crm_intake_quarantine_open{{source="{q["source"]}"}} {q["open"]}' for q in facts["quarantine"]]
+    lines += [_sample("crm_intake_quarantine_open", feed, feed["open"]) for feed in facts["quarantine"]]
+    lines.append("# TYPE crm_intake_quarantine_oldest_seconds gauge")
+    lines += [
+        _sample("crm_intake_quarantine_oldest_seconds", feed, (status.now - feed["oldest_at"]).total_seconds())
+        for feed in facts["quarantine"]
+    ]
     if facts["last_good_at"]:
         lines += [
             "# TYPE crm_intake_last_good_run_timestamp_seconds gauge",
             f"crm_intake_last_good_run_timestamp_seconds {facts['last_good_at'].timestamp():.0f}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _sample(name: str, feed: dict[str, Any], value: float) -> str:
+    return f'{name}{{source="{feed["source"]}",feed="{feed["feed"]}"}} {value:.0f}'

@@ -19,10 +19,11 @@ from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
-from schemas.errors import ApprovalRequired, CrmUnavailable
+from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
 
 WRITER_LOCK = "crm-writer"
+NARROW_LOCK = "crm-narrow"
 LOCK_WAIT_S = 600.0
 
 
@@ -68,10 +69,23 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
     Raises DatabaseRestored where the database is older than what was erased since.
     """
     require_replayed(session)
-    recovered = recover(session, crm)
+    recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
     return SyncReport(recovered, decisions, adoption, plan_now(session, refused=refused))
+
+
+def _recover_ended(session: Session, crm: Crm) -> int:
+    """Settle what ended without an answer; a narrow synchronisation that is under way settles its own."""
+    recovered = recover(session, crm, is_narrow=False)
+    with session.workspace.engine.connect() as conn:
+        try:
+            with advisory_lock(conn, NARROW_LOCK):
+                return recovered + recover(session, crm, is_narrow=True)
+        except StoreUnavailable as held:
+            if held.sqlstate != "55P03":
+                raise
+            return recovered
 
 
 def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
@@ -87,7 +101,7 @@ def close(session: Session) -> None:
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
-        unanswered = len(outbox.claimed_intents(conn))
+        unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
     note_run(session)
     if unanswered:
         raise CrmUnavailable(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipelines.transforms.text import tidy
 from schemas.errors import BatchRefused
-from schemas.mappings import BATCH_ID, RECEIVED_AT, ROW_NO, Mapping
+from schemas.mappings import OWN_COLUMNS, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def fit_columns(raw: pd.DataFrame, mapping: Mapping) -> FittedColumns:
 
 def force_columns(raw: pd.DataFrame, mapping: Mapping) -> FittedColumns:
     """As `fit_columns`, but what is unmapped is dropped and what is missing is blank: for lowering effects only."""
-    named = _under_mapped_names(raw, mapping)
+    named = under_mapped_names(raw, mapping)
     ignored = {title: int(named[title].notna().sum()) for title in mapping.ignored if title in named.columns}
     wanted = sorted(mapping.mapped_columns())
     frame = named.reindex(columns=wanted)
@@ -46,8 +46,8 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     """
     if raw.empty and not len(raw.columns):
         return None
-    present = set(_under_mapped_names(raw, mapping).columns) - {RECEIVED_AT, BATCH_ID, ROW_NO}
-    mapped = mapping.mapped_columns()
+    present = set(under_mapped_names(raw, mapping).columns) - OWN_COLUMNS
+    mapped = mapping.mapped_columns() | mapping.finance_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):
         return _missing(mapping, missing, unmapped)
@@ -66,8 +66,9 @@ def _missing(mapping: Mapping, missing: list[str], unmapped: list[str]) -> Batch
     return BatchRefused("missing_column", message, remedy="Correct the titles in the mapping, then replay the batch.")
 
 
-def _under_mapped_names(raw: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
-    known = mapping.mapped_columns() | set(mapping.ignored)
+def under_mapped_names(raw: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
+    """The raw frame with its titles as the mapping writes them, where they differ in white space or form only."""
+    known = mapping.mapped_columns() | mapping.finance_columns() | set(mapping.ignored)
     by_tidied = {tidy(name): name for name in sorted(known)}
     renamed = {title: name for title in raw.columns if title not in known and (name := by_tidied.get(tidy(title)))}
     free = {title: name for title, name in renamed.items() if name not in raw.columns}

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipelines.transforms.answers import normalise_answers, without_silence
 from pipelines.transforms.readings import Reading, Span, conform
+from schemas.arrangements import PART
 from schemas.consent import Actor, Value
 from schemas.errors import MappingError
 from schemas.mappings import ConsentMap, Mapping, Polarity, Wording
@@ -94,20 +95,30 @@ def refuse_unknown(mapping: Mapping, purpose: str, topic: str | None, *, policy:
 
 def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, times: Times) -> Iterator[pd.DataFrame]:
     is_yes, is_no = _answers(reading, consent)
-    if consent.given_by == "booker":
-        name = _field(consent)
-        reading.note_rows(name, consent.column, "not_the_subject", rows=is_yes, blocks="rule")
-        return
+    is_other = _is_of_somebody_else(reading, mapping, consent)
+    reading.note_rows(_field(consent), consent.column, "not_the_subject", rows=is_yes & is_other, blocks="rule")
+    is_yes, is_no = is_yes & ~is_other, is_no & ~is_other
     span = _moment(reading, consent, times)
     if consent.polarity is Polarity.PROHIBITION:
         yield _decided(reading, mapping, consent=consent, rows=is_yes, made=(Value.WITHDRAW, PROHIBITION, span))
         if consent.states_current_value:
-            yield _decided(reading, mapping, consent=consent, rows=~is_yes, made=(LIFTED, PROHIBITION, span))
+            yield _decided(
+                reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, PROHIBITION, span)
+            )
         return
     is_dated = span.earliest.notna()
     reading.note_rows(_field(consent), consent.column, "grant_without_time", rows=is_yes & ~is_dated, blocks="effect")
     yield _decided(reading, mapping, consent=consent, rows=is_yes & is_dated, made=(Value.GRANT, None, span))
     yield _decided(reading, mapping, consent=consent, rows=is_no, made=(Value.WITHDRAW, REFUSED, span))
+
+
+def _is_of_somebody_else(reading: Reading, mapping: Mapping, consent: ConsentMap) -> pd.Series:
+    """Rows whose person is not the one who ticked: nobody consents for somebody else."""
+    if consent.given_by == "subject":
+        return reading.never()
+    if any(block.id == consent.given_by for block in mapping.arrangement.blocks):
+        return reading.column(PART) != consent.given_by
+    return ~reading.never()
 
 
 def _answers(reading: Reading, consent: ConsentMap) -> tuple[pd.Series, pd.Series]:

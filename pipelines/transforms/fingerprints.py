@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.arrangements import PART
 from schemas.mappings import Mapping
 
 _BETWEEN, _MISSING = "\x1f", "\x1e"
@@ -21,19 +22,30 @@ def content_hashes(cells: pd.DataFrame) -> pd.Series:
 
 
 def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Series | None = None) -> pd.Series:
-    """`feed:key`; of a row without a key `feed:hash`, of its cells and how many equal rows came before it in
-    its own batch (`batch_ids` tells the batches of a frame that holds several).
+    """`feed:key`, with the part of a row that was taken apart; of a row without a key `feed:hash`, of its cells and how
+    many equal rows came before it in its own batch (`batch_ids` tells the batches of a frame that holds several).
 
     A feed without a key that delivers the same rows again in any order gives the same set of ids.
     """
-    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
+    key = _key(mapping)
     if not key:
         return _prefixed(mapping, _occurrences(cells, batch_ids))
     keyed = _joined(cells[key], between="|")
-    is_keyed = cells[key].notna().all(axis=1)
+    is_keyed = keyed_rows(cells, mapping)
     if is_keyed.all():
         return _prefixed(mapping, keyed)
     return _prefixed(mapping, keyed.where(is_keyed, _occurrences(cells, batch_ids)))
+
+
+def keyed_rows(cells: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    """Which rows (`bool`) have a value in every column of the key; none where the feed has no key."""
+    key = _key(mapping)
+    return cells[key].notna().all(axis=1) if key else pd.Series(False, index=cells.index)
+
+
+def _key(mapping: Mapping) -> list[str]:
+    key = list(mapping.key) or ([mapping.table.key] if mapping.table else [])
+    return [*key, PART] if key and PART in mapping.arrangement.derived() else key
 
 
 def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None) -> pd.Series:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipelines.transforms.parts import is_registering
 from pipelines.transforms.readings import Reading, conform
 from pipelines.transforms.text import clean_text
 from schemas.mappings import ChoiceRef, Mapping, OccasionMap, SubmissionKind
@@ -37,9 +38,11 @@ def read_registrations(reading: Reading, mapping: Mapping) -> Registrations:
     if occasion is None:
         nothing, never = reading.repeated(None), reading.never()
         return Registrations(nothing, nothing, never, never, never)
-    occasion_id = reading.texts(occasion.id).str.strip()
+    registers = is_registering(reading, mapping)
+    occasion_id = reading.texts(occasion.id).str.strip().where(registers)
     if mapping.kind in REGISTERING:
-        reading.note_rows("occasion.id", occasion.id, "occasion_missing", rows=occasion_id.isna(), blocks="row")
+        is_lost = registers & occasion_id.isna()
+        reading.note_rows("occasion.id", occasion.id, "occasion_missing", rows=is_lost, blocks="row")
     payer = mapping.registration.is_payer if mapping.registration else None
     return Registrations(
         occasion_id=occasion_id,

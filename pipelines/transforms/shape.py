@@ -14,10 +14,11 @@ from pipelines.transforms.decisions import Times, in_order, read_decisions, word
 from pipelines.transforms.fingerprints import content_hashes, submission_ids
 from pipelines.transforms.kept_answers import read_answers
 from pipelines.transforms.occasions import YES_OR_NO, Registrations, read_occasions, read_registrations
+from pipelines.transforms.parts import note_unlisted
 from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
 from pipelines.transforms.spoken import read_spoken
-from schemas.mappings import BATCH_ID, RECEIVED_AT, Mapping, SubmissionKind
+from schemas.mappings import BATCH_ID, RECEIVED_AT, SUBMISSION_ID, Mapping, SubmissionKind
 from schemas.policy import Policy
 from schemas.records import SUBMISSION_COLUMNS, UTC_TIME
 
@@ -69,6 +70,7 @@ def _shaped(
     )
     version_at = times.changed.earliest.fillna(times.submitted.earliest)
     is_draft = _is_draft(reading, mapping)
+    note_unlisted(reading, mapping)
     decisions = read_decisions(reading, mapping, policy=policy, times=times)
     spoken, spoken_wordings = read_spoken(reading, mapping, policy=policy)
     registrations = read_registrations(reading, mapping)
@@ -76,9 +78,8 @@ def _shaped(
     answers, special = read_answers(reading, mapping)
     person = read_person_fields(reading, mapping, home=policy.organisation.default_country)
     submissions = _submissions(reading, mapping, person=person, is_draft=is_draft, registrations=registrations)
-    batch_ids = raw[BATCH_ID].reset_index(drop=True) if BATCH_ID in raw.columns else None
     submissions = submissions.assign(
-        submission_id=submission_ids(reading.cells, mapping, batch_ids=batch_ids),
+        submission_id=_submission_ids(reading.cells, raw, mapping),
         **_row_times(times.submitted, version_at, reading.received_at),
     )
     faults = reading.found_faults()
@@ -91,6 +92,13 @@ def _shaped(
         wordings=_distinct([*wordings_of(mapping), *spoken_wordings]),
         dropped={**fitted.dropped, **special},
     )
+
+
+def _submission_ids(cells: pd.DataFrame, raw: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    """The ids of the rows; a mended row without a key keeps the one that it had before."""
+    known = {name: raw[name].reset_index(drop=True) for name in (BATCH_ID, SUBMISSION_ID) if name in raw.columns}
+    ids = submission_ids(cells, mapping, batch_ids=known.get(BATCH_ID))
+    return known[SUBMISSION_ID].fillna(ids) if SUBMISSION_ID in known else ids
 
 
 def _received_at(raw: pd.DataFrame, received_at: datetime) -> pd.Series:

@@ -51,7 +51,7 @@ def first_run(world: World) -> RunSummary:
 
 
 def test_several_days_go_through_every_layer_into_the_crm(world: World, first_run: RunSummary) -> None:
-    assert first_run.states == dict.fromkeys([*SOURCES, "crm"], "success"), first_run.problems
+    assert first_run.states == dict.fromkeys([*SOURCES, "crm", "finance"], "success"), first_run.problems
     assert world.rows("select distinct state from intake.run") == [("done",)]
     contacts = world.sandbox.emulator.control.rows("contacts")
     assert len(contacts) == world.rows("select count(*) from intake.crm_row where table_name = 'contact'")[0][0] > 10
@@ -125,7 +125,7 @@ def bad_run(world: World, first_run: RunSummary) -> BadRun:
 
 
 def test_a_bad_source_fails_by_itself_and_the_crm_follows(bad_run: BadRun) -> None:
-    expected = dict.fromkeys(["webropol", "web_forms", "crm"], "success")
+    expected = dict.fromkeys(["webropol", "web_forms", "crm", "finance"], "success")
     assert bad_run.summary.states == expected | dict.fromkeys(["short_courses", "manual"], "failure")
 
 

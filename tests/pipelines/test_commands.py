@@ -139,9 +139,11 @@ def test_quarantine_shows_the_row_of_an_entry_and_lets_it_go(say: Say, first: tu
     assert all(entry["what"] and entry["remedy"] for entry in entries)
     number = entries[0]["quarantine_id"]
     assert told(say("quarantine", "show", str(number), "--json"))["row"]
-    told(say("quarantine", "discard", str(number), "--json"))
+    signed = ("--by", "Maija", "--reason", "a test answer")
+    told(say("quarantine", "discard", str(number), *signed, "--json"))
     assert number not in {entry["quarantine_id"] for entry in told(say("quarantine", "list", "--json"))}
-    assert say("quarantine", "discard", str(number)).exit_code == 2
+    assert say("quarantine", "discard", str(number), *signed).exit_code == 2
+    assert say("quarantine", "discard", str(entries[-1]["quarantine_id"]), "--by", " ", "--reason", " ").exit_code == 2
 
 
 def test_a_stopped_batch_is_listed_with_its_remedy_until_the_mapping_is_mended(

@@ -32,7 +32,10 @@ DEPENDENCIES: dict[str, set[str]] = {
     **{f"crm__{name}": {f"crm__{before}"} for before, name in pairwise(CRM)},
     "ops__reconciliation": {"crm__removals"},
     "ops__images": {"crm__removals"},
+    "ops__quarantine": CORES,
     "ops__funnel": CORES | {"crm__removals"},
+    "finance__entries": {f"raw_{source}__{noun}" for source, noun in SOURCES.items()},
+    "finance__retention": {"finance__entries"},
 }
 
 
@@ -84,6 +87,7 @@ def test_only_the_gate_blocks(definitions: dg.Definitions) -> None:
     staged = {f"staged_{source}__{noun}" for source, noun in SOURCES.items()}
     raw = {f"raw_{source}__{noun}:feeds_delivered" for source, noun in SOURCES.items()}
     own = {"crm__plan:within_blast_radius", "crm__plan:set_up_protects_people", "ops__reconciliation:zero_unexplained"}
+    own |= {"ops__quarantine:nothing_overdue", "finance__entries:deliveries_read"}
     assert blocking == {f"{name}:gate" for name in staged}
     assert checks == blocking | {f"{name}:batches" for name in staged} | raw | own
 
@@ -94,11 +98,12 @@ def test_steps_that_write_to_the_crm_share_a_pool(definitions: dg.Definitions) -
     assert {name for name, pool in pools.items() if pool} == {f"crm__{name}" for name in CRM} | {"ops__reconciliation"}
 
 
-def test_only_the_sensor_that_follows_the_intake_is_on_from_the_start(definitions: dg.Definitions) -> None:
+def test_only_the_sensors_that_follow_the_intake_are_on_from_the_start(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs} == {
         "crm_sync_after_intake": "RUNNING",
         "dropped_files": "STOPPED",
+        "finance_after_intake": "RUNNING",
     }
     [nightly] = repository.schedule_defs
     assert (nightly.name, nightly.cron_schedule, nightly.execution_timezone) == (

@@ -68,7 +68,7 @@ def test_every_fault_is_explained_in_sentences() -> None:
 
 def test_every_fault_is_used_by_some_normaliser() -> None:
     folder = Path(values.__file__).parent
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
     words = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert set(FAULTS) <= words
 

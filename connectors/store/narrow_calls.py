@@ -1,0 +1,93 @@
+"""Calls for a narrow synchronisation: addresses that somebody acted on, so that the CRM is told at once and not at night.
+
+A call is made in the transaction of the act. Whoever serves it holds the address under a lease: meanwhile no other run
+plans for it or claims a write of it. What could not be served is called again later and later, and never forgotten.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+CHANNEL = "narrow_call"
+LEASE = timedelta(minutes=10)
+
+_CALL = """
+insert into intake.narrow_call (contact_point_id) select distinct unnest(cast(:ids as uuid[]))
+on conflict (contact_point_id) do update set called_at = clock_timestamp(), due_at = clock_timestamp()
+"""
+
+_LEASE = """
+update intake.narrow_call set leased_until = clock_timestamp() + :lease
+where contact_point_id in (
+    select contact_point_id from intake.narrow_call where due_at <= clock_timestamp()
+    order by due_at limit :limit for update skip locked)
+returning contact_point_id, called_at
+"""
+
+_SERVED = """
+delete from intake.narrow_call n using unnest(cast(:ids as uuid[]), cast(:called as timestamptz[])) as s (id, called_at)
+where n.contact_point_id = s.id and n.called_at = s.called_at
+"""
+
+_RELEASE = "update intake.narrow_call set leased_until = null where contact_point_id = any(:ids)"
+
+# Called again meanwhile: due at once. Else 2 s, 4 s, 8 s … and at most an hour.
+_PUT_OFF = """
+update intake.narrow_call n set tries = tries + 1,
+    due_at = case when n.called_at > s.called_at then n.due_at
+                  else clock_timestamp() + least(interval '1 hour', interval '1 second' * 2 ^ least(n.tries + 1, 12)) end
+from unnest(cast(:ids as uuid[]), cast(:called as timestamptz[])) as s (id, called_at)
+where n.contact_point_id = s.id
+"""
+
+_AWAITED = (
+    "select count(*) as calls, min(called_at) as oldest_at from intake.narrow_call where due_at <= clock_timestamp()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An address that the CRM is to be told of, and when that was asked for last."""
+
+    contact_point_id: UUID
+    called_at: datetime
+
+
+def call(conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
+    """Ask for the CRM to be told of these addresses, in the transaction of what was done; wakes whoever listens."""
+    conn.execute(text(_CALL), {"ids": list(contact_point_ids)})
+    conn.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
+
+
+def lease_due(conn: Connection, *, limit: int) -> list[Call]:
+    """Take up to `limit` calls that are due, the longest due first. Only one at a time may serve: older leases are over."""
+    rows = conn.execute(text(_LEASE), {"lease": LEASE, "limit": limit})
+    return [Call(row.contact_point_id, row.called_at) for row in rows]
+
+
+def mark_served(conn: Connection, calls: Sequence[Call]) -> None:
+    """Forget calls that were served; an address that was called again meanwhile stays called."""
+    conn.execute(text(_SERVED), _values(calls))
+
+
+def put_off(conn: Connection, calls: Sequence[Call]) -> None:
+    """Serve these later."""
+    conn.execute(text(_PUT_OFF), _values(calls))
+
+
+def release(conn: Connection, calls: Sequence[Call]) -> None:
+    """End the lease."""
+    conn.execute(text(_RELEASE), {"ids": [one.contact_point_id for one in calls]})
+
+
+def awaited(conn: Connection) -> tuple[int, datetime | None]:
+    """How many calls are due, and since when the oldest waits."""
+    row = conn.execute(text(_AWAITED)).one()
+    return row.calls, row.oldest_at
+
+
+def _values(calls: Sequence[Call]) -> dict[str, list[UUID] | list[datetime]]:
+    return {"ids": [one.contact_point_id for one in calls], "called": [one.called_at for one in calls]}

@@ -1,0 +1,73 @@
+"""`consent`: what stands for one contact point and why, and the entry of what a person told staff."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, print_json, print_table, session_for
+from pipelines.operations.acts import Deed
+from pipelines.operations.consents import Told, record_told, show_consent
+
+CONSENT = typer.Typer(help="The ledger of consents: one contact point's, and entries by staff.", no_args_is_help=True)
+
+Person = Annotated[str, typer.Argument(help="An id; or `-`: an address on standard input (never in the arguments).")]
+
+
+@CONSENT.command("show")
+def show(person: Person, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """States, events with their evidence, and living purposes. This shows a person's data."""
+    with session_for(config) as session:
+        found = show_consent(session, **_who(person))
+    if as_json:
+        print_json(found)
+        return
+    for name, rows in found.items():
+        print_table(name.replace("_", " "), rows, tuple(rows[0]) if rows else ())
+
+
+@CONSENT.command("record")
+def record(
+    person: Person,
+    deed: Annotated[Deed, typer.Option("--deed", help="What the person did.")],
+    purpose: Annotated[str, typer.Option("--purpose", help="The purpose it is about.")],
+    said_at: Annotated[str, typer.Option("--said-at", help="When: YYYY-MM-DD [HH:MM[:SS]], or D.M.YYYY.")],
+    by: Annotated[str, typer.Option("--by", help="Who took it down, by name.")],
+    method: Annotated[str, typer.Option("--method", help="How it was said: phone, e-mail, letter, in person.")],
+    topic: Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; repeatable.")] = None,
+    notice: Annotated[str | None, typer.Option("--notice", help="Version of the privacy notice given.")] = None,
+    language: Annotated[str, typer.Option("--language", help="Language of the words.")] = "fi",
+    reference: Annotated[str | None, typer.Option("--reference", help="The entry's own, as a diary number.")] = None,
+    guardian: Annotated[bool, typer.Option("--guardian", help="A child's guardian said it.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take down what a person said. A yes needs the person's own words: the rest of standard input.
+
+    With `-` the first line of standard input is the address. A no needs neither words nor notice.
+    """
+    with session_for(config) as session:
+        who = _who(person)
+        told = Told(
+            deed=deed,
+            purpose=purpose,
+            topics=topic or (),
+            said_at=said_at,
+            by=by,
+            method=method,
+            words="" if deed is not Deed.GRANT else sys.stdin.read(),
+            language=language,
+            notice_version=notice,
+            reference=reference,
+            is_guardian=guardian,
+            **who,
+        )
+        events = record_told(session, told)
+    if as_json:
+        print_json({"events": events})
+    else:
+        CONSOLE.print(f"Recorded: {len(events)} event{'s' if len(events) > 1 else ''}. The next run tells the CRM.")
+
+
+def _who(person: str) -> dict[str, str]:
+    return {"address": sys.stdin.readline().strip()} if person == "-" else {"person": person}

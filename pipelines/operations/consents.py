@@ -1,0 +1,80 @@
+"""Consent of one contact point, as staff ask for it and take it down: what stands, why, and one more act."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from pipelines.operations.acts import Act, ActEvidence, Deed, ShownWording, record_acts
+from pipelines.operations.explain import explain, person_id_of
+from pipelines.operations.sessions import Session
+from pipelines.transforms.civil_time import normalise_timestamp
+from pipelines.transforms.identity_codes import redact_text
+from schemas.consent import Actor
+from schemas.errors import ActRefused
+
+SPOKEN, SPOKEN_CHANNEL = "spoken", "manual_entry"
+_SHOWN = ("contact_points", "purposes", "consent_states", "consent_events")
+_FORMATS = ("iso", "fi_datetime", "fi_date")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What somebody told staff, as it is typed. `said_at` is ISO or Finnish; `words` are the person's own.
+
+    `reference` is the entry's own (a diary number), so that telling it twice is one entry; without one it gets one.
+    """
+
+    deed: Deed
+    purpose: str
+    said_at: str
+    by: str
+    method: str
+    topics: Sequence[str] = ()
+    words: str = field(default="", repr=False)
+    language: str = "fi"
+    notice_version: str | None = None
+    reference: str | None = None
+    is_guardian: bool = False
+    address: str | None = field(default=None, repr=False)
+    person: str | None = None
+
+
+def show_consent(session: Session, *, address: str | None = None, person: str | None = None) -> dict[str, Any]:
+    """States, events and living purposes of an address or a person; it shows the person's data."""
+    history = explain(session, address=address, person=person)
+    return {name: history[name] for name in _SHOWN}
+
+
+def record_told(session: Session, told: Told) -> list[UUID]:
+    """Take down what a person (or a child's guardian) said; ActRefused where a yes lacks its evidence, or no time is read."""
+    read = normalise_timestamp(told.said_at, formats=_FORMATS, timezone=session.workspace.policy.organisation.timezone)
+    if read.occurred_from is None or read.occurred_to is None:
+        raise ActRefused("no_time", "When it was said cannot be read. Write YYYY-MM-DD HH:MM, or D.M.YYYY.")
+    evidence = ActEvidence(
+        request_reference=told.reference or uuid4().hex,
+        channel=SPOKEN_CHANNEL,
+        wording=_wording(told),
+        notice_version=told.notice_version,
+        collected_by=told.by,
+        method=told.method,
+    )
+    act = Act(
+        deed=told.deed,
+        purposes=(told.purpose,),
+        topics=tuple(told.topics),
+        actor=Actor.GUARDIAN if told.is_guardian else Actor.STAFF_ON_BEHALF,
+        clock=SPOKEN,
+        occurred_at=read.occurred_from,
+        precision_s=round((read.occurred_to - read.occurred_from).total_seconds()),
+        reason=SPOKEN,
+        evidence=evidence,
+        address=told.address,
+        person_id=person_id_of(told.person),
+    )
+    return record_acts(session, None, [act])
+
+
+def _wording(told: Told) -> ShownWording | None:
+    words = redact_text(told.words.strip()).text
+    return ShownWording(words, SPOKEN, told.language) if words else None

@@ -1,0 +1,178 @@
+"""The narrow synchronisation: a few addresses that somebody acted on, brought to the CRM at once, beside any run.
+
+It never waits for the writer's lock, which a first load may hold for hours. One narrow synchronisation at a time takes
+calls under a lease; runs neither plan for a leased address nor claim a write of it, and an address of which a run has a
+write under way is taken up a moment later. Its rows in the CRM are read first, then it alone is planned and delivered:
+lowerings always, raises as a run would. Clearing and removing are left to the next run.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from connectors.store import narrow_calls, narrow_planning, outbox
+from connectors.store.locks import advisory_lock
+from connectors.store.narrow_calls import Call
+from pipelines.operations.adoption import look_up
+from pipelines.operations.delivery import deliver_phase, recover
+from pipelines.operations.doctor.guard import reasons_to_refuse
+from pipelines.operations.planning import blast_radius
+from pipelines.operations.readback import read_back_addresses
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
+from pipelines.operations.views import iter_views
+from pipelines.operations.workspace import Workspace
+from pipelines.transforms.plan import is_guarded, plan_address, plan_id
+from schemas.errors import StoreUnavailable
+from schemas.intents import Intent, Phase
+
+CALLS_AT_A_TIME = 50
+SENT = tuple(phase for phase in Phase if phase < Phase.CLEARS and phase is not Phase.OCCASIONS)
+
+
+@dataclass(frozen=True)
+class NarrowReport:
+    """How many calls were taken, and how many of the addresses the CRM now has as the ledger says."""
+
+    taken: int = 0
+    served: int = 0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Intents of some addresses. `whole`: addresses and versions of which nothing is left to a run."""
+
+    intents: list[Intent]
+    whole: list[tuple[UUID, int]]
+
+
+def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME) -> NarrowReport:
+    """Serve the calls that are due; what fails is put off and, where nothing of it could be served, raised.
+
+    Nothing is taken where another process is serving.
+    """
+    session = Session(workspace)
+    with _alone(session) as is_alone:
+        if not is_alone:
+            return NarrowReport()
+        with session.transaction() as conn:
+            calls = narrow_calls.lease_due(conn, limit=limit)
+        if not calls:
+            return NarrowReport()
+        served: set[UUID] = set()
+        try:
+            served = sync_addresses(session, crm, [one.contact_point_id for one in calls])
+        finally:
+            _settle(session, calls, served)
+    return NarrowReport(len(calls), len(served))
+
+
+def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> set[UUID]:
+    """Bring some leased addresses to the CRM; returns those that it now has as the ledger says, or as a run will.
+
+    Raises what reading and delivering raise; what has no answer then is looked up by whoever comes next.
+    """
+    with session.transaction() as conn:
+        since = narrow_planning.store_time(conn)
+        narrow_planning.set_aside(conn, contact_point_ids)
+    _recover_dead(session, crm, contact_point_ids)
+    free = _free(session, contact_point_ids, since)
+    if not free:
+        return set()
+    read_back_addresses(session, crm, free)
+    look_up(session, crm, among=free)
+    plan = _write_plan(session, crm, free, since)
+    for phase in SENT:
+        if any(intent.phase is phase for intent in plan.intents):
+            deliver_phase(session, crm, phase)
+    return _close(session, plan)
+
+
+@contextmanager
+def _alone(session: Session) -> Iterator[bool]:
+    with session.workspace.engine.connect() as conn:
+        try:
+            with advisory_lock(conn, NARROW_LOCK):
+                yield True
+                return
+        except StoreUnavailable as held:
+            if held.sqlstate != "55P03":
+                raise
+        yield False
+
+
+def _recover_dead(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> None:
+    """Settle what died: no other narrow synchronisation is under way, and no run is where the writer's lock is free."""
+    recover(session, crm, is_narrow=True, among=contact_point_ids)
+    with session.transaction() as conn:
+        if not outbox.claimed_intents(conn, is_narrow=False, among=contact_point_ids):
+            return
+    try:
+        with session.workspace.engine.connect() as conn, advisory_lock(conn, WRITER_LOCK):
+            recover(session, crm, is_narrow=False, among=contact_point_ids)
+    except StoreUnavailable as held:
+        if held.sqlstate != "55P03":
+            raise
+
+
+def _free(session: Session, contact_point_ids: Sequence[UUID], since: datetime) -> list[UUID]:
+    with session.transaction() as conn:
+        busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
+    return [one for one in contact_point_ids if one not in busy]
+
+
+def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], since: datetime) -> _Plan:
+    """Plan these addresses and write the intents down. Held back is what a run would hold back: all but lowering."""
+    with session.transaction() as conn:
+        raises = any(intent.is_raising for intent in _plan(session, conn, contact_point_ids).intents)
+    refused = reasons_to_refuse(crm, session.workspace.policy) if raises else ()
+    with session.transaction() as conn:
+        narrow_planning.set_aside(conn, contact_point_ids)
+        busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
+        plan = _plan(session, conn, [one for one in contact_point_ids if one not in busy])
+        is_large = sum(map(is_guarded, plan.intents)) > blast_radius(session, conn)
+        if refused or is_large:
+            plan = _lowering_only(plan)
+        name = narrow_planning.PREFIX + plan_id(plan.intents)
+        outbox.add_intents(conn, plan.intents, plan_id=name, run_id=session.run_id, guarded_wait=False)
+    return plan
+
+
+def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
+    policy, plan = session.workspace.policy, _Plan([], [])
+    for view, acknowledged in iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids):
+        planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)
+        sent = [intent for intent in planned if intent.phase in SENT]
+        plan.intents.extend(sent)
+        if len(sent) == len(planned):
+            plan.whole.append((view.contact_point_id, view.version))
+    return plan
+
+
+def _lowering_only(plan: _Plan) -> _Plan:
+    held: set[Any] = {intent.contact_point_id for intent in plan.intents if intent.phase is not Phase.LOWERING}
+    lowering = [intent for intent in plan.intents if intent.phase is Phase.LOWERING]
+    return _Plan(lowering, [(one, version) for one, version in plan.whole if one not in held])
+
+
+def _close(session: Session, plan: _Plan) -> set[UUID]:
+    """Mark as up to date what is; an address of which something is left to a run was served as well."""
+    touched = {intent.contact_point_id for intent in plan.intents if intent.contact_point_id is not None}
+    known = touched | {one for one, _ in plan.whole}
+    with session.transaction() as conn:
+        undone = narrow_planning.unacknowledged(conn, sorted(known), session.run_id)
+        closed = [(one, version) for one, version in plan.whole if one not in undone]
+        outbox.close_unchanged(conn, closed, now=session.now)
+    return known - undone
+
+
+def _settle(session: Session, calls: Sequence[Call], served: set[UUID]) -> None:
+    with session.transaction() as conn:
+        narrow_calls.release(conn, calls)
+        narrow_calls.mark_served(conn, [one for one in calls if one.contact_point_id in served])
+        narrow_calls.put_off(conn, [one for one in calls if one.contact_point_id not in served])

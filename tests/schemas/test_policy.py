@@ -1,0 +1,78 @@
+"""The policy: what the privacy statement promises can be written down, and nothing that the law does not allow."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from connectors.mappings import load_mappings, load_policy
+from schemas.policy import Policy
+from schemas.purposes import STORES
+
+CONFIG = Path(__file__).parents[2] / "config"
+POLICY = load_policy(CONFIG)
+ALL = {
+    *("marketing", "course_delivery", "event_delivery", "related_events", "enquiry", "networking", "suppression"),
+    *("disclosure:payment", "disclosure:accommodation", "disclosure:catering", "disclosure:transport"),
+    *("tracking", "invoicing", "statistics"),
+}
+
+# What is changed under purposes or at the top, and a word of the refusal.
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("marketing", {"ends": ["erasure"]}, "withdrawn at any time"),
+    ("related_events", {"ends": ["expiry"]}, "objected to"),
+    ("networking", {"ends": ["expiry"]}, "objected to"),
+    ("course_delivery", {"lives_after_days": None}, "together"),
+    ("marketing", {"lives_after_days": 30}, "together"),
+    ("marketing", {"contact_columns": ["firstname", "crmi_diet"]}, "no column"),
+    ("marketing", {"contact_columns": ["firstname", "donotbulkemail"]}, "no column"),
+    ("disclosure:catering", {"discloses": ["iban"]}, "no field"),
+    ("disclosure:catering", {"recipients": ["payment"]}, "one recipient"),
+    ("disclosure:catering", {"begins": "participation"}, "begins with one"),
+    ("disclosure:astrologer", {"basis": "contract", "begins": "disclosure"}, "one recipient"),
+    ("marketing", {"recipients": ["payment"], "discloses": ["email"]}, "disclosed to nobody"),
+    ("marketing", {"recipients": ["astrologer"]}, "not under recipients"),
+    ("invoicing", {"contact_columns": ["emailaddress1"]}, "finance's"),
+    ("statistics", {"smallest_cell": None}, "smallest_cell"),
+    ("statistics", {"smallest_cell": 2}, "greater than or equal to 3"),
+    ("networking", {"begins": "event_registration"}, "only one can begin"),
+    ("marketing", {"basis": "legitimate_interest", "ends": ["withdrawal", "objection"]}, "must be consent"),
+]
+
+
+def changed(purpose: str, change: dict[str, Any]) -> Policy:
+    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    written["purposes"][purpose] = written["purposes"].get(purpose, {}) | change
+    return Policy.model_validate(written)
+
+
+def test_the_policy_has_every_purpose_of_the_statement() -> None:
+    assert set(POLICY.purposes) == ALL
+    assert POLICY.purposes["marketing"].contact_columns == ("firstname", "lastname", "emailaddress1")
+    assert POLICY.purposes["related_events"].basis != "consent"
+    assert {name for name, one in POLICY.purposes.items() if one.contact_columns} == {
+        *("marketing", "course_delivery", "event_delivery", "related_events", "enquiry")
+    }
+
+
+@pytest.mark.parametrize(("purpose", "change", "word"), REFUSED)
+def test_what_the_law_or_the_statement_forbids_is_refused(purpose: str, change: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        changed(purpose, change)
+
+
+def test_every_rule_of_retention_names_its_class_of_the_plan() -> None:
+    rules = {rule.name: rule for rule in POLICY.retention_rules()}
+    assert set(rules) == ALL | set(STORES)
+    assert all(rule.class_id for rule in rules.values())
+    assert (rules["course_delivery"].days, rules["course_delivery"].counts_from) == (730, "the end of the course")
+    assert rules["disclosure:catering"].days == 0
+    assert rules["marketing"].days is None
+    assert rules["evidence"].days == 1096
+
+
+def test_every_notice_that_a_mapping_names_is_in_the_policy() -> None:
+    named = {c.notice_version for mapping in load_mappings(CONFIG).values() for c in mapping.consents}
+    assert named - {None} <= set(POLICY.notices)
