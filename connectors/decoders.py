@@ -7,7 +7,14 @@ import pyarrow as pa
 
 from connectors.arranging import arranged
 from connectors.csv_files import decode_csv
-from connectors.json_documents import decode_json_file, parse_json, submissions_frame, with_received_at
+from connectors.json_documents import (
+    decode_json_file,
+    flat_row,
+    frame_of_rows,
+    parse_json,
+    submissions_frame,
+    with_received_at,
+)
 from connectors.raw_frames import blank_to_missing, refuse_too_large
 from connectors.text_encoding import cut_short
 from connectors.webropol_answers import responses_frame
@@ -23,6 +30,7 @@ class MediaType(StrEnum):
     XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     JSON = "application/json"
     PULLED_JSON = "application/vnd.crm-intake.pulled+json"
+    REST_JSON = "application/vnd.crm-intake.rest+json"
     ARROW = "application/vnd.apache.arrow.file"
 
 
@@ -44,12 +52,25 @@ def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFra
             return decode_xlsx(payload, _shape(mapping))
         case MediaType.JSON:
             return decode_json_file(payload, mapping)
-        case MediaType.PULLED_JSON:
-            return _decode_pulled(payload, mapping)
+        case MediaType.PULLED_JSON | MediaType.REST_JSON:
+            return _decode_pulled(media_type, payload, mapping)
         case MediaType.ARROW:
             return _decode_arrow(payload)
     remedy = "Replay it with the version of this software that received it."
     raise BatchRefused("unknown_media_type", f"No decoder for {media_type!r}.", remedy=remedy)
+
+
+def questions_in(media_type: str, payload: bytes, raw: pd.DataFrame, mapping: Mapping) -> list[list[str | None]]:
+    """The questions that a delivery shows, [id, title] in their order; none where it shows only what was answered.
+
+    `raw` is the delivery's frame, decoded: a table's titles are its questions, and have no ids.
+    """
+    if media_type in (MediaType.CSV, MediaType.XLSX):
+        derived = mapping.arrangement.derived()
+        return [[None, str(title)] for title in raw.columns if title not in derived]
+    if media_type == MediaType.PULLED_JSON and mapping.source is Source.WEBROPOL:
+        return [[question_id, title] for question_id, title in parse_json(payload)["titles"]]
+    return []
 
 
 def _shape(mapping: Mapping) -> FileShape:
@@ -57,13 +78,15 @@ def _shape(mapping: Mapping) -> FileShape:
     return mapping.file or FileShape(type="csv", pattern="*")
 
 
-def _decode_pulled(payload: bytes, mapping: Mapping) -> pd.DataFrame:
+def _decode_pulled(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
     try:
         envelope = parse_json(payload)
         rows, titles, received_at = envelope["rows"], envelope["titles"], envelope["received_at"]
     except (ValueError, KeyError, TypeError):
         raise cut_short("The pulled batch is not whole.") from None
-    if mapping.source is Source.WEBROPOL:
+    if media_type == MediaType.REST_JSON:
+        frame = frame_of_rows([flat_row(row) for row in rows])
+    elif mapping.source is Source.WEBROPOL:
         frame = responses_frame(rows, mapping, titles=titles)
     else:
         frame = submissions_frame(rows, mapping, titles=titles)

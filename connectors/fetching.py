@@ -32,6 +32,7 @@ class HttpSettings:
     attempts: int = 5
     backoff_s: float = 0.5
     longest_wait_s: float = 60
+    most_bytes: int = MAX_ANSWER_BYTES
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -56,12 +57,21 @@ class Read:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-class RefusedError(SourceError):
-    """The source answered with a status that no retry mends."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer: its parsed body and its headers."""
 
-    def __init__(self, read: Read, status: int) -> None:
+    body: Any
+    headers: Mapping[str, str]
+
+
+class RefusedError(SourceError):
+    """The source answered with a status that no retry mends; `location` is where a redirect points."""
+
+    def __init__(self, read: Read, status: int, location: str | None = None) -> None:
         super().__init__(f"{read.method} {read.place} was refused with status {status}. {_remedy(status)}")
         self.status = status
+        self.location = location if status in (301, 302, 307, 308) else None
 
 
 class HttpReader:
@@ -72,7 +82,11 @@ class HttpReader:
         self._session = requests.Session()
 
     def fetch_json(self, read: Read) -> Any:
-        """The parsed answer. Raises RefusedError at once, SourceUnavailable after the last attempt."""
+        """The parsed body of an answer; raises as `fetch`."""
+        return self.fetch(read).body
+
+    def fetch(self, read: Read) -> Answered:
+        """The answer, parsed. Raises RefusedError at once, SourceUnavailable after the last attempt."""
         for attempt in range(1, self._settings.attempts + 1):
             try:
                 return self._once(read)
@@ -85,18 +99,18 @@ class HttpReader:
             "Run again when the source answers."
         )
 
-    def _once(self, read: Read) -> Any:
+    def _once(self, read: Read) -> Answered:
         try:
             with self._send(read) as answer:
-                body = _body(answer)
-                status, wanted_s = answer.status_code, answer.headers.get("Retry-After")
+                body = _body(answer, self._settings.most_bytes)
+                status, headers = answer.status_code, answer.headers
         except requests.exceptions.SSLError:
             raise SourceError(f"{read.place}: the certificate is not trusted. Check the clock and ca_path.") from None
         except requests.exceptions.RequestException as error:
             raise _TryAgainError(type(error).__name__) from None
         except OSError:
             raise ConfigurationError("ca_path names no bundle of certificates that can be read. Correct it.") from None
-        return _parsed(read, status, body, wanted_s)
+        return Answered(_parsed(read, status, body, headers), headers)
 
     def _send(self, read: Read) -> requests.Response:
         return self._session.request(
@@ -137,20 +151,21 @@ class _TryAgainError(Exception):
         self.wanted_s = float(wanted) if wanted and wanted.isdecimal() else None
 
 
-def _body(answer: requests.Response) -> bytes:
+def _body(answer: requests.Response, most: int) -> bytes:
+    """The body, unpacked; it is let go as soon as it is too large, whatever its header promised."""
     body = bytearray()
     for chunk in answer.iter_content(_CHUNK):
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise SourceError(f"An answer is larger than {MAX_ANSWER_BYTES} bytes. Ask for fewer rows per page.")
+        if len(body) > most:
+            raise SourceError(f"An answer is larger than {most} bytes. Ask for fewer rows per page.")
     return bytes(body)
 
 
-def _parsed(read: Read, status: int, body: bytes, wanted_s: str | None) -> Any:
+def _parsed(read: Read, status: int, body: bytes, headers: Mapping[str, str]) -> Any:
     if status == 429 or status >= 500:
-        raise _TryAgainError(f"status {status}", wanted_s)
+        raise _TryAgainError(f"status {status}", headers.get("Retry-After"))
     if status != 200:
-        raise RefusedError(read, status)
+        raise RefusedError(read, status, headers.get("Location"))
     try:
         return parse_json(body)
     except ValueError:
@@ -161,5 +176,5 @@ def _remedy(status: int) -> str:
     if status in (400, 401, 403):
         return "Check the credentials, and that they may read this resource."
     if status == 404:
-        return "Check the base address, and api.resource in the mapping."
+        return "Check the base address, and the resource or path in the mapping."
     return "Check the base address in the settings."

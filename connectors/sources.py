@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from connectors.files import DroppedFiles, FileSettings
+from connectors.rest_feeds import RestRecords, RestSettings
 from connectors.short_courses import ShortCourseRegistrations, ShortCoursesSettings
 from connectors.web_forms import WebFormsSettings, WebFormSubmissions
 from connectors.webropol import WebropolResponses, WebropolSettings
@@ -40,6 +41,7 @@ class SourceSettings:
     webropol: WebropolSettings | None = None
     web_forms: WebFormsSettings | None = None
     short_courses: ShortCoursesSettings | None = None
+    rest: RestSettings | None = None
 
 
 def connector_for(mapping: Mapping, settings: SourceSettings) -> SourceConnector:
@@ -55,8 +57,10 @@ def connector_for(mapping: Mapping, settings: SourceSettings) -> SourceConnector
         return WebropolResponses(settings.webropol)
     if mapping.api is not None and mapping.source is Source.WEB_FORMS and settings.web_forms is not None:
         return WebFormSubmissions(settings.web_forms)
-    delivery = "file" if mapping.file else "table" if mapping.table else "api"
+    if mapping.rest is not None and settings.rest is not None:
+        return RestRecords(settings.rest)
+    delivery = "file" if mapping.file else "table" if mapping.table else "rest" if mapping.rest else "api"
     raise ConfigurationError(
         f"Feed {mapping.feed}: no settings for {mapping.source} delivered by {delivery}. "
-        "Give them, or correct the mapping (file: all sources; api: webropol, web_forms; table: short_courses)."
+        "Give them, or correct the mapping (file and rest: all sources; api: webropol, web_forms; table: short_courses)."
     )

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
 
 ENV_FILE = "INTAKE_ENV_FILE"
+REST_PREFIX = "INTAKE_REST_"
 
 
 class Settings(BaseSettings):
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
     web_forms_url: str | None = None
     web_forms_api_key: SecretStr | None = None
     sources_ca_path: Path | None = None
+    rest_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict, description="what mappings name under rest.auth: INTAKE_REST_<NAME>, one each"
+    )
     settle_s: float = 2.0
 
     dataverse_url: str | None = None
@@ -90,6 +95,7 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """The settings as they stand; ConfigurationError names each variable that is wrong, never its value."""
     env_file = Path(os.environ.get(ENV_FILE, ".intake/intake.env"))
+    overrides = {"rest_secrets": _rest_secrets(env_file)} | overrides
     try:
         return Settings(_env_file=env_file if env_file.exists() else None, **overrides)  # type: ignore[call-arg, arg-type]
     except ValidationError as invalid:
@@ -98,3 +104,14 @@ def load_settings(**overrides: object) -> Settings:
             for fault in invalid.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError("Settings: " + "; ".join(faults) + ". Mend the environment or the env file.") from None
+
+
+def _rest_secrets(env_file: Path) -> dict[str, SecretStr]:
+    """Every INTAKE_REST_<NAME>, by name. Only these can a mapping ask for: no other setting can be sent anywhere by one."""
+    written = dotenv_values(env_file) if env_file.exists() else {}
+    known = {name.upper(): value for name, value in (*written.items(), *os.environ.items()) if value}
+    return {
+        name.removeprefix(REST_PREFIX): SecretStr(value)
+        for name, value in known.items()
+        if name.startswith(REST_PREFIX) and name != f"{REST_PREFIX}SECRETS"
+    }

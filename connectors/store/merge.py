@@ -65,6 +65,7 @@ class MergeRequest:
     """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
 
     `tombstone_keys` are the ring's, oldest first: what was erased is known by them.
+    `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
     `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
 
@@ -83,6 +84,7 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    erases: bool = False
     is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
     tombstone_keys: Sequence[Key] = ()
@@ -140,6 +142,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.FIND_CONTACT_POINTS,
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
+        intake_sql.FIND_ERASED,
         INDEX_ROWS,
         ANALYSE_ROWS,
         intake_sql.MARK_DIRTY,
@@ -170,6 +173,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.NAME_SUBMISSIONS,
+        intake_sql.MARK_ERASED,
         intake_sql.SAVE_REGISTRATIONS,
         intake_sql.LOWER_REGISTRATIONS,
         intake_sql.SAVE_ANSWERS,
@@ -251,6 +255,7 @@ def statement_runner(
         "now": request.now,
         "expires_at": request.expires_at,
         "raises": request.raises,
+        "erases": request.erases,
         "ledger_key": request.ledger_key,
         "names": request.rules.names,
         "begins": request.rules.begins,

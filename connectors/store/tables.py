@@ -186,6 +186,7 @@ SUBMISSION = Table(
     Column("postal_code", Text),
     Column("city", Text),
     Column("is_enquiry", Boolean, nullable=False),
+    _at("erased_at_source"),
     Column("reading_id", UUID),
     Index("ix_submission_subject", "subject_id"),
     Index("ix_submission_reading", "reading_id"),

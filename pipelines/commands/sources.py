@@ -36,7 +36,7 @@ def list_sources(as_json: JsonOption = False, config: ConfigOption = None) -> No
 
 
 def _described(mapping: Any) -> dict[str, Any]:
-    delivery = "file" if mapping.file else "table" if mapping.table else "api"
+    delivery = next(way for way in ("file", "api", "table", "rest") if getattr(mapping, way))
     purposes = sorted({consent.purpose for consent in mapping.consents})
     return {
         "source": str(mapping.source),

@@ -21,6 +21,7 @@ from connectors.erasure_journal import ErasureJournal
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
 from connectors.mappings import load_mappings, load_policy
+from connectors.rest_feeds import RestSettings
 from connectors.short_courses import ShortCoursesSettings
 from connectors.sources import SourceSettings
 from connectors.store.address import ServerAddress
@@ -138,7 +139,9 @@ def source_settings(settings: Settings, timezone: str) -> SourceSettings:
     folder: Path = settings.dropped_files_dir()
     folder.mkdir(parents=True, exist_ok=True)
     files = FileSettings(folder=folder, timezone=timezone, settle_s=settings.settle_s)
-    return SourceSettings(files=files, webropol=webropol, web_forms=web_forms, short_courses=short_courses)
+    secrets = {name: value.get_secret_value() for name, value in settings.rest_secrets.items()}
+    rest = RestSettings(secrets=secrets, timezone=timezone, http=http)
+    return SourceSettings(files=files, webropol=webropol, web_forms=web_forms, short_courses=short_courses, rest=rest)
 
 
 def dataverse_client(settings: Settings, policy: Policy) -> DataverseClient:
