@@ -29,6 +29,8 @@ INDEX_DIRTY = "create unique index on t_dirty (contact_point_id)"
 # A temporary table has no statistics until it is told to: without them the planner takes a batch for a handful of rows.
 ANALYSED = ("t_row", "t_dirty", "t_event", "t_latest", "t_fold")
 ANALYSE_ROWS, ANALYSE_DIRTY, ANALYSE_EVENTS, ANALYSE_LATEST, ANALYSE_FOLD = (f"analyze {name}" for name in ANALYSED)
+# The kind of what is no reading of anything, but an act itself: no undo takes it back.
+ACT = "act"
 # The store's own tables, where they have outgrown theirs.
 ANALYSE_GROWN = "select intake.analyse_grown()"
 
@@ -247,7 +249,8 @@ def statement_runner(
     known: dict[str, Any] = {
         "batch_ids": request.batch_ids,
         "run_id": request.run_id,
-        "reading_id": request.reading_id,
+        "reading_id": None if request.kind == ACT else request.reading_id,
+        "group_id": uuid4(),
         "source": request.source,
         "feed": request.feed,
         "kind": request.kind,
