@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 _LEDGER = "intake.consent_event, intake.consent_void"
+_CHAIN = "intake.ledger_group, intake.ledger_head"
 _KEPT = "intake.erasure, intake.tombstone"
 
 
@@ -31,6 +32,7 @@ def downgrade() -> None:
     op.execute("grant select on intake.alembic_version to intake_retention")
     op.execute("grant select, delete on intake.consent_event, intake.consent_evidence to intake_retention")
     op.execute("grant select, delete on intake.consent_void to intake_retention")
+    op.execute(f"grant select on {_CHAIN} to intake_retention")
 
 
 def _at(name: str, *, nullable: bool = False) -> sa.Column:
@@ -108,6 +110,7 @@ def _grants() -> None:
     """Retention and erasure delete by their own role; the runs may hash a tombstone anew, and neither add nor remove one."""
     op.execute("grant select, insert, update, delete on all tables in schema intake to intake_retention")
     op.execute(f"revoke insert, update on {_LEDGER} from intake_retention")
+    op.execute(f"revoke insert, update, delete on {_CHAIN} from intake_retention")
     op.execute("revoke insert, update, delete on intake.alembic_version from intake_retention")
     op.execute("grant usage, select on all sequences in schema intake to intake_retention")
     op.execute("grant execute on function intake.analyse_grown() to intake_retention")
