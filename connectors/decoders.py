@@ -15,6 +15,7 @@ from connectors.json_documents import (
     submissions_frame,
     with_received_at,
 )
+from connectors.pushed_forms import PushedType, pushed_row
 from connectors.raw_frames import blank_to_missing, refuse_too_large
 from connectors.text_encoding import cut_short
 from connectors.webropol_answers import responses_frame
@@ -56,8 +57,23 @@ def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFra
             return _decode_pulled(media_type, payload, mapping)
         case MediaType.ARROW:
             return _decode_arrow(payload)
+        case PushedType.DRUPAL_FORM | PushedType.DRUPAL_JSON | PushedType.TYPEFORM:
+            return submissions_frame([pushed_row(media_type, payload)], mapping)
     remedy = "Replay it with the version of this software that received it."
     raise BatchRefused("unknown_media_type", f"No decoder for {media_type!r}.", remedy=remedy)
+
+
+def questions_in(media_type: str, payload: bytes, raw: pd.DataFrame, mapping: Mapping) -> list[list[str | None]]:
+    """The questions that a delivery shows, [id, title] in their order; none where it shows only what was answered.
+
+    `raw` is the delivery's frame, decoded: a table's titles are its questions, and have no ids.
+    """
+    if media_type in (MediaType.CSV, MediaType.XLSX):
+        derived = mapping.arrangement.derived()
+        return [[None, str(title)] for title in raw.columns if title not in derived]
+    if media_type == MediaType.PULLED_JSON and mapping.source is Source.WEBROPOL:
+        return [[question_id, title] for question_id, title in parse_json(payload)["titles"]]
+    return []
 
 
 def _shape(mapping: Mapping) -> FileShape:

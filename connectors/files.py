@@ -13,6 +13,7 @@ from pathlib import Path
 from time import sleep
 from zoneinfo import ZoneInfo
 
+from connectors.archives import is_archive
 from connectors.batches import delivered_batch
 from connectors.decoders import MediaType
 from connectors.manifests import is_manifest, lacks_proof, manifests_of
@@ -153,7 +154,7 @@ def _why_cut(media_type: MediaType, payload: bytes) -> str | None:
         return "it does not end with the end of a line"
     if media_type is MediaType.CSV and not payload.startswith(_UTF16) and payload.count(b'"') % 2:
         return "it ends within a quoted cell"
-    if media_type is MediaType.JSON and payload.rstrip()[-1:] not in (b"}", b"]"):
+    if media_type is MediaType.JSON and not is_archive(payload) and payload.rstrip()[-1:] not in (b"}", b"]"):
         return "its document is not closed"
     if media_type is MediaType.XLSX and not zipfile.is_zipfile(BytesIO(payload)):
         return "its archive is not closed"

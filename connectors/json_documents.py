@@ -12,9 +12,12 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from connectors.archives import documents_in, is_archive
+from connectors.json_records import records_of
 from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
 from connectors.text_encoding import cut_short, decode_text
 from schemas.errors import BatchRefused
+from schemas.labels import LABEL_OF
 from schemas.mappings import RECEIVED_AT, Mapping, Source
 
 # What Drupal's Webform module itself keeps of each submission (drupal.org/project/webform, WebformSubmission).
@@ -42,27 +45,45 @@ def parse_json(payload: bytes) -> Any:
 
 
 def decode_json_file(payload: bytes, mapping: Mapping) -> pd.DataFrame:
-    """The raw frame of one submission or a list of them. Raises BatchRefused: `cut_short`, `unreadable_table`..."""
-    text = decode_text(payload)
-    try:
-        document = parse_json(text.encode())
-    except ValueError:
-        raise _broken(text) from None
-    rows = document if isinstance(document, list) else [document]
-    if not all(isinstance(row, dict) for row in rows):
-        raise _unreadable("it is neither an object nor a list of objects")
+    """The raw frame of one submission, a list of them, or an archive of either.
+
+    Raises BatchRefused: `cut_short`, `zip_bomb`, `unreadable_table` and those of `decode_text`.
+    """
+    documents = documents_in(payload) if is_archive(payload) else [payload]
+    rows = [row for document in documents for row in records_of(_document(document), mapping.arrangement)]
     return submissions_frame(rows, mapping)
 
 
-def submissions_frame(rows: Sequence[dict[str, Any]], mapping: Mapping, *, titles: Iterable[str] = ()) -> pd.DataFrame:
+def _document(payload: bytes) -> Any:
+    text = decode_text(payload)
+    try:
+        return parse_json(text.encode())
+    except ValueError:
+        raise _broken(text) from None
+
+
+def submissions_frame(rows: Sequence[Any], mapping: Mapping, *, titles: Iterable[Any] = ()) -> pd.DataFrame:
     """The raw frame of submissions. Webform's own fields are columns where the mapping names them, the form's always.
 
-    A mapped column that no row has is wholly blank where `titles`, the form's element keys, have it.
+    `titles` are the form's element keys, or [key, label]; a mapped column that no row has is wholly blank where they
+    have it. Raises BatchRefused (`unreadable_table`) where a row is no object.
     """
+    if not all(isinstance(row, dict) for row in rows):
+        raise _unreadable("it is neither an object nor a list of objects")
     withheld = WEBFORM_FIELDS - named_columns(mapping) if mapping.source is Source.WEB_FORMS else frozenset()
     flat = [{name: cell for name, cell in _flat(_unwrapped(row)) if name not in withheld} for row in rows]
-    known = {f"data.{title}" for title in titles}
-    return frame_of_rows(flat, sorted(known & mapping.mapped_columns()))
+    labels = dict((title, None) if isinstance(title, str) else (title[0], title[1]) for title in titles)
+    known = {f"data.{key}" for key in labels}
+    frame = frame_of_rows(flat, sorted(known & mapping.mapped_columns()))
+    return _with_labels(frame, mapping, {f"data.{key}": label for key, label in labels.items() if label})
+
+
+def _with_labels(frame: pd.DataFrame, mapping: Mapping, labels: dict[str, str]) -> pd.DataFrame:
+    """The labels that the form shows now, beside the consents whose mapping remembers one."""
+    asked = {consent.column for consent in mapping.consents if consent.label_hash}
+    shown = {f"{LABEL_OF}{column}": labels[column] for column in sorted(asked & set(labels), key=str) if column}
+    texts = {name: pd.Series(label, index=frame.index, dtype="str") for name, label in shown.items()}
+    return frame.assign(**texts)
 
 
 def flat_row(row: dict[str, Any]) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ from pipelines.commands import quarantine, repairing, running, sandboxing, sourc
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
+from pipelines.commands.preferring import PREFERENCES
 
 APP = typer.Typer(
     name="crm-intake",
@@ -26,6 +27,7 @@ APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
+APP.add_typer(PREFERENCES, name="preferences")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

@@ -84,9 +84,27 @@ class ItemList(_Strict):
         return tuple(f"{self.column}.{key}" for key in self.columns)
 
 
-class Arrangement(_Strict):
-    """All that is to be taken apart in a feed's rows; `blocks` and `items` cannot both be."""
+class PairList(_Strict):
+    """A list of named values in a JSON record (`[{"name": "email", "value": …}]`): a column `list.name` for each.
 
+    `list`, `name` and the `values`, of which the first that is there counts, are paths of keys joined by dots.
+    """
+
+    list: str
+    name: str
+    values: tuple[str, ...] = Field(min_length=1)
+
+
+class Arrangement(_Strict):
+    """How a delivery is taken apart; `blocks` and `items` cannot both be.
+
+    Of JSON documents `records` is the path to the records, keys joined by dots and `*` for every member of a list or an
+    object (`events.*.participants`); a record has the key of each such object that it stands in as `*`, `**`. `pairs` are
+    its lists of named values.
+    """
+
+    records: str = ""
+    pairs: tuple[PairList, ...] = ()
     options: tuple[OptionList, ...] = ()
     blocks: tuple[Block, ...] = ()
     items: ItemList | None = None

@@ -165,6 +165,16 @@ _ALL = (
         "Nothing is to be mended here: ask the attendee, whose own answer counts.",
     ),
     Fault(
+        "label_changed",
+        "The question is not known to have been shown with the label that it had when it was mapped.",
+        "Look at the form: if it still asks the same, put the new label's hash and wording into the mapping.",
+    ),
+    Fault(
+        "other_form",
+        "The row is of another form than the mapping describes, or does not tell its form.",
+        "Send each form to a feed of its own, or add the form's name under form.values if it asks the very same.",
+    ),
+    Fault(
         "grant_without_time",
         "A consent was given, but no time that can be read tells when.",
         "Include the response time in the export, and declare its format in the mapping.",

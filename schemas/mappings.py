@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from schemas.arrangements import Arrangement, TableLayout
 from schemas.finance import FinanceMap
 from schemas.rest import RestShape
+from schemas.row_rules import ErasedRef, FormRef, SetAside
 from schemas.suggestions import todo_paths
 
 # The columns of a raw frame that no source has.
@@ -59,6 +60,7 @@ class TimeFormat(StrEnum):
     SV_DATETIME = "sv_datetime"
     DRUPAL = "drupal"
     UNIX = "unix"
+    UNIX_MS = "unix_ms"
     EXCEL_SERIAL = "excel_serial"
 
 
@@ -140,7 +142,10 @@ class ConsentMap(_Strict):
     `prohibition` a yes withdraws and a no is no event. `states_current_value`
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
     `given_by` is whose tick it is: the subject's, a booker's that the feed does not take in, or that of a block of the
-    row (`Arrangement.blocks`); one person's tick is not another's.
+    row (`Arrangement.blocks`); one person's tick is not another's. `stated_by` provider marks a block of the address by
+    the source itself (a bounce, an opt-out there): it lowers with a reason of its own, and is no act of the person.
+    `label_hash` is the hash of the question as it was shown when it was mapped (`schemas.labels.label_hash`): where the
+    source now shows another, or tells none, every yes is held back. `label_column` holds the label, or its hash, by row.
     """
 
     purpose: str
@@ -154,6 +159,9 @@ class ConsentMap(_Strict):
     states_current_value: bool = False
     changed_at: TimeRef | None = None
     given_by: str = "subject"
+    stated_by: Literal["person", "provider"] = "person"
+    label_hash: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
+    label_column: str | None = None
     wording: Wording | None = None
     notice_version: str | None = None
 
@@ -167,6 +175,8 @@ class ConsentMap(_Strict):
             raise ValueError("a consent needs its wording and notice_version: a grant without them is no grant")
         if self.polarity is Polarity.PROHIBITION and self.by_submitting:
             raise ValueError("a prohibition needs a column")
+        if self.stated_by == "provider" and self.polarity is Polarity.CONSENT:
+            raise ValueError("a provider only blocks: give polarity: prohibition")
         return self
 
 
@@ -267,7 +277,10 @@ class Mapping(_Strict):
     the response time and an occurrence number. `deleted_values` are erasure signals of the source ("<DELETED>").
     `wants_contact` is the question "contact me" (values to 'yes'/'no'); an enquiry form without it is all enquiries.
     `overlap_days` is re-read before the watermark; `needs_person` tells whether a row without an address is a fault.
-    `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final).
+    `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final); `set_aside` what is
+    nobody's submission for another reason. `form` keeps rows of other forms out. `erased` is a further erasure signal;
+    `erasure_means` whether such a signal lowers what the submission began, or only ends what is kept there (retention).
+    `blanks` are the written forms that stand for an empty cell ("anonymous", "-").
     `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
     `arrangement` tells how rows are taken apart: cells that list options, rows of several people, lists of people.
@@ -298,6 +311,11 @@ class Mapping(_Strict):
     ignored: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     drafts: ChoiceRef | None = None
+    set_aside: tuple[SetAside, ...] = ()
+    form: FormRef | None = None
+    erased: ErasedRef | None = None
+    erasure_means: Literal["erasure", "retention"] = "erasure"
+    blanks: tuple[str, ...] = ()
     deleted_values: tuple[str, ...] = ("<DELETED>",)
     legal_persons: bool = False
     needs_person: bool = True
@@ -367,6 +385,7 @@ class Mapping(_Strict):
         if self.spoken:
             s = self.spoken
             names |= {s.collected_by, s.method, s.wording, s.purpose, s.topic, s.decision}
+        names |= {consent.label_column for consent in self.consents if consent.label_column}
         return frozenset(names)
 
 

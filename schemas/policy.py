@@ -95,7 +95,7 @@ class CrmPolicy(_Strict):
     registered_profiles: dict[UUID, RegisteredProfile] = Field(default_factory=dict)
     approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
-    writers: int = Field(default=4, ge=1, le=64)
+    writers: int = Field(default=24, ge=1, le=64)
 
 
 class Organisation(_Strict):

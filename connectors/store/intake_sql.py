@@ -91,6 +91,21 @@ update t_row r set subject_id = s.subject_id
 from intake.subject s where s.contact_point_id = r.contact_point_id and s.given_key = r.given_key
 """
 
+# What the source erased bears no address any more: whose it was is known from the version before.
+FIND_ERASED = """
+update t_row r set contact_point_id = p.contact_point_id, subject_id = p.subject_id
+from intake.submission p
+where r.is_deleted and r.contact_point_id is null and p.source = r.source and p.submission_id = r.submission_id
+"""
+
+# A request of erasure that the source passed on: first seen now, for whoever carries erasures out.
+MARK_ERASED = """
+update intake.submission u set erased_at_source = :now
+from t_row r
+where :erases and r.is_deleted and r.is_winner and u.source = r.source and u.submission_id = r.submission_id
+  and u.erased_at_source is null
+"""
+
 MARK_DIRTY = """
 create temporary table t_dirty as
 select distinct contact_point_id from (

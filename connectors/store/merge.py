@@ -27,6 +27,8 @@ INDEX_DIRTY = "create unique index on t_dirty (contact_point_id)"
 # A temporary table has no statistics until it is told to: without them the planner takes a batch for a handful of rows.
 ANALYSED = ("t_row", "t_dirty", "t_event", "t_latest", "t_fold")
 ANALYSE_ROWS, ANALYSE_DIRTY, ANALYSE_EVENTS, ANALYSE_LATEST, ANALYSE_FOLD = (f"analyze {name}" for name in ANALYSED)
+# The kind of what is no reading of anything, but an act itself: no undo takes it back.
+ACT = "act"
 # The store's own tables, where they have outgrown theirs.
 ANALYSE_GROWN = "select intake.analyse_grown()"
 
@@ -62,6 +64,7 @@ class PurposeRules:
 class MergeRequest:
     """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
 
+    `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
     `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
 
@@ -80,6 +83,7 @@ class MergeRequest:
     wordings: Sequence[Mapping[str, str]] = ()
     watermark: str | None = None
     stop: tuple[str, str, str] | None = None
+    erases: bool = False
     is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
 
@@ -128,6 +132,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.FIND_CONTACT_POINTS,
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
+        intake_sql.FIND_ERASED,
         INDEX_ROWS,
         ANALYSE_ROWS,
         intake_sql.MARK_DIRTY,
@@ -158,6 +163,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.NAME_SUBMISSIONS,
+        intake_sql.MARK_ERASED,
         intake_sql.SAVE_REGISTRATIONS,
         intake_sql.LOWER_REGISTRATIONS,
         intake_sql.SAVE_ANSWERS,
@@ -229,7 +235,8 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
     known: dict[str, Any] = {
         "batch_ids": request.batch_ids,
         "run_id": request.run_id,
-        "reading_id": request.reading_id,
+        "reading_id": None if request.kind == ACT else request.reading_id,
+        "group_id": uuid4(),
         "source": request.source,
         "feed": request.feed,
         "kind": request.kind,
@@ -237,6 +244,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "now": request.now,
         "expires_at": request.expires_at,
         "raises": request.raises,
+        "erases": request.erases,
         "ledger_key": request.ledger_key,
         "names": request.rules.names,
         "begins": request.rules.begins,

@@ -44,13 +44,17 @@ with told as (
 )
 select r.batch_id, r.batch_row_no, r.submission_id,
        case when f.row_no is not null then 'quarantined'
-            when r.withheld is not null or not :raises then 'withheld'
+            when r.withheld is not null then 'withheld'
+            when r.is_deleted and r.contact_point_id is not null
+                 then case when r.class = 'unchanged' or not r.is_winner then 'unchanged' else 'applied' end
+            when not :raises then 'withheld'
             when a.subject_id is null and not r.withdraws and r.registration_status is distinct from 'cancelled'
                  then 'withheld'
             when r.class = 'unchanged' or not r.is_winner then 'unchanged'
             else 'applied' end,
        case when f.row_no is not null then f.reason
             when r.withheld is not null then r.withheld
+            when r.is_deleted and r.contact_point_id is not null then 'erased_at_source'
             when not :raises then 'batch_stopped'
             when a.subject_id is null and not r.withdraws and r.registration_status is distinct from 'cancelled'
                  then 'no_living_purpose'

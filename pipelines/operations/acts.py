@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording
-from connectors.store.merge import MergeRequest, StagedTables
+from connectors.store.merge import ACT, MergeRequest, StagedTables
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS, wording_hash
@@ -185,7 +185,7 @@ def _request(session: Session, wordings: Sequence[dict[str, str]]) -> MergeReque
         run_id=session.run_id,
         source="",
         feed="",
-        kind="act",
+        kind=ACT,
         mapping_hash="",
         now=session.now,
         expires_at=session.now,

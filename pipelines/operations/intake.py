@@ -6,7 +6,7 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from connectors.decoders import decode
+from connectors.decoders import decode, questions_in
 from connectors.sources import connector_for
 from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
@@ -25,7 +25,9 @@ from connectors.store.landing import get_payload
 from connectors.store.mending import MendedCell, get_mended
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
+from connectors.store.questions import Questions
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
 from pipelines.transforms.amending import only_rows, with_mended_cells
@@ -93,6 +95,7 @@ class Gated:
 class _Decoded:
     batch: BatchRow
     raw: pd.DataFrame
+    questions: Questions
 
 
 def stage_source(session: Session, source: str) -> list[Gated]:
@@ -159,7 +162,7 @@ def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> No
     raw = only_rows(_as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping), row_nos, mapping)
     shaped = shape_batch(raw, mapping, received_at=batch.received_at, policy=workspace.policy)
     passed = Verdict((), None)
-    request = _describe(session, [_Decoded(batch, raw)], raw, shaped=shaped, verdict=passed)
+    request = _describe(session, [_Decoded(batch, raw, [])], raw, shaped=shaped, verdict=passed)
     merge_group(session, {**request, "is_part": True, "watermark": None})
 
 
@@ -172,7 +175,9 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
             cells = get_mended(conn, batch_id, keys=session.workspace.keys)
         try:
             mapping = session.workspace.mappings[batch.feed]
-            yield _Decoded(batch, _as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping))
+            raw = decode(batch.media_type, payload, mapping)
+            questions = questions_in(batch.media_type, payload, raw, mapping)
+            yield _Decoded(batch, _as_read(batch, raw, cells, mapping), questions)
         except BatchRefused as refused:
             gated.append(_stop(session, batch, refused))
 
@@ -209,8 +214,10 @@ def _stage_group(session: Session, group: Sequence[_Decoded]) -> list[Gated]:
     with session.transaction() as conn:
         median = batches.median_rows(conn, batch.source, batch.feed)
     shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
+    verdict = _with_drift(session, group, verdict)
     if verdict.stop is not None and len(group) > 1:
         return [gated for member in group for gated in _stage_group(session, [member])]
+    keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
     if verdict.stop is None:
         with session.transaction() as conn:
@@ -230,6 +237,14 @@ def _judge(
         lowering = shape_lowering(raw, mapping, received_at=received_at, policy=workspace.policy)
         return lowering, Verdict.refused(refused)
     return shaped, gate_batch(shaped, mapping, median_rows=median_rows)
+
+
+def _with_drift(session: Session, group: Sequence[_Decoded], verdict: Verdict) -> Verdict:
+    """The verdict with what changed in the form; where questions were swapped, it may lower only."""
+    mapping = session.workspace.mappings[group[0].batch.feed]
+    drifts = feed_drifts(session, mapping, [member.questions for member in group if member.questions])
+    stops = [with_drift(verdict.stop, drift, mapping) for drift in drifts]
+    return replace(verdict, stop=next((stop for stop in stops if stop != verdict.stop), verdict.stop))
 
 
 def _describe(
@@ -281,6 +296,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         wordings=request["wordings"],
         watermark=request["watermark"],
         stop=stop,
+        erases=mapping.erasure_means == "erasure",
         is_part=request.get("is_part", False),
     )
 

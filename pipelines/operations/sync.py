@@ -1,4 +1,4 @@
-"""Synchronising the CRM: recover what was left open, plan, deliver phase by phase, close what is up to date.
+"""Synchronising the CRM: recover what was left open, plan, deliver stage by stage, close what is up to date.
 
 One writer at a time, by an advisory lock. Lowering goes first over all tables and waits for nothing, not even approval.
 """
@@ -13,8 +13,9 @@ from connectors.store.locks import advisory_lock
 from pipelines.operations import delivery
 from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
-from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
+from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session
@@ -55,8 +56,8 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
     """
     with as_writer(session):
         report = prepare(session, crm)
-        for phase in Phase:
-            report.phases[phase.name.lower()] = deliver_phase(session, crm, phase)
+        delivered = deliver_phases(session, crm, tuple(Phase))
+        report.phases = {phase.name.lower(): one for phase, one in delivered.items()}
         close(session)
     require_safe(report.plan.refused)
     return report
@@ -90,13 +91,14 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
 
 
 def close(session: Session) -> None:
-    """Mark as up to date what the CRM acknowledged in full.
+    """Mark as up to date what the CRM acknowledged in full, and sign the ledger's head for the day.
 
     Raises CrmUnavailable where an intent still has no answer: a run that ends well leaves none behind.
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
+    sign_head(session)
     if unanswered:
         raise CrmUnavailable(
             f"{unanswered} writes have no answer yet. Run again: they are looked up before anything else."

@@ -76,6 +76,10 @@ def server_address(settings: Settings) -> ServerAddress:
     return ensure_server(settings.data_dir / "postgres", fast_for_tests=settings.fast_for_tests)
 
 
+# The run's own, its locks', and what a few threads of an intake use at once; senders to the CRM need none.
+STORE_CONNECTIONS = 8
+
+
 def open_workspace(settings: Settings, *, address: ServerAddress | None = None) -> Workspace:
     """Open the store (migrated to the newest layout) and load the configuration.
 
@@ -90,7 +94,7 @@ def open_workspace(settings: Settings, *, address: ServerAddress | None = None) 
     return Workspace(
         settings=settings,
         address=address,
-        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=policy.crm.writers + 3),
+        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=STORE_CONNECTIONS),
         keys=KeyRing(settings.keys_dir()),
         policy=policy,
         mappings=load_mappings(settings.config_dir),

@@ -35,7 +35,7 @@ CIVIL_FORMATS: Mapping[str, str] = MappingProxyType(
     }
 )
 NUMERIC_FORMATS: Mapping[str, str] = MappingProxyType(
-    {"unix": "[0-9]{1,11}", "excel_serial": r"[0-9]{1,7}(?:\.[0-9]+)?"}
+    {"unix": "[0-9]{1,11}", "unix_ms": "[0-9]{12,14}", "excel_serial": r"[0-9]{1,7}(?:\.[0-9]+)?"}
 )
 
 _PATTERNS = {name: re.compile(shape) for name, shape in {**CIVIL_FORMATS, **NUMERIC_FORMATS}.items()}
@@ -88,8 +88,8 @@ def declared_zone(formats: tuple[str, ...], timezone: str) -> ZoneInfo:
     """The zone of a mapping's declaration, once its formats are known to exist and not to contradict each other."""
     if unknown := sorted(set(formats) - set(_PATTERNS)):
         raise MappingError(f"Unknown date formats: {', '.join(unknown)}. Known are {', '.join(sorted(_PATTERNS))}.")
-    if set(NUMERIC_FORMATS) <= set(formats):
-        raise MappingError("A column cannot be both unix and excel_serial: both are plain numbers. Declare one.")
+    if len(set(NUMERIC_FORMATS) & set(formats)) > 1:
+        raise MappingError("A column cannot be two of unix, unix_ms, excel_serial: all are plain numbers. Declare one.")
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -100,6 +100,8 @@ def _read(name: str, matched: re.Match[str], zone: ZoneInfo) -> Occurrence:
     try:
         if name == "unix":
             return _exact(_unix(int(matched[0])))
+        if name == "unix_ms":
+            return _exact(_unix(int(matched[0][:-3])) + timedelta(milliseconds=int(matched[0][-3:])))
         if name == "excel_serial":
             return _of_serial(matched[0], zone)
         return _of_civil({key: part for key, part in matched.groupdict().items() if part}, zone)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.transforms.text import tidy
 from schemas.errors import BatchRefused
+from schemas.labels import LABEL_OF
 from schemas.mappings import OWN_COLUMNS, Mapping
 
 
@@ -33,7 +34,7 @@ def force_columns(raw: pd.DataFrame, mapping: Mapping) -> FittedColumns:
     """As `fit_columns`, but what is unmapped is dropped and what is missing is blank: for lowering effects only."""
     named = under_mapped_names(raw, mapping)
     ignored = {title: int(named[title].notna().sum()) for title in mapping.ignored if title in named.columns}
-    wanted = sorted(mapping.mapped_columns())
+    wanted = sorted(mapping.mapped_columns() | _labels(named))
     frame = named.reindex(columns=wanted)
     frame = frame.astype({column: "str" for column in wanted if frame[column].dtype != "str"})
     return FittedColumns(frame, ignored)
@@ -46,7 +47,7 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     """
     if raw.empty and not len(raw.columns):
         return None
-    present = set(under_mapped_names(raw, mapping).columns) - OWN_COLUMNS
+    present = set(under_mapped_names(raw, mapping).columns) - OWN_COLUMNS - _labels(raw)
     mapped = mapping.mapped_columns() | mapping.finance_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):
@@ -74,6 +75,11 @@ def under_mapped_names(raw: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
     free = {title: name for title, name in renamed.items() if name not in raw.columns}
     once = {title: name for title, name in free.items() if list(free.values()).count(name) == 1}
     return raw.rename(columns=once)
+
+
+def _labels(frame: pd.DataFrame) -> set[str]:
+    """The columns in which a pull tells how its questions are worded now."""
+    return {title for title in frame.columns if str(title).startswith(LABEL_OF)}
 
 
 def _quoted(titles: Iterable[str]) -> str:

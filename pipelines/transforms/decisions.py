@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import pandas as pd
 
+from pipelines.transforms.allow_list import has_other_label
 from pipelines.transforms.answers import normalise_answers, without_silence
 from pipelines.transforms.readings import Reading, Span, conform
 from schemas.arrangements import PART
@@ -21,6 +22,8 @@ from schemas.records import DECISION_COLUMNS, LIFTED
 
 MARKETING, RELATED_EVENTS = "marketing", "related_events"
 REFUSED, PROHIBITION, OBJECTION = "refused", "prohibition", "objection"
+# The source itself does not deliver to the address any more: a bounce, or an opt-out that was made there.
+BLOCKED = "blocked_by_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +103,19 @@ def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, tim
     is_yes, is_no = is_yes & ~is_other, is_no & ~is_other
     span = _moment(reading, consent, times)
     if consent.polarity is Polarity.PROHIBITION:
-        yield _decided(reading, mapping, consent=consent, rows=is_yes, made=(Value.WITHDRAW, PROHIBITION, span))
+        reason = BLOCKED if consent.stated_by == "provider" else PROHIBITION
+        yield _decided(reading, mapping, consent=consent, rows=is_yes, made=(Value.WITHDRAW, reason, span))
         if consent.states_current_value:
             yield _decided(
                 reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, PROHIBITION, span)
             )
         return
+    is_reworded = is_yes & has_other_label(reading, consent)
+    reading.note_rows(_field(consent), consent.column, "label_changed", rows=is_reworded, blocks="effect")
     is_dated = span.earliest.notna()
     reading.note_rows(_field(consent), consent.column, "grant_without_time", rows=is_yes & ~is_dated, blocks="effect")
-    yield _decided(reading, mapping, consent=consent, rows=is_yes & is_dated, made=(Value.GRANT, None, span))
+    grants = is_yes & is_dated & ~is_reworded
+    yield _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
     yield _decided(reading, mapping, consent=consent, rows=is_no, made=(Value.WITHDRAW, REFUSED, span))
 
 
@@ -161,7 +168,7 @@ def _decided(
         "purpose": consent.purpose,
         "topic": consent.topic,
         "value": str(value),
-        "actor": str(Actor.SUBJECT),
+        "actor": str(Actor.IMPORT if consent.stated_by == "provider" else Actor.SUBJECT),
         "clock": str(mapping.source),
         "states_current_value": consent.states_current_value,
         "reason": reason,
@@ -174,9 +181,13 @@ def _decided(
 
 
 def _objection(decided: pd.DataFrame) -> pd.DataFrame:
-    """The objection to news of similar events that forbidding marketing as a whole is too; refusing consent is none."""
-    is_whole = (decided["purpose"] == MARKETING) & decided["topic"].isna() & (decided["reason"] == PROHIBITION)
-    return as_objections(decided[is_whole])
+    """The objection to news of similar events that forbidding marketing as a whole is too; refusing consent is none.
+
+    A provider's block stops those news as well, and keeps its reason: it is no objection of anybody's.
+    """
+    is_whole = (decided["purpose"] == MARKETING) & decided["topic"].isna()
+    blocked = decided[is_whole & (decided["reason"] == BLOCKED)].assign(purpose=RELATED_EVENTS)
+    return in_order([as_objections(decided[is_whole & (decided["reason"] == PROHIBITION)]), blocked])
 
 
 def as_objections(withdrawals: pd.DataFrame) -> pd.DataFrame:

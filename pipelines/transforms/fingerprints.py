@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.arrangements import PART
+from schemas.labels import LABEL_OF
 from schemas.mappings import Mapping
 
 _BETWEEN, _MISSING = "\x1f", "\x1e"
 
 
 def content_hashes(cells: pd.DataFrame) -> pd.Series:
-    """A hash of each row's cells (`str`), whatever the order of the columns."""
-    return _hashed(_joined(cells[sorted(cells.columns)]))
+    """A hash of each row's cells (`str`), whatever the order of the columns; how questions are worded is no content."""
+    return _hashed(_joined(cells[_told(cells)]))
 
 
 def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Series | None = None) -> pd.Series:
@@ -49,10 +50,14 @@ def _key(mapping: Mapping) -> list[str]:
 
 
 def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None) -> pd.Series:
-    joined = _joined(cells[sorted(cells.columns)])
+    joined = _joined(cells[_told(cells)])
     within = joined if batch_ids is None else joined + _BETWEEN + batch_ids
     before = joined.groupby(within, sort=False).cumcount().astype("str")
     return _hashed(joined + _BETWEEN + before)
+
+
+def _told(cells: pd.DataFrame) -> list[str]:
+    return sorted(title for title in cells.columns if not title.startswith(LABEL_OF))
 
 
 def _prefixed(mapping: Mapping, ids: pd.Series) -> pd.Series:

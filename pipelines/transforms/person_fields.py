@@ -23,25 +23,24 @@ _LONGEST = {"organisation": 100, "city": 80}
 _DAMAGED = frozenset({"mojibake", "control_characters"})
 
 
-def read_person_fields(reading: Reading, mapping: Mapping, *, home: str) -> pd.DataFrame:
+def read_person_fields(reading: Reading, mapping: Mapping, *, erased: pd.Series, home: str) -> pd.DataFrame:
     """Columns `address`, `address_key`, `given_name`, `family_name`, `given_key`, `family_key`, `phone`,
     `organisation`, `country`, `postal_code`, `city` (`str`), `is_role_address`, `has_no_address` (blank, not
     faulty) and `is_deleted` (`bool`).
 
-    `home` is the country of postal codes without one (ISO 3166).
+    `erased` are the rows that the source has erased; `home` is the country of postal codes without one (ISO 3166).
     Raises MappingError where the feed needs a person and no column holds an address.
     """
     fields = mapping.fields
     if mapping.needs_person and fields.email is None:
         raise MappingError(f"Feed {mapping.feed}: map fields.email, or set needs_person to false.")
-    is_deleted = _is_deleted(reading, mapping)
-    texts = {name: reading.texts(getattr(fields, name)).mask(is_deleted) for name in FieldMap.model_fields}
+    texts = {name: reading.texts(getattr(fields, name)).mask(erased) for name in FieldMap.model_fields}
     columns = {
         **_address(reading, fields.email, texts["email"]),
         **_names(reading, fields, texts),
         **_contact_details(reading, fields, texts, home=home),
     }
-    return pd.DataFrame({**columns, "is_deleted": is_deleted}, index=reading.index)
+    return pd.DataFrame({**columns, "is_deleted": erased}, index=reading.index)
 
 
 def is_role(keys: pd.Series) -> pd.Series:
@@ -51,15 +50,6 @@ def is_role(keys: pd.Series) -> pd.Series:
     is_plain = pc.string_is_ascii(locals_).fill_null(True).to_numpy(zero_copy_only=False)
     beyond_ascii = {key: is_role_address(key) for key in keys[~is_plain].unique()}
     return pd.Series(is_listed, index=keys.index) | keys.isin([key for key, is_one in beyond_ascii.items() if is_one])
-
-
-def _is_deleted(reading: Reading, mapping: Mapping) -> pd.Series:
-    """Whether the address or a name of a row is one of the source's markers of erasure."""
-    markers = [marker.strip().lower() for marker in mapping.deleted_values]
-    is_deleted = reading.never()
-    for name in ("email", "given_name", "family_name", "full_name"):
-        is_deleted |= reading.texts(getattr(mapping.fields, name)).str.strip().str.lower().isin(markers)
-    return is_deleted
 
 
 def _address(reading: Reading, ref: ColumnRef | None, texts: pd.Series) -> dict[str, pd.Series]:

@@ -13,10 +13,11 @@ from pipelines.transforms.columns import FittedColumns, fit_columns, force_colum
 from pipelines.transforms.decisions import Times, in_order, read_decisions, wordings_of
 from pipelines.transforms.fingerprints import content_hashes, submission_ids
 from pipelines.transforms.kept_answers import read_answers
-from pipelines.transforms.occasions import YES_OR_NO, Registrations, read_occasions, read_registrations
+from pipelines.transforms.occasions import YES_OR_NO, read_occasions, read_registrations
 from pipelines.transforms.parts import note_unlisted
 from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
+from pipelines.transforms.row_rules import blanked, is_erased, is_of_other_form, read_erasures, set_aside
 from pipelines.transforms.spoken import read_spoken
 from schemas.mappings import BATCH_ID, RECEIVED_AT, SUBMISSION_ID, Mapping, SubmissionKind
 from schemas.policy import Policy
@@ -62,36 +63,44 @@ def shape_lowering(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime
 def _shaped(
     fitted: FittedColumns, raw: pd.DataFrame, *, mapping: Mapping, received_at: datetime, policy: Policy
 ) -> StagedBatch:
-    cells = fitted.frame.reset_index(drop=True)
-    reading = Reading(cells, _received_at(raw, received_at))
+    reading = Reading(blanked(fitted.frame.reset_index(drop=True), mapping.blanks), _received_at(raw, received_at))
     times = Times(
         submitted=reading.span("submitted_at", mapping.submitted_at, blocks="effect"),
         changed=reading.span("changed_at", mapping.changed_at, blocks="field"),
     )
     version_at = times.changed.earliest.fillna(times.submitted.earliest)
-    is_draft = _is_draft(reading, mapping)
-    note_unlisted(reading, mapping)
-    decisions = read_decisions(reading, mapping, policy=policy, times=times)
-    spoken, spoken_wordings = read_spoken(reading, mapping, policy=policy)
-    registrations = read_registrations(reading, mapping)
+    aside, erased = _set_aside(reading, mapping), is_erased(reading, mapping)
+    said, wordings = _said(reading, mapping, policy=policy, times=times, erased=erased)
     occasions = read_occasions(reading, mapping, version_at=version_at)
     answers, special = read_answers(reading, mapping)
-    person = read_person_fields(reading, mapping, home=policy.organisation.default_country)
-    submissions = _submissions(reading, mapping, person=person, is_draft=is_draft, registrations=registrations)
+    submissions = _submissions(reading, mapping, policy=policy, is_aside=aside.notna(), erased=erased)
     submissions = submissions.assign(
         submission_id=_submission_ids(reading.cells, raw, mapping),
         **_row_times(times.submitted, version_at, reading.received_at),
     )
-    faults = reading.found_faults()
+    is_other = is_of_other_form(reading, mapping)
+    faults = _of_submitted(reading.found_faults(), aside.notna(), but="form")
     return StagedBatch(
-        submissions=conform(_judged(submissions, faults, mapping=mapping, is_draft=is_draft), SUBMISSION_COLUMNS),
-        decisions=_of_submitted(in_order([decisions, spoken]), is_draft),
-        faults=_of_submitted(faults, is_draft),
+        submissions=conform(_judged(submissions, faults, mapping=mapping, aside=aside), SUBMISSION_COLUMNS),
+        decisions=_of_submitted(said, aside.notna() | is_other),
+        faults=faults,
         occasions=occasions,
-        answers=_of_submitted(answers, is_draft),
-        wordings=_distinct([*wordings_of(mapping), *spoken_wordings]),
+        answers=_of_submitted(answers, aside.notna() | is_other | erased),
+        wordings=wordings,
         dropped={**fitted.dropped, **special},
     )
+
+
+def _said(
+    reading: Reading, mapping: Mapping, *, policy: Policy, times: Times, erased: pd.Series
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """The decisions of a batch and the wordings they refer to; of what the source erased only that it did."""
+    note_unlisted(reading, mapping)
+    decisions = read_decisions(reading, mapping, policy=policy, times=times)
+    spoken, spoken_wordings = read_spoken(reading, mapping, policy=policy)
+    own = _of_submitted(in_order([decisions, spoken]), erased)
+    erasures = read_erasures(reading, mapping, erased=erased, times=times)
+    return in_order([own, erasures]), _distinct([*wordings_of(mapping), *spoken_wordings])
 
 
 def _submission_ids(cells: pd.DataFrame, raw: pd.DataFrame, mapping: Mapping) -> pd.Series:
@@ -110,10 +119,10 @@ def _received_at(raw: pd.DataFrame, received_at: datetime) -> pd.Series:
     return own.dt.as_unit("us").fillna(batch)
 
 
-def _is_draft(reading: Reading, mapping: Mapping) -> pd.Series:
-    """Rows that nobody submitted yet; a word that the mapping does not list bars the row."""
+def _set_aside(reading: Reading, mapping: Mapping) -> pd.Series:
+    """By row why it is nobody's submission (`str`, NA = it is one); a word for drafts that is not listed bars the row."""
     states = reading.choice("drafts", mapping.drafts, allowed=(DRAFT, "final"), code="unknown_answer", blocks="row")
-    return states == DRAFT
+    return states.where(states == DRAFT).fillna(set_aside(reading, mapping))
 
 
 def _is_enquiry(reading: Reading, mapping: Mapping) -> pd.Series:
@@ -127,24 +136,21 @@ def _is_enquiry(reading: Reading, mapping: Mapping) -> pd.Series:
 
 
 def _submissions(
-    reading: Reading,
-    mapping: Mapping,
-    *,
-    person: pd.DataFrame,
-    is_draft: pd.Series,
-    registrations: Registrations,
+    reading: Reading, mapping: Mapping, *, policy: Policy, is_aside: pd.Series, erased: pd.Series
 ) -> pd.DataFrame:
-    is_silent = person["has_no_address"] & ~person["is_deleted"] & ~is_draft & mapping.needs_person
+    registrations = read_registrations(reading, mapping)
+    person = read_person_fields(reading, mapping, erased=erased, home=policy.organisation.default_country)
+    is_silent = person["has_no_address"] & ~erased & ~is_aside & mapping.needs_person
     reading.note_rows("email", mapping.fields.email, "email_missing", rows=is_silent, blocks="row")
     return person.assign(
         row_no=reading.index + 1,
         content_hash=content_hashes(reading.cells),
         occasion_id=registrations.occasion_id,
-        registration_status=registrations.status.mask(is_draft),
+        registration_status=registrations.status.mask(is_aside),
         is_sale=registrations.is_sale,
         is_payer=registrations.is_payer,
         notice_shown=registrations.notice_shown,
-        is_enquiry=_is_enquiry(reading, mapping) & ~is_draft & ~person["is_deleted"],
+        is_enquiry=_is_enquiry(reading, mapping) & ~is_aside & ~erased,
     )
 
 
@@ -157,19 +163,19 @@ def _row_times(submitted: Span, version_at: pd.Series, received_at: pd.Series) -
     }
 
 
-def _judged(submissions: pd.DataFrame, faults: pd.DataFrame, *, mapping: Mapping, is_draft: pd.Series) -> pd.DataFrame:
+def _judged(submissions: pd.DataFrame, faults: pd.DataFrame, *, mapping: Mapping, aside: pd.Series) -> pd.DataFrame:
     """The submissions with `withheld` (the rule that withholds the row) and `is_usable`."""
     is_role = submissions["is_role_address"] & (not mapping.legal_persons)
-    withheld = pd.Series(None, index=submissions.index, dtype="str").mask(is_role, ROLE_ADDRESS).mask(is_draft, DRAFT)
+    withheld = aside.fillna(pd.Series(None, index=submissions.index, dtype="str").mask(is_role, ROLE_ADDRESS))
     is_blocked = submissions["row_no"].isin(faults.loc[faults["blocks"] == "row", "row_no"])
     is_usable = ~is_blocked & withheld.isna() & ~submissions["is_deleted"]
     return submissions.assign(withheld=withheld, is_usable=is_usable)
 
 
-def _of_submitted(frame: pd.DataFrame, is_draft: pd.Series) -> pd.DataFrame:
-    """Without what drafts say: nobody has said it yet."""
-    drafts = is_draft.index[is_draft] + 1
-    return frame[~frame["row_no"].isin(drafts)].reset_index(drop=True)
+def _of_submitted(frame: pd.DataFrame, is_aside: pd.Series, *, but: str | None = None) -> pd.DataFrame:
+    """Without what rows say that are set aside, as nobody has said it; `but` is a field whose faults stay."""
+    kept = ~frame["row_no"].isin(is_aside.index[is_aside] + 1)
+    return frame[kept | (frame["field"] == but) if but else kept].reset_index(drop=True)
 
 
 def _distinct(wordings: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -9,13 +9,13 @@ import sys
 import yaml
 
 from schemas.mappings import Mapping
-from tests.corpus import webropol_files
+from tests.corpus import webropol_events, webropol_files, webropol_pulls
 from tests.corpus.cases import Case
 from tests.corpus.reading import HERE, outcome_of
 from tests.feeds import make_policy
 
 FILES, MAPPINGS, MANIFEST = HERE / "files", HERE / "mappings", HERE / "manifest.yaml"
-CASES: list[Case] = [*webropol_files.CASES]
+CASES: list[Case] = [*webropol_files.CASES, *webropol_events.CASES, *webropol_pulls.CASES]
 
 
 def mapping_of(case: Case) -> Mapping:

@@ -59,7 +59,7 @@ def feed(source: str, kind: str, fields: dict[str, Any], **changes: Any) -> dict
         "file": {"type": "csv", "pattern": "*.csv"},
         "fields": named,
     }
-    return {**plain, **changes}
+    return {name: value for name, value in {**plain, **changes}.items() if value is not None}
 
 
 def consent(column: str | None, *grants: str, **changes: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import yaml
 from pydantic import SecretStr
 
 from connectors.dataverse import DataverseClient
-from connectors.store import batches, preference_tables
+from connectors.store import batches, preference_tables, question_tables
 from connectors.store.address import ServerAddress
 from connectors.store.metadata import METADATA
 from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
@@ -258,7 +258,7 @@ def tables(conn: sa.Connection) -> list[str]:
 
 def empty_store(owner: sa.Engine) -> None:
     """Take every row out of every table, and every staging table away."""
-    assert preference_tables.NARROW_CALL.metadata is METADATA
+    assert preference_tables.NARROW_CALL.metadata is question_tables.QUESTION_MAP.metadata is METADATA
     kept = ", ".join(table.fullname for table in METADATA.sorted_tables)
     with owner.begin() as conn:
         conn.execute(sa.text(f"truncate {kept} restart identity"))

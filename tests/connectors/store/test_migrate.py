@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from connectors.finance import tables as finance_tables
-from connectors.store import landing, preference_tables, tables
+from connectors.store import landing, preference_tables, question_tables, tables
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.metadata import METADATA
@@ -106,7 +106,7 @@ def test_the_migrations_make_exactly_the_tables_that_are_declared(store: ServerA
     engine.dispose()
     assert found == []
     kept = (landing.LANDING_KEY, tables.CONSENT_EVENT, preference_tables.NARROW_CALL, finance_tables.ENTRY)
-    assert {table.fullname for table in kept} <= set(METADATA.tables)
+    assert {table.fullname for table in (*kept, question_tables.QUESTION_MAP)} <= set(METADATA.tables)
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
