@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
+from pipelines.commands import clustering, quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
@@ -22,6 +22,8 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
+APP.command()(clustering.worker)
+APP.command()(clustering.cluster)
 APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")

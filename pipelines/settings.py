@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     dataverse_ca_path: Path | None = None
     dataverse_deadline_s: float = 900.0
 
+    executor: Literal["in_process", "celery"] = "in_process"
+    celery_broker: SecretStr | None = Field(default=None, description="pyamqp://…; without it what answers here")
+    celery_backend: SecretStr | None = Field(
+        default=None, description="where results go back; without it by the broker"
+    )
     preferences_url: str | None = Field(default=None, description="the page's public address; else the policy's")
     doors_path: Path | None = Field(default=None, description="JSON: secrets of webhooks and of the consent provider")
     smtp_host: str | None = None

@@ -78,6 +78,15 @@ class DataverseClient:
         """Closes pooled connections."""
         self._wire.close()
 
+    @contextmanager
+    def guarded(self, may_send: Callable[[], None]) -> Iterator[None]:
+        """While the block lasts `may_send` is asked before each request, in the thread that sends; what it raises goes up."""
+        before, self._wire.may_send = self._wire.may_send, may_send
+        try:
+            yield
+        finally:
+            self._wire.may_send = before
+
     def who_am_i(self) -> WhoAmI:
         """The first application user."""
         return _identity(self._lanes.senders[0])

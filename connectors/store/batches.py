@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from connectors.store import outcomes_sql
 from connectors.store.keys import KeyRing
@@ -34,6 +35,7 @@ class BatchRow:
     stop_remedy: str | None
 
 
+_ONE_CONTENT = ("source", "feed", "content_hash")
 _FIELDS = [BATCH.c[name] for name in BatchRow.__slots__]
 
 
@@ -44,20 +46,22 @@ def land_batch(
     known = find_by_content(conn, received)
     if known is not None:
         return known
-    conn.execute(
-        insert(BATCH).values(
-            batch_id=batch_id,
-            source=received.source,
-            feed=received.feed,
-            received_on=received.received_on,
-            received_at=received.received_at,
-            media_type=received.media_type,
-            origin=received.origin,
-            content_hash=received.content_hash,
-            state=str(BatchState.LANDED),
-            expires_at=expires_at,
-        )
-    )
+    values = {
+        "batch_id": batch_id,
+        "source": received.source,
+        "feed": received.feed,
+        "received_on": received.received_on,
+        "received_at": received.received_at,
+        "media_type": received.media_type,
+        "origin": received.origin,
+        "content_hash": received.content_hash,
+        "state": str(BatchState.LANDED),
+        "expires_at": expires_at,
+    }
+    # Another run may land the same content at the same time: this waits for its commit, and then finds its batch.
+    landing = upsert(BATCH).values(values).on_conflict_do_nothing(index_elements=_ONE_CONTENT)
+    if conn.execute(landing.returning(BATCH.c.batch_id)).scalar() is None:
+        return land_batch(conn, received, batch_id, keys=keys, expires_at=expires_at)
     put_batch(conn, received, batch_id, keys=keys)
     return get_batch(conn, batch_id)
 

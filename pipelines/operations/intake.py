@@ -27,6 +27,7 @@ from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
@@ -99,14 +100,19 @@ class _Decoded:
 
 
 def stage_source(session: Session, source: str) -> list[Gated]:
-    """Shape and gate every landed batch of a source, and stage what passed for `merge_staged`.
+    """Shape and gate every landed batch of a source that no other run is staging, and stage what passed for `merge_staged`.
 
     A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can.
     """
     with session.transaction() as conn:
         landed = batches.batches_in_state(conn, source, BatchState.LANDED)
     known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
-    return stage_batches(session, [*known, *mended_batches(session, source)])
+    waiting = [*known, *mended_batches(session, source)]
+    gated: list[Gated] = []
+    for start in range(0, len(waiting), BATCHES_AT_A_TIME):
+        with staging(session, waiting[start : start + BATCHES_AT_A_TIME]) as taken:
+            gated += stage_batches(session, taken)
+    return gated
 
 
 def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
@@ -266,7 +272,7 @@ def _describe(
 
 def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None = None) -> None:
     """Merge one staged group in one transaction, and drop its staging tables with it."""
-    with session.transaction() as conn:
+    with as_merger(session), session.transaction() as conn:
         merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
         if group_id is not None:
             remove_staged_group(conn, group_id)
