@@ -11,6 +11,7 @@ from pipelines.commands.console import PURPOSE, noting_readings
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
 from pipelines.commands.preferring import PREFERENCES
+from pipelines.commands.privacy import PRIVACY
 from pipelines.operations.access import NOT_STATED
 
 APP = typer.Typer(
@@ -48,6 +49,7 @@ APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(ACCESS, name="access")
 APP.add_typer(PREFERENCES, name="preferences")
+APP.add_typer(PRIVACY, name="privacy")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from connectors.store.bulk import drop_staged
 from connectors.store.fences import Fence, fenced_lock
 from pipelines.operations.access import Reading
-from pipelines.operations.workspace import Workspace
+from pipelines.operations.workspace import Workspace, under_retention
 
 
 @dataclass
@@ -56,6 +56,14 @@ class Session:
         """Write down whose data is about to be shown, where a command shows it to somebody."""
         if self.reading is not None:
             self.reading.note(conn, contact_point_ids)
+
+    @contextmanager
+    def under_retention(self) -> "Iterator[Session]":
+        """The same run under the role of retention, which may delete and may add nothing to the ledger."""
+        with under_retention(self.workspace) as workspace:
+            session = Session(workspace, run_id=self.run_id)
+            session.now = self.now
+            yield session
 
     @contextmanager
     def holding(self, lock: str, *, wait_s: float) -> Iterator[None]:
