@@ -2,10 +2,12 @@
 
 import typer
 
-from pipelines.commands import quarantine, repairing, running, sandboxing, sources, undoing
+from pipelines.commands import clustering, quarantine, repairing, running, sandboxing, sources, undoing
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
+from pipelines.commands.preferring import PREFERENCES
+from pipelines.commands.privacy import PRIVACY
 
 APP = typer.Typer(
     name="crm-intake",
@@ -21,11 +23,15 @@ APP.command()(undoing.undo)
 APP.command()(repairing.status)
 APP.command()(repairing.explain)
 APP.command()(sandboxing.ui)
+APP.command()(clustering.worker)
+APP.command()(clustering.cluster)
 APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
+APP.add_typer(PREFERENCES, name="preferences")
+APP.add_typer(PRIVACY, name="privacy")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")
 APP.add_typer(sandboxing.STORE, name="store")
 

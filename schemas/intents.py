@@ -12,7 +12,7 @@ from uuid import UUID
 
 
 class Phase(IntEnum):
-    """The order of writing; all of one phase is settled before the next begins."""
+    """The order of writing: of an address, all of one phase is settled before the next begins."""
 
     LOWERING = 0
     CONTACTS = 1

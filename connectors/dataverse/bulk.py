@@ -139,8 +139,9 @@ class BulkLanding:
 
     def _note(self, rows: Sequence[Target], outcome: Outcome, answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)
+        request_id = answer.request_id
         for row_id, _ in rows:
-            self._results[row_id] = RowResult(row_id, outcome, status, code, answer.request_id)
+            self._results[row_id] = RowResult(row_id, outcome, status, code, request_id)
 
     def _note_unsent(self, rows: Sequence[Target], error: CrmError) -> None:
         for row_id, _ in rows:

@@ -19,6 +19,7 @@ Outcome = Literal["acknowledged", "refused", "conflict", "unresolved"]
 NOT_EXECUTED = "not_executed"
 """`RowResult.code` of an unresolved row that is known not to have been executed (it was never sent, or rolled back)."""
 
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -94,6 +95,8 @@ class TableDefinition:
 
 def canonical_id(value: object) -> str:
     """A row id as the lower-case GUID that Dataverse answers with; `CrmRowRefused` for anything else."""
+    if isinstance(value, str) and _GUID.fullmatch(value):
+        return value
     try:
         return str(uuid.UUID(str(value)))
     except ValueError:

@@ -31,6 +31,7 @@ NO_CACHE: Headers = (("If-None-Match", "null"),)
 MAX_PAGE_ROWS = 5000
 UNREADABLE_CODE = "unreadable"
 
+_PLAIN = frozenset({str, int, bool, type(None)})
 _DECIMAL = re.compile(r"-?[0-9]{1,10}")
 _CODE = re.compile(r"[0-9a-z_-]{0,40}")
 
@@ -60,6 +61,8 @@ class Answer:
 
     def header(self, name: str) -> str | None:
         """The value of a header, or None."""
+        if (value := self.headers.get(name)) is not None:
+            return value
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
 
@@ -183,6 +186,13 @@ def delete(table: TableName, row_id: str, *, headers: Headers = ()) -> Request:
     return Request("DELETE", entity_path(table, row_id), f"DELETE {table.entity_set}", headers)
 
 
+def delete_change_history(table: TableName, row_id: str) -> Request:
+    """DeleteRecordChangeHistory of one row; to be repeated at will, for a second time it finds nothing."""
+    target = {"@odata.type": f"Microsoft.Dynamics.CRM.{table.logical_name}", table.primary_key: canonical_id(row_id)}
+    body = encode_body({"Target": target})
+    return Request("POST", "DeleteRecordChangeHistory", "DeleteRecordChangeHistory", JSON_CONTENT, body)
+
+
 def read(path: str, query: Mapping[str, str], *, prefer: Sequence[str] = (), label: str) -> Request:
     """GET with system query options; the values are percent-encoded here, once."""
     options = "&".join(f"{name}={quote(value, safe=',')}" for name, value in query.items())
@@ -212,12 +222,22 @@ def _prefer(preferences: Sequence[str]) -> Headers:
     return (("Prefer", ",".join(preferences)),) if preferences else ()
 
 
-def _has_non_finite(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_non_finite(inner) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return any(_has_non_finite(inner) for inner in value)
-    return isinstance(value, float) and not math.isfinite(value)
+def _has_non_finite(content: Mapping[str, object]) -> bool:
+    # Plain types first: this is asked of every value that is sent.
+    for value in content.values():
+        if type(value) in _PLAIN:
+            continue
+        if isinstance(value, Mapping):
+            inner: Mapping[str, object] = value
+        elif isinstance(value, list | tuple):
+            inner = dict(enumerate(value))  # type: ignore[arg-type]
+        elif isinstance(value, float) and not math.isfinite(value):
+            return True
+        else:
+            continue
+        if _has_non_finite(inner):
+            return True
+    return False
 
 
 def _exact_decimal(value: object) -> object:

@@ -142,8 +142,9 @@ class RowBatch:
     def _note_whole(self, pending: list[Operation], answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)
         outcome = outcome_of(answer) if isinstance(answer, Answer) else "unresolved"
+        request_id = answer.request_id
         for row_id, _ in pending:
-            self._results[row_id] = RowResult(row_id, outcome, status, code, answer.request_id)
+            self._results[row_id] = RowResult(row_id, outcome, status, code, request_id)
 
     def _note_unsent(self, operations: Sequence[Operation], error: CrmError) -> None:
         for row_id, _ in operations:

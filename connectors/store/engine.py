@@ -1,5 +1,6 @@
 """The SQLAlchemy engine of the store: psycopg 3, one role, UTC, and errors that carry no values."""
 
+import orjson
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
@@ -18,6 +19,7 @@ def create_store_engine(address: ServerAddress, *, role: str | None = None, pool
     engine = create_engine(
         address.acting_as(role).url_psycopg,
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=0,

@@ -10,83 +10,94 @@ COLUMNS = (
 # the narrow synchronisation that has it.
 # What has failed holds back no clearing and no removal; it sets a raise aside (`held`) where it is what the raise stands
 # on: the address's lowering, contact or consent rows, or the very row. The next plan then begins anew.
+#
+# Written so that no estimate can spoil it, for the planner knows of no claimed rows: candidates come in their order from
+# `ix_outbox_next` until the limit is reached (`offset 0` keeps them apart), and all else is looked up for each of them.
+# As `not exists` the conditions became hash joins over the whole outbox for every chunk.
+BY_KEY = """
+select set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true), set_config('enable_memoize', 'off', true)
+"""
+
 CLAIM = """
-with picked as (
-    select i.intent_id from intake.outbox_intent i
-    where i.state = 'pending' and i.run_id = :run_id and i.phase = :phase and i.method = :method
-      and i.table_name = :table
-      and not exists (select from intake.outbox_intent e
-                      where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
-                        and e.state in ('waiting', 'pending', 'claimed'))
-      and not exists (select from intake.outbox_intent e
-                      where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'claimed')
-      and (i.plan_id like 'narrow:%' or not exists (
-               select from intake.narrow_call n
-               where n.contact_point_id = i.contact_point_id and n.leased_until > clock_timestamp()))
-      and not exists (select from intake.outbox_intent e
-                      where e.table_name = i.table_name and e.row_id = i.row_id and e.state = 'pending'
-                        and e.run_id = i.run_id and e.phase = i.phase and e.intent_id < i.intent_id)
-    order by i.intent_id limit :limit for update of i skip locked
+with picked as materialized (
+    select i.intent_id, i.phase, i.contact_point_id, i.planned_version, i.valid_until, i.is_raising and e.failed as held
+    from (
+        select intent_id, phase, table_name, row_id, run_id, contact_point_id, planned_version, valid_until, is_raising
+        from intake.outbox_intent
+        where state = 'pending' and finished_at is null and run_id = :run_id and phase = :phase
+          and method = :method and table_name = :table and intent_id > :after
+          and (plan_id like 'narrow:%' or contact_point_id is null or contact_point_id not in (
+              select contact_point_id from intake.narrow_call where leased_until > clock_timestamp()))
+        order by intent_id for update skip locked offset 0) i
+    cross join lateral (
+        select bool_or(state in ('waiting', 'pending', 'claimed')) as is_under_way,
+               bool_or(state in ('refused', 'conflict') and (
+                   phase <= 2 or (table_name = i.table_name and row_id = i.row_id))) as failed
+        from intake.outbox_intent
+        where contact_point_id = i.contact_point_id and run_id = i.run_id and phase < i.phase) e
+    where e.is_under_way is not true and not exists (
+        select from intake.outbox_intent o
+        where o.row_id = i.row_id and o.table_name = i.table_name and o.finished_at is null
+          and (o.state = 'claimed'
+               or (o.state = 'pending' and o.run_id = i.run_id and o.phase = i.phase and o.intent_id < i.intent_id))
+        offset 0)
+    limit :limit
 ), standing as (
-    select i.intent_id, case
-        when i.phase = 0 then case when c.acked_version > i.planned_version then 'address_changed' end
-        when i.is_raising and exists (
-            select from intake.outbox_intent e
-            where e.contact_point_id = i.contact_point_id and e.run_id = i.run_id and e.phase < i.phase
-              and e.state in ('refused', 'conflict')
-              and (e.phase <= 2 or (e.table_name = i.table_name and e.row_id = i.row_id))) then 'held'
-        when i.contact_point_id is null then null
-        when c.version is distinct from i.planned_version then 'address_changed'
-        when i.valid_until <= :now then 'purpose_ended' end as fault
-    from intake.outbox_intent i join picked using (intent_id)
-    left join lateral (
+    select p.intent_id, case
+        when p.phase = 0 then case when c.acked_version > p.planned_version then 'address_changed' end
+        when p.held then 'held'
+        when p.contact_point_id is null then null
+        when c.version is distinct from p.planned_version then 'address_changed'
+        when p.valid_until <= :now then 'purpose_ended' end as fault
+    from picked p left join lateral (
         select version, acked_version from intake.contact_point c
-        where c.contact_point_id = i.contact_point_id for share) c on true
+        where c.contact_point_id = p.contact_point_id for share) c on true
 )
 update intake.outbox_intent i
 set state = case when s.fault is null then 'claimed' else 'superseded' end, code = s.fault,
     claimed_at = :now, finished_at = case when s.fault is null then null else now() end
 from standing s where s.intent_id = i.intent_id
-returning i.intent_id, i.method, i.table_name, i.row_id, i.contact_point_id, i.occasion_pk, i.columns, i.state
+returning i.intent_id, i.row_id, i.columns, case when i.method = 'patch' then (
+    select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end, s.fault
 """
 
-# Returns the acknowledged ones. Their image is taken before REMEMBER and FORGET change what the CRM is known to hold.
+# One statement for many answers: what the CRM was known to hold is read once, locked, for the image and for what it is
+# known to hold now (`on conflict` alone cannot tell a null that clears from a column that is not written). Each row is
+# looked up by its key and none of the parts is joined to another, which the planner, who expects one row, would do by
+# going through all for each.
 SETTLE = """
-with settled as (
-update intake.outbox_intent i set state = r.state, status = r.status, code = r.code, request_id = r.request_id,
-    finished_at = case when r.state = 'pending' then null else now() end,
-    before = case when r.state = 'acknowledged' then (
-        select case when i.method = 'delete' then c.columns else (
-            select coalesce(jsonb_object_agg(k.name, c.columns -> k.name), '{}')
-            from jsonb_object_keys(i.columns) as k (name)) end
-        from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end
-from unnest(cast(:ids as bigint[]), cast(:states as text[]), cast(:statuses as int[]), cast(:codes as text[]),
-            cast(:requests as text[])) as r (intent_id, state, status, code, request_id)
-where i.intent_id = r.intent_id and i.state = 'claimed'
-returning i.intent_id, i.state
+with answered as materialized (
+    select r.intent_id, r.state, r.status, r.code, r.request_id, i.method, i.table_name, i.row_id, i.contact_point_id,
+           i.columns, c.columns as held, c.written, c.edits
+    from (select id as intent_id, state, status, code, request as request_id
+          from json_to_recordset(cast(:answers as json)) as a (
+              id bigint, state text, status int, code text, request text)) r
+    cross join lateral (
+        select * from intake.outbox_intent where intent_id = r.intent_id for update) i
+    left join lateral (
+        select * from intake.crm_row
+        where table_name = i.table_name and row_id = i.row_id and r.state = 'acknowledged' for update) c on true
+    where i.state = 'claimed' and i.finished_at is null
+), settled as (
+    update intake.outbox_intent i set state = a.state, status = a.status, code = a.code, request_id = a.request_id,
+        finished_at = case when a.state = 'pending' then null else now() end,
+        before = case when a.held is null then null when a.method = 'delete' then a.held else (
+            select coalesce(jsonb_object_agg(n.name, a.held -> n.name), '{}')
+            from jsonb_object_keys(a.columns) as n (name)) end
+    from answered a where i.intent_id = a.intent_id
+), forgotten as (
+    delete from intake.crm_row r using answered a
+    where a.state = 'acknowledged' and a.method = 'delete' and r.table_name = a.table_name and r.row_id = a.row_id
 )
-select intent_id from settled where state = 'acknowledged'
-"""
-
-REMEMBER = """
-insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns, written)
-select i.table_name, i.row_id, i.contact_point_id, true, jsonb_strip_nulls(i.columns), jsonb_strip_nulls(i.columns)
-from intake.outbox_intent i where i.intent_id = any(:ids) and i.method <> 'delete'
+insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns, written, edits)
+select table_name, row_id, contact_point_id, true, jsonb_strip_nulls(coalesce(held, '{}') || columns),
+       jsonb_strip_nulls(coalesce(written, '{}') || columns),
+       case when edits <> '{}' then edits - array(select 'gone' union all select jsonb_object_keys(columns)) else '{}' end
+from answered where state = 'acknowledged' and method <> 'delete'
 on conflict (table_name, row_id) do update set
-    (columns, written) = (
-        select jsonb_strip_nulls(old.columns || i.columns), jsonb_strip_nulls(old.written || i.columns)
-        from intake.outbox_intent i
-        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
-    edits = old.edits - array(
-        select 'gone' union all select jsonb_object_keys(i.columns) from intake.outbox_intent i
-        where i.table_name = old.table_name and i.row_id = old.row_id and i.intent_id = any(:ids)),
-    acked_at = now()
-"""
-
-FORGET = """
-delete from intake.crm_row r using intake.outbox_intent i
-where i.intent_id = any(:ids) and i.method = 'delete'
-  and r.table_name = i.table_name and r.row_id = i.row_id
+    columns = excluded.columns, written = excluded.written, edits = excluded.edits, acked_at = now()
 """
 
 CLOSE_ADDRESSES = """
@@ -117,15 +128,16 @@ where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_i
 """
 
 CLAIMED = """
-select intent_id, method, table_name, row_id, columns from intake.outbox_intent
-where state = 'claimed' and (cast(:run_id as uuid) is null or run_id = :run_id)
+select intent_id, phase, method, table_name, row_id, columns, null as known from intake.outbox_intent
+where state = 'claimed' and finished_at is null and (cast(:run_id as uuid) is null or run_id = :run_id)
   and (cast(:is_narrow as boolean) is null or (plan_id like 'narrow:%') = :is_narrow)
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by intent_id
 """
 
 SUPERSEDE_OPEN = """
-update intake.outbox_intent set state = 'superseded', finished_at = now() where state in ('pending', 'waiting')
+update intake.outbox_intent set state = 'superseded', finished_at = now()
+where state in ('pending', 'waiting') and finished_at is null
 """
 
 PURGE_IMAGES = """

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from connectors.store.reports import is_run_superseded
-from pipelines.operations.delivery import deliver_phase
+from pipelines.operations.delivery import deliver_phases
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare
@@ -16,7 +16,7 @@ def plan_step(session: Session, crm: Crm) -> SyncReport:
 
     Where the CRM's set-up fails a check that protects people, all of the plan but its lowerings is held back.
     """
-    with as_writer(session):
+    with as_writer(session, crm):
         return prepare(session, crm)
 
 
@@ -28,11 +28,11 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
     back by the CRM's set-up was not sent.
     """
     counts: Counter[str] = Counter()
-    with as_writer(session):
+    with as_writer(session, crm):
         if _is_superseded(session):
             return None
-        for phase in phases:
-            counts += deliver_phase(session, crm, phase).counts
+        for report in deliver_phases(session, crm, phases).values():
+            counts += report.counts
         if closes:
             close(session)
             require_safe(reasons_to_refuse(crm, session.workspace.policy))

@@ -17,6 +17,7 @@ from connectors.dataverse import (
     ManagedIdentity,
     load_users,
 )
+from connectors.erasure_journal import ErasureJournal
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
 from connectors.mappings import load_mappings, load_policy
@@ -27,7 +28,7 @@ from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.keys import KeyRing
 from connectors.store.merge import PurposeRules
-from connectors.store.migrate import PIPELINE_ROLE, upgrade
+from connectors.store.migrate import PIPELINE_ROLE, RETENTION_ROLE, upgrade
 from connectors.store.server import ensure_server, external_server
 from connectors.web_forms import WebFormsSettings
 from connectors.webropol import WebropolSettings
@@ -63,6 +64,11 @@ class Workspace:
         with self.engine.begin() as conn:
             yield conn
 
+    @property
+    def journal(self) -> ErasureJournal:
+        """The journal of erasures, outside the database."""
+        return ErasureJournal(self.settings.erasure_journal())
+
     def landing_ends_at(self, now: datetime, *, stopped: bool) -> datetime:
         """When a landed batch's payload is to go."""
         retention = self.policy.retention
@@ -74,6 +80,10 @@ def server_address(settings: Settings) -> ServerAddress:
     if settings.database_url is not None:
         return external_server(settings.database_url.get_secret_value())
     return ensure_server(settings.data_dir / "postgres", fast_for_tests=settings.fast_for_tests)
+
+
+# The run's own, its locks', and what a few threads of an intake use at once; senders to the CRM need none.
+STORE_CONNECTIONS = 8
 
 
 def open_workspace(settings: Settings, *, address: ServerAddress | None = None) -> Workspace:
@@ -90,12 +100,22 @@ def open_workspace(settings: Settings, *, address: ServerAddress | None = None) 
     return Workspace(
         settings=settings,
         address=address,
-        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=policy.crm.writers + 3),
+        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=STORE_CONNECTIONS),
         keys=KeyRing(settings.keys_dir()),
         policy=policy,
         mappings=load_mappings(settings.config_dir),
         sources=source_settings(settings, policy.organisation.timezone),
     )
+
+
+@contextmanager
+def under_retention(workspace: Workspace) -> Iterator[Workspace]:
+    """The same workspace under the role that may delete and may add nothing to the ledger; its connections end with it."""
+    engine = create_store_engine(workspace.address, role=RETENTION_ROLE, pool_size=2)
+    try:
+        yield replace(workspace, engine=engine)
+    finally:
+        engine.dispose()
 
 
 def with_policy(workspace: Workspace, policy: Policy) -> Workspace:

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from connectors.finance import tables as finance_tables
-from connectors.store import landing, preference_tables, question_tables, tables
+from connectors.store import fences, landing, preference_tables, question_tables, tables
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.metadata import METADATA
@@ -105,7 +105,13 @@ def test_the_migrations_make_exactly_the_tables_that_are_declared(store: ServerA
         found = compare_metadata(MigrationContext.configure(conn, opts=options), METADATA)
     engine.dispose()
     assert found == []
-    kept = (landing.LANDING_KEY, tables.CONSENT_EVENT, preference_tables.NARROW_CALL, finance_tables.ENTRY)
+    kept = (
+        landing.LANDING_KEY,
+        tables.CONSENT_EVENT,
+        preference_tables.NARROW_CALL,
+        finance_tables.ENTRY,
+        fences.LOCK_FENCE,
+    )
     assert {table.fullname for table in (*kept, question_tables.QUESTION_MAP)} <= set(METADATA.tables)
 
 

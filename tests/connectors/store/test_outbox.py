@@ -327,17 +327,19 @@ def test_open_groups_are_the_pending_ones_of_a_phase_and_run_each_once(store: Se
     run_id = add(store, *intents)
     add(store, replace(intent, method=Method.DELETE), run_id=None)
     expected = [
-        (Method.PATCH, CONTACT.logical_name),
-        (Method.PATCH, CONSENT.logical_name),
-        (Method.UPSERT, CONTACT.logical_name),
+        (intent.phase, Method.PATCH, CONTACT.logical_name),
+        (intent.phase, Method.PATCH, CONSENT.logical_name),
+        (intent.phase, Method.UPSERT, CONTACT.logical_name),
     ]
+    clears = (Phase.CLEARS, Method.PATCH, CONTACT.logical_name)
     with acting(store) as conn:
-        groups = outbox.open_groups(conn, run_id, intent.phase)
+        groups = outbox.open_groups(conn, run_id, [intent.phase])
         assert groups == sorted(expected)
-        assert all(isinstance(method, Method) for method, _ in groups)
+        assert all(isinstance(phase, Phase) and isinstance(method, Method) for phase, method, _ in groups)
+        assert outbox.open_groups(conn, run_id, [Phase.CLEARS, intent.phase]) == sorted([*expected, clears])
     execute(store, "update intake.outbox_intent set state = 'waiting' where run_id = :run", run=run_id)
     with acting(store) as conn:
-        assert outbox.open_groups(conn, run_id, intent.phase) == []
+        assert outbox.open_groups(conn, run_id, [intent.phase]) == []
 
 
 def test_before_planning_anew_all_that_was_not_claimed_is_set_aside(store: ServerAddress, intent: Intent) -> None:

@@ -205,7 +205,7 @@ def test_an_address_of_which_anything_is_not_acknowledged_is_not_up_to_date(
     settle(store, claim(store, run_id, intent))
     execute(
         store,
-        "update intake.outbox_intent set state = :state where run_id = :run and row_id <> :row",
+        "update intake.outbox_intent set state = :state, finished_at = null where run_id = :run and row_id <> :row",
         state=state,
         run=run_id,
         row=intent.row_id,
