@@ -14,6 +14,7 @@ from schemas.arrangements import Arrangement, TableLayout
 from schemas.finance import FinanceMap
 from schemas.rest import RestShape
 from schemas.row_rules import ErasedRef, FormRef, SetAside
+from schemas.suggestions import todo_paths
 
 # The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
@@ -329,6 +330,13 @@ class Mapping(_Strict):
     needs_person: bool = True
     for_children: bool = False
     overlap_days: int = Field(default=2, ge=0, le=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_left_to_decide(cls, given: object) -> object:
+        if undecided := list(todo_paths(given)):
+            raise ValueError(f"decide what is still TODO: {', '.join(undecided)}")
+        return given
 
     @model_validator(mode="after")
     def _one_delivery(self) -> "Mapping":

@@ -99,6 +99,17 @@ def page_link(base_url: str, token: str) -> str:
     return f"{base_url.rstrip('/')}/p/{token}"
 
 
+def token_in(link: str) -> str:
+    """The token at the end of a link."""
+    return link.rpartition("/")[2]
+
+
+def withdraws_for(token: str, keys: Mapping[bytes, LinkKey]) -> UUID | None:
+    """The contact point that a withdraw-only token is good for; None where it is none, or its key is gone."""
+    claim = read_token(token, Scope.WITHDRAW, keys, now=datetime.min.replace(tzinfo=UTC))
+    return claim.contact_point_id if claim.is_good else None
+
+
 def list_unsubscribe_headers(base_url: str, token: str) -> dict[str, str]:
     """The header fields of a message that carries the link, to be covered by its DKIM signature (RFC 8058, 3.1)."""
     return {
