@@ -42,7 +42,7 @@ with told as (
     join intake.person_purpose p on p.person_id = s.person_id
     where (p.ends_at is null or p.ends_at > :now) and s.subject_id in (select subject_id from t_row)
 )
-select r.batch_id, r.batch_row_no, r.submission_id,
+select r.batch_id, r.batch_row_no, case when r.withheld is distinct from 'erased' then r.submission_id end,
        case when f.row_no is not null then 'quarantined'
             when r.withheld is not null then 'withheld'
             when r.is_deleted and r.contact_point_id is not null
@@ -69,7 +69,7 @@ left join faulty f on f.row_no = r.row_no
 left join ruled u on u.row_no = r.row_no
 left join alive a on a.subject_id = r.subject_id
 on conflict (batch_id, row_no) do update set
-    state = excluded.state, reason = excluded.reason, effects = excluded.effects
+    submission_id = excluded.submission_id, state = excluded.state, reason = excluded.reason, effects = excluded.effects
 """
 
 COUNT_OUTCOMES = """

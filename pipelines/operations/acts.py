@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording
 from connectors.store.merge import ACT, MergeRequest, StagedTables
+from connectors.store.tombstones import erased_at
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS, wording_hash
@@ -99,6 +100,7 @@ def _require_allowed(act: Act, policy: Policy) -> None:
 
 def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str, Any]:
     addressee = _addressee(conn, act)
+    _require_not_erased(session, conn, act, addressee)
     grants = act.deed is Deed.GRANT
     if grants and addressee.is_role_address:
         raise ActRefused("role_address", "A role address is nobody's own: it can withdraw, but not grant.")
@@ -117,6 +119,15 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
         "has_ground": grants,
         "withdraws": not grants,
     }
+
+
+def _require_not_erased(session: Session, conn: Connection, act: Act, addressee: Addressee) -> None:
+    """What somebody did before they were erased does not count any more; what they do afterwards does."""
+    if addressee.contact_point_id is not None:
+        return
+    gone_at = erased_at(conn, addressee.address_key, session.workspace.keys)
+    if gone_at is not None and act.occurred_at <= gone_at:
+        raise ActRefused("erased", "Whoever had this address was erased after that act; only a later act counts.")
 
 
 def _addressee(conn: Connection, act: Act) -> Addressee:

@@ -18,6 +18,7 @@ from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
+from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
@@ -76,7 +77,11 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
+    require_replayed(session)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
@@ -110,6 +115,7 @@ def close(session: Session) -> None:
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
+    note_run(session)
     sign_head(session)
     if unanswered:
         raise CrmUnavailable(

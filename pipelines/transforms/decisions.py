@@ -41,15 +41,18 @@ def read_decisions(reading: Reading, mapping: Mapping, *, policy: Policy, times:
         for consent in mapping.consents
         for decision in _of_question(reading, mapping, consent=_known(consent, mapping, policy), times=times)
     ]
-    objections = [_objection(decided) for decided in found if RELATED_EVENTS in policy.purposes]
+    objections = [_objection(decided) for decided in found if RELATED_EVENTS in policy.purposes and not decided.empty]
     return in_order([*found, *objections])
 
 
 def in_order(found: list[pd.DataFrame]) -> pd.DataFrame:
     """One decisions frame of several, by row."""
     frames = [frame for frame in found if not frame.empty]
-    together = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return conform(together, DECISION_COLUMNS).sort_values("row_no", kind="stable", ignore_index=True)
+    if not frames:
+        return conform(pd.DataFrame(), DECISION_COLUMNS)
+    return conform(pd.concat(frames, ignore_index=True), DECISION_COLUMNS).sort_values(
+        "row_no", kind="stable", ignore_index=True
+    )
 
 
 def dated(value: str, span: Span, received_at: pd.Series) -> pd.DataFrame:
@@ -106,9 +109,7 @@ def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, tim
         reason = BLOCKED if consent.stated_by == "provider" else PROHIBITION
         yield _decided(reading, mapping, consent=consent, rows=is_yes, made=(Value.WITHDRAW, reason, span))
         if consent.states_current_value:
-            yield _decided(
-                reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, PROHIBITION, span)
-            )
+            yield _decided(reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, reason, span))
         return
     is_reworded = is_yes & has_other_label(reading, consent)
     reading.note_rows(_field(consent), consent.column, "label_changed", rows=is_reworded, blocks="effect")
@@ -164,6 +165,8 @@ def _decided(
     made: tuple[str, str | None, Span],
 ) -> pd.DataFrame:
     value, reason, span = made
+    if not rows.any():
+        return conform(pd.DataFrame(), DECISION_COLUMNS)
     constants = {
         "purpose": consent.purpose,
         "topic": consent.topic,

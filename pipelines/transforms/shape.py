@@ -146,7 +146,7 @@ def _submissions(
         row_no=reading.index + 1,
         content_hash=content_hashes(reading.cells),
         occasion_id=registrations.occasion_id,
-        registration_status=registrations.status.mask(is_aside),
+        registration_status=registrations.status.mask(is_aside).mask(erased & registrations.status.notna(), "deleted"),
         is_sale=registrations.is_sale,
         is_payer=registrations.is_payer,
         notice_shown=registrations.notice_shown,
