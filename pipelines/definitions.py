@@ -18,6 +18,7 @@ from pipelines.resources import WorkspaceResource
 from pipelines.schedules import calls_job, crm_job, finance_job, intake_job, nightly
 from pipelines.sensors import calls_waiting, crm_sync_after_intake, dropped_files, finance_after_intake
 from pipelines.settings import Settings, load_settings
+from pipelines.workers import executor_of
 
 CODE_VERSION = "1"
 OWNERS = ["team:intake"]
@@ -58,7 +59,7 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
             calls_waiting(calls),
         ],
         resources={"workspace": workspace or WorkspaceResource()},
-        executor=dg.in_process_executor,
+        executor=executor_of(settings),
     )
 
 

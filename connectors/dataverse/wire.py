@@ -8,6 +8,7 @@ import logging
 import ssl
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 
@@ -51,10 +52,16 @@ class Wire:
         # Each server behind the affinity cookie has its own limits, so the cookie is not kept.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._verify = str(settings.ca_path) if settings.ca_path else None
+        # Asked before each request; raises where nothing may be sent any more.
+        self.may_send: Callable[[], None] = _always
         _quieten_urllib3()
 
     def exchange(self, request: Request, token: str) -> Reply:
-        """Sends a request once. Never raises for what happens on the network, and never follows a redirect."""
+        """Sends a request once. Never raises for what happens on the network, and never follows a redirect.
+
+        Raises what `may_send` raises, and then has sent nothing.
+        """
+        self.may_send()
         request_id = str(uuid.uuid4())
         started_s = time.perf_counter()
         try:
@@ -96,6 +103,10 @@ class Wire:
             response.close()
         headers = {_CLIENT_REQUEST_ID: request_id, **response.headers}
         return Answer(response.status_code, headers, body, time.perf_counter() - started_s)
+
+
+def _always() -> None:
+    """Nothing forbids to send."""
 
 
 def _new_session(connections: int) -> requests.Session:
