@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test soak ui lint types check bench docs clean stop
+.PHONY: setup demo test soak ui cluster lint types check bench docs clean stop preferences
 
 setup: .venv/.ready
 
@@ -32,6 +32,13 @@ soak: setup
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)
+
+# The UI, the daemon and workers as on several machines: make cluster ARGS="--workers 4"
+cluster: setup
+	$(BIN)/crm-intake cluster --sandbox $(ARGS)
+
+preferences: setup
+	$(BIN)/crm-intake preferences serve $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

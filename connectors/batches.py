@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from connectors.decoders import MediaType
+from connectors.decoders import MediaType, PushedType
 from connectors.windows import PullWindow, newest
 from schemas.mappings import Mapping
 from schemas.records import ReceivedBatch, Window
@@ -26,7 +26,7 @@ class Pulled:
 
 
 def delivered_batch(
-    mapping: Mapping, media_type: MediaType, payload: bytes, *, received_at: datetime, timezone: str
+    mapping: Mapping, media_type: MediaType | PushedType, payload: bytes, *, received_at: datetime, timezone: str
 ) -> ReceivedBatch:
     """The batch of one file or entry, received on the local day of `received_at`."""
     content_hash = hashlib.sha256(payload).hexdigest()

@@ -102,9 +102,9 @@ class DroppedFiles:
         return sorted(looks, key=lambda look: (look.mtime_ns, look.path.name))
 
     def _receive(self, look: _Look, mapping: Mapping, now: datetime) -> ReceivedBatch | None:
-        """The batch of a file; None if it changed while it was read."""
+        """The batch of a file; None if it changed while it was read, or another run has landed it and taken it away."""
         payload = self._payload(look)
-        if _look(look.path) != look:
+        if payload is None or _look(look.path) != look:
             return None
         media_type = media_type_of(mapping)
         if reason := _why_cut(media_type, payload) or lacks_proof(
@@ -114,11 +114,13 @@ class DroppedFiles:
         received_at = min(look.modified_at, now)
         return delivered_batch(mapping, media_type, payload, received_at=received_at, timezone=self._settings.timezone)
 
-    def _payload(self, look: _Look) -> bytes:
+    def _payload(self, look: _Look) -> bytes | None:
         if look.size > self._settings.max_bytes:
             raise _refusal("too_large", f"it is larger than {self._settings.max_bytes} bytes")
         try:
             return look.path.read_bytes()
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise SourceUnavailable(
                 f"A dropped file cannot be read ({type(error).__name__}). Check its rights."

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from connectors.mappings import load_policy
+from pipelines.assets.calls import calls_asset
 from pipelines.assets.crm import crm_assets
 from pipelines.assets.finance import finance_assets
 from pipelines.assets.intake import Days, intake_assets
@@ -14,9 +15,10 @@ from pipelines.assets.ops import ops_assets
 from pipelines.assets.steps import TRANSIENT
 from pipelines.checks.gate import gate_checks
 from pipelines.resources import WorkspaceResource
-from pipelines.schedules import crm_job, finance_job, intake_job, nightly
-from pipelines.sensors import crm_sync_after_intake, dropped_files, finance_after_intake
+from pipelines.schedules import calls_job, crm_job, finance_job, intake_job, nightly
+from pipelines.sensors import calls_waiting, crm_sync_after_intake, dropped_files, finance_after_intake
 from pipelines.settings import Settings, load_settings
+from pipelines.workers import executor_of
 
 CODE_VERSION = "1"
 OWNERS = ["team:intake"]
@@ -42,16 +44,22 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
             *crm_assets(TRANSIENT),
             *ops_assets(TRANSIENT),
             *finance_assets(TRANSIENT),
+            calls_asset(TRANSIENT),
         ]
-    intake, crm, finance = intake_job(), crm_job(), finance_job()
+    intake, crm, finance, calls = intake_job(), crm_job(), finance_job(), calls_job()
     return dg.Definitions(
         assets=dg.map_asset_specs(with_policies, assets),
         asset_checks=gate_checks(),
-        jobs=[intake, crm, finance],
+        jobs=[intake, crm, finance, calls],
         schedules=[nightly(intake, timezone)],
-        sensors=[dropped_files(intake, timezone), crm_sync_after_intake(crm), finance_after_intake(finance)],
+        sensors=[
+            dropped_files(intake, timezone),
+            crm_sync_after_intake(crm),
+            finance_after_intake(finance),
+            calls_waiting(calls),
+        ],
         resources={"workspace": workspace or WorkspaceResource()},
-        executor=dg.in_process_executor,
+        executor=executor_of(settings),
     )
 
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from connectors.store.address import ServerAddress
 from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.definitions import build_definitions
 from pipelines.operations.workspace import open_workspace, server_address
+from pipelines.processes import running
 from pipelines.resources import LentWorkspace, OnEvent
 from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
@@ -43,7 +43,6 @@ QUIET = {
 }
 # The event log has it all; the console is for the command line's own words.
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_STOP_S = 20
 # What follows the sources, in this order: nothing of finance's can keep a withdrawal from the CRM.
 FOLLOWING = {"crm": CRM_SYNC, "finance": FINANCE}
 
@@ -120,7 +119,7 @@ def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, summary: Run
     summary.states[name] = "success" if result.success else "failure"
 
 
-def problems_of(result: dg.ExecuteInProcessResult) -> list[str]:
+def problems_of(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> list[str]:
     """What failed in a run, in the words of its failures and of its failed checks."""
     failed = [event for event in result.all_events if event.is_step_failure]
     told = [event.step_failure_data.user_failure_data for event in failed]
@@ -156,13 +155,21 @@ def dagster_home(settings: Settings) -> Path:
 @contextmanager
 def dagster_instance(settings: Settings, address: ServerAddress) -> Iterator[dg.DagsterInstance]:
     """The instance that the UI and the daemon use too."""
-    wanted = {**QUIET, DAGSTER_URL: address.dagster.url_psycopg2}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
     warnings.simplefilter("ignore", dg.BetaWarning)
+    with (
+        told({**QUIET, DAGSTER_URL: address.dagster.url_psycopg2}),
+        dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance,
+    ):
+        yield instance
+
+
+@contextmanager
+def told(environment: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with these variables, while the block lasts: Dagster's own code reads them there."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     try:
-        with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
-            yield instance
+        yield
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
@@ -177,6 +184,11 @@ def dagster_environment(settings: Settings, address: ServerAddress) -> dict[str,
         DAGSTER_URL: address.dagster.url_psycopg2,
         ENV_FILE: os.devnull,
     }
+
+
+def child_environment(settings: Settings, address: ServerAddress) -> dict[str, str]:
+    """The whole environment of a process that works as these settings say: this process's own, and what it is told."""
+    return {**os.environ, **dagster_environment(settings, address)}
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
@@ -219,18 +231,15 @@ def served_ui(
     Loopback only by default: the UI has no login, and whoever reaches it can start runs.
     """
     address = address or server_address(settings)
-    environment = {**os.environ, **dagster_environment(settings, address)}
+    environment = child_environment(settings, address)
     workspace = ["-w", str(ROOT / "workspace.yaml")]
     commands = [
         ["dagster-webserver", *workspace, "-h", host, "-p", str(port), "--log-level", "warning"],
         ["dagster-daemon", "run", *workspace, "--log-level", "warning"],
     ]
-    started = tuple(_start(command, environment, log_dir=dagster_home(settings)) for command in commands)
-    try:
+    with running(commands, environment, log_dir=dagster_home(settings)) as started:
         _wait_until_listening(host, port, started[0])
-        yield RunningUi(f"http://{host}:{port}", started)
-    finally:
-        _stop(started)
+        yield RunningUi(f"http://{host}:{port}", tuple(started))
 
 
 def serve_ui(settings: Settings, host: str = "127.0.0.1", port: int = 3000) -> None:
@@ -238,20 +247,6 @@ def serve_ui(settings: Settings, host: str = "127.0.0.1", port: int = 3000) -> N
     with served_ui(settings, host=host, port=port) as ui:
         while ui.is_running():
             time.sleep(1)
-
-
-def _start(command: Sequence[str], environment: Mapping[str, str], *, log_dir: Path) -> subprocess.Popen[bytes]:
-    """A program of Dagster's beside this Python; what it prints is in `log_dir`, from its last start on."""
-    program = Path(sys.executable).with_name(command[0])
-    with (log_dir / f"{command[0]}.log").open("wb") as log:
-        return subprocess.Popen(
-            [str(program), *command[1:]],
-            env=dict(environment),
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes], *, within_s: float = 90.0) -> None:
@@ -266,30 +261,3 @@ def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes]
         f"The UI does not come up on {host}:{port}. Is the port taken? Try another with --port; what it said is in "
         "dagster-webserver.log under the data directory's `dagster`."
     )
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask each and what it started to end, and end what does not."""
-    family = [member for process in processes for member in _family(process)]
-    for member in family:
-        with _gone_is_fine():
-            member.terminate()
-    for member in psutil.wait_procs(family, timeout=_STOP_S)[1]:
-        with _gone_is_fine():
-            member.kill()
-
-
-def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(process.pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except psutil.NoSuchProcess:
-        return

@@ -11,7 +11,7 @@ from pipelines.assets.intake import LAYERS
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-INTAKE, CRM_SYNC, FINANCE = "intake", "crm_sync", "finance"
+INTAKE, CRM_SYNC, FINANCE, CRM_CALLS = "intake", "crm_sync", "finance", "crm_calls"
 NIGHTLY_CRON = "0 2 * * *"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -40,6 +40,15 @@ def finance_job() -> "AssetJob":
         FINANCE,
         selection=dg.AssetSelection.groups("finance"),
         description="Take finance's columns out of what was landed, and let go of what the law keeps no longer.",
+    )
+
+
+def calls_job() -> "AssetJob":
+    """The narrow synchronisation."""
+    return dg.define_asset_job(
+        CRM_CALLS,
+        selection=dg.AssetSelection.groups("calls"),
+        description="Tell the CRM at once of what people did on the preference page, beside whatever else runs.",
     )
 
 

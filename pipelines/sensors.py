@@ -10,6 +10,7 @@ import dagster as dg
 
 from connectors.mappings import load_mappings
 from connectors.settled_files import SettledFile, settled_files
+from connectors.store.narrow_calls import awaited
 from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.resources import WorkspaceResource
 from pipelines.settings import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CRM_FOLLOWS = "crm_intake/crm_follows"
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 LOOK_EVERY_S = 30
 
 
@@ -104,6 +106,28 @@ def _after_intake(job: "AssetJob", name: str, description: str) -> dg.SensorDefi
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"after:{latest}")], cursor=latest)
 
     return follow
+
+
+def calls_waiting(job: "AssetJob") -> dg.SensorDefinition:
+    """Asks for a narrow synchronisation when somebody waits for one: where no `preferences sync` runs, or it ended."""
+
+    @dg.sensor(
+        job=job,
+        name="calls_waiting",
+        minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="The CRM follows what people do on the preference page, also where no `preferences sync` runs.",
+    )
+    def look(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+        with workspace.open().transaction() as conn:
+            waiting = awaited(conn)
+        if waiting.since is None:
+            return dg.SensorResult(skip_reason="Nobody waits.")
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=[*WAITING, *UNDER_WAY])):
+            return dg.SensorResult(skip_reason="A narrow synchronisation is under way.")
+        return dg.SensorResult(run_requests=[dg.RunRequest()])
+
+    return look
 
 
 def intake_runs_ended(instance: dg.DagsterInstance, since: datetime) -> list[dg.RunRecord]:

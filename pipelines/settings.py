@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".intake")
     config_dir: Path = Path("config")
     drop_dir: Path | None = None
+    journal_path: Path | None = Field(default=None, description="the journal of erasures, kept outside the database")
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
     )
@@ -61,6 +62,11 @@ class Settings(BaseSettings):
     dataverse_ca_path: Path | None = None
     dataverse_deadline_s: float = 900.0
 
+    executor: Literal["in_process", "celery"] = "in_process"
+    celery_broker: SecretStr | None = Field(default=None, description="pyamqp://…; without it what answers here")
+    celery_backend: SecretStr | None = Field(
+        default=None, description="where results go back; without it by the broker"
+    )
     preferences_url: str | None = Field(default=None, description="the page's public address; else the policy's")
     doors_path: Path | None = Field(default=None, description="JSON: secrets of webhooks and of the consent provider")
     smtp_host: str | None = None
@@ -77,6 +83,10 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """The key ring, kept outside the database and its dumps."""
         return self.data_dir / "keys"
+
+    def erasure_journal(self) -> Path:
+        """The journal of erasures, kept outside the database and its dumps, and backed up apart from it."""
+        return self.journal_path or self.data_dir / "erasures.jsonl"
 
     def dropped_files_dir(self) -> Path:
         """The folder in which exports are dropped."""

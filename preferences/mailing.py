@@ -7,12 +7,14 @@ counted, and its link expires unused.
 import logging
 import smtplib
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
 
 from pipelines.operations.workspace import Workspace
+from schemas.errors import IntakeError
 
 LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 20
@@ -41,6 +43,10 @@ class Mailer:
         """Send a mail soon; the address is in no log."""
         self._pool.submit(self._deliver, address, subject, body)
 
+    def run(self, work: Callable[[], None]) -> None:
+        """Do something in the background that ends in a mail, or in none."""
+        self._pool.submit(_quietly, work)
+
     def close(self) -> None:
         """Wait for the mails on their way."""
         self._pool.shutdown(wait=True)
@@ -53,6 +59,13 @@ class Mailer:
             _submit(self._settings, _message(self._settings, address, subject, body))
         except (OSError, smtplib.SMTPException) as refused:
             LOG.error("A one-time link could not be mailed: %s.", type(refused).__name__)
+
+
+def _quietly(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except IntakeError as error:
+        LOG.error("A one-time link could not be made: %s.", type(error).__name__)
 
 
 def smtp_settings(workspace: Workspace) -> SmtpSettings | None:

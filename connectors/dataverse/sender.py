@@ -97,7 +97,7 @@ class Sender:
                 token = self._lane.tokens.token()
             except CrmUnavailable:
                 return NotSent("no token", ""), ""
-            reply = self._wire.exchange(request, token, may_send=lambda: self._lane.gate.is_open)
+            reply = self._wire.exchange(request, token, is_open=lambda: self._lane.gate.is_open)
             # Before the place is given back: else another thread would slip in inside the Retry-After.
             self._steer(reply, admitted_at)
         return reply, token

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from connectors.store import outcomes_sql
 from connectors.store.keys import KeyRing
@@ -34,6 +35,7 @@ class BatchRow:
     stop_remedy: str | None
 
 
+_ONE_CONTENT = ("source", "feed", "content_hash")
 _FIELDS = [BATCH.c[name] for name in BatchRow.__slots__]
 
 
@@ -44,20 +46,22 @@ def land_batch(
     known = find_by_content(conn, received)
     if known is not None:
         return known
-    conn.execute(
-        insert(BATCH).values(
-            batch_id=batch_id,
-            source=received.source,
-            feed=received.feed,
-            received_on=received.received_on,
-            received_at=received.received_at,
-            media_type=received.media_type,
-            origin=received.origin,
-            content_hash=received.content_hash,
-            state=str(BatchState.LANDED),
-            expires_at=expires_at,
-        )
-    )
+    values = {
+        "batch_id": batch_id,
+        "source": received.source,
+        "feed": received.feed,
+        "received_on": received.received_on,
+        "received_at": received.received_at,
+        "media_type": received.media_type,
+        "origin": received.origin,
+        "content_hash": received.content_hash,
+        "state": str(BatchState.LANDED),
+        "expires_at": expires_at,
+    }
+    # Another run may land the same content at the same time: this waits for its commit, and then finds its batch.
+    landing = upsert(BATCH).values(values).on_conflict_do_nothing(index_elements=_ONE_CONTENT)
+    if conn.execute(landing.returning(BATCH.c.batch_id)).scalar() is None:
+        return land_batch(conn, received, batch_id, keys=keys, expires_at=expires_at)
     put_batch(conn, received, batch_id, keys=keys)
     return get_batch(conn, batch_id)
 
@@ -158,6 +162,27 @@ def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, 
             expires_at=expires_at,
         )
     )
+
+
+def set_media_type(conn: Connection, batch_id: UUID, media_type: str) -> None:
+    """Note that a batch is kept in another form than it came in."""
+    conn.execute(update(BATCH).where(BATCH.c.batch_id == batch_id).values(media_type=media_type))
+
+
+def erased_rows(conn: Connection, batch_ids: Sequence[UUID]) -> dict[UUID, list[int]]:
+    """The rows of the given batches that were refused because they were erased, where the payload is in the landing."""
+    statement = (
+        "select o.batch_id, array_agg(o.row_no) as row_nos from intake.row_outcome o"
+        " join intake.landing_key k using (batch_id)"
+        " where o.batch_id = any(:ids) and o.reason = 'erased' group by o.batch_id"
+    )
+    return {row.batch_id: row.row_nos for row in conn.execute(text(statement), {"ids": list(batch_ids)})}
+
+
+def landed_with_payload(conn: Connection) -> list[BatchRow]:
+    """Every batch whose payload is in the landing, in the order received."""
+    query = select(*_FIELDS).join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id)
+    return [_batch(row) for row in conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.batch_id))]
 
 
 def record_gate(conn: Connection, batch_ids: Sequence[UUID], gate: dict[str, Any]) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 
-# landing: wraps batches' data keys. guid_salt: makes CRM row ids. ledger: chains the ledger's head.
+# landing: wraps batches' data keys. guid_salt: makes CRM row ids. ledger: makes events' keys.
 # tombstone: hashes what was erased. link: signs preference links.
-KEY_NAMES = ("landing", "guid_salt", "ledger", "tombstone", "link")
+# ledger_head: signs the heads of the ledger's hash chain.
+KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link")
 _BYTES = 32
 _FILE = re.compile(r"(?P<name>[a-z_]+)-(?P<number>[0-9]{4})\.key\Z")
 

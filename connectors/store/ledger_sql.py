@@ -4,6 +4,8 @@ The event itself holds ids, codes, times and a salted commitment; address, names
 `consent_evidence`, which can be erased without touching the ledger.
 """
 
+from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
+
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
 # store or earlier in the batch. At first sight its plain "no" is a default and no event. With a changed address a
 # withdrawal is carried over, a grant is not. Its events are told apart by when they count as well: the form's own time
@@ -35,7 +37,7 @@ with stated as (
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
     from sequenced s
-    where s.value <> 'lifted' and (not s.states_current_value or case
+    where s.value not in ('lifted', 'pending') and (not s.states_current_value or case
         when s.last_value is null then s.value = 'grant' or s.reason is distinct from 'refused'
         when s.last_value = s.value then s.value = 'withdraw' and s.last_contact_point_id <> s.contact_point_id
         else true end)
@@ -85,17 +87,25 @@ DROP_KNOWN_EVENTS = """
 delete from t_event t using intake.consent_event e where e.event_key = t.event_key
 """
 
-ADD_EVENTS = """
-insert into intake.consent_event (
-    event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at, precision_s,
-    effective_at, received_at, reason, source, batch_id, commitment, reading_id, base_key)
-select event_key, subject_id, contact_point_id, purpose, coalesce(topic, ''), value, actor, clock, occurred_at,
-       precision_s, effective_at, received_at, reason, source, batch_id,
-       sha256(salt || convert_to(concat_ws('|', address, given_name, family_name, wording_hash), 'UTF8')),
-       :reading_id, base_key
-from t_event
-order by event_key
-on conflict (event_key) do nothing
+_EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at,
+    precision_s, effective_at, received_at, reason, source, batch_id, commitment, recorded_at, reading_id, base_key,
+    group_id, nth"""
+
+ADD_EVENTS = f"""
+with made as (
+    select gen_random_uuid() as event_id, event_key, subject_id, contact_point_id, purpose,
+           coalesce(topic, '') as topic, value, actor, clock, occurred_at, cast(precision_s as integer) as precision_s,
+           effective_at, received_at, reason, source, batch_id, {COMMITMENT} as commitment, now() as recorded_at,
+           cast(:reading_id as uuid) as reading_id, base_key, cast(:group_id as uuid) as group_id,
+           cast(row_number() over (order by event_key) as integer) as nth
+    from t_event
+), added as (
+    insert into intake.consent_event ({_EVENT_COLUMNS}, link)
+    select {_EVENT_COLUMNS}, {EVENT_LINK} from made order by nth
+    on conflict (event_key) do nothing
+    returning group_id, nth, link
+)
+{ADD_GROUP.format(kind="event")}
 """
 
 ADD_EVIDENCE = """

@@ -1,11 +1,12 @@
 """Named advisory locks: one run at a time does what the name says, over all processes on all machines.
 
-They belong to the session, so a pooler in front of the server must not share sessions between clients.
+They belong to the session, so a pooler in front of the server must not share sessions between clients. A holder that
+slept while the server let go of its session would go on beside the next one: what must not happen has a fence as well.
 """
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -34,6 +35,20 @@ def advisory_lock(conn: Connection, name: str, *, wait_s: float = 0.0) -> Iterat
         yield
     finally:
         _release(conn, key)
+
+
+def try_locks(conn: Connection, names: Sequence[str]) -> list[str]:
+    """Takes those of the locks that are free, until the connection is closed; returns their names, in the order given."""
+    statement = text(
+        "select k.name from unnest(cast(:names as text[]), cast(:keys as bigint[])) with ordinality as k (name, key, n)"
+        " where pg_try_advisory_lock(k.key) order by k.n"
+    )
+    return list(conn.execute(statement, {"names": list(names), "keys": [lock_key(n) for n in names]}).scalars())
+
+
+def release_all(conn: Connection) -> None:
+    """Lets go of every advisory lock of the connection."""
+    conn.execute(text("select pg_advisory_unlock_all()"))
 
 
 def lock_key(name: str) -> int:

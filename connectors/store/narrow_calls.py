@@ -43,9 +43,14 @@ from unnest(cast(:ids as uuid[]), cast(:called as timestamptz[])) as s (id, call
 where n.contact_point_id = s.id
 """
 
-_AWAITED = (
-    "select count(*) as calls, min(called_at) as oldest_at from intake.narrow_call where due_at <= clock_timestamp()"
-)
+# Calls that are due, changes of address, and forms that were pushed.
+_AWAITED = """
+select (select count(*) from intake.narrow_call where due_at <= clock_timestamp()) as calls, least(
+    (select min(called_at) from intake.narrow_call where due_at <= clock_timestamp()),
+    (select min(asked_at) from intake.person_request where state = 'open' and kind = 'move'),
+    (select min(b.landed_at) from intake.webhook_delivery d join intake.batch b using (batch_id)
+     where b.state = 'landed')) as since
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ class Call:
 
     contact_point_id: UUID
     called_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """How many calls are due, and since when the oldest of all that is to be followed waits; None: nothing does."""
+
+    calls: int
+    since: datetime | None
 
 
 def call(conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
@@ -83,10 +96,9 @@ def release(conn: Connection, calls: Sequence[Call]) -> None:
     conn.execute(text(_RELEASE), {"ids": [one.contact_point_id for one in calls]})
 
 
-def awaited(conn: Connection) -> tuple[int, datetime | None]:
-    """How many calls are due, and since when the oldest waits."""
-    row = conn.execute(text(_AWAITED)).one()
-    return row.calls, row.oldest_at
+def awaited(conn: Connection) -> Awaited:
+    """What waits to be followed."""
+    return Awaited(*conn.execute(text(_AWAITED)).one())
 
 
 def _values(calls: Sequence[Call]) -> dict[str, list[UUID] | list[datetime]]:

@@ -50,9 +50,11 @@ select exists (
                       and s.purpose = u.purpose and s.topic = '' and s.state = 'withdrawn'))
 """
 
+# A grant of one topic comes after a withdrawal of the whole as much as a grant of the whole does.
 _LAST_ACT = """
-select purpose, max(effective_at) filter (where value = 'withdraw') as withdrawn_at, max(effective_at) as last_at
-from intake.consent_event where contact_point_id = :id and topic = :topic and clock = any(:clocks)
+select purpose, max(effective_at) filter (where value = 'withdraw' and topic = :topic) as withdrawn_at,
+       max(effective_at) filter (where value = 'grant' and (:topic = '' or topic in ('', :topic))) as granted_at
+from intake.consent_event where contact_point_id = :id and clock = any(:clocks)
 group by purpose
 """
 
@@ -99,10 +101,11 @@ def lowered_since(
     clocks: Sequence[str],
     since: datetime,
 ) -> bool:
-    """Whether the newest act at these doors lowered each of the purposes, and did so after an instant."""
+    """Whether acts at these doors lowered each of the purposes after an instant, and raised none of them since."""
     values = {"id": contact_point_id, "topic": topic, "clocks": list(clocks)}
     found = {row.purpose: row for row in conn.execute(text(_LAST_ACT), values)}
-    return all(
-        name in found and found[name].withdrawn_at == found[name].last_at and found[name].last_at > since
-        for name in purposes
-    )
+    return all(name in found and _stands(found[name].withdrawn_at, found[name].granted_at, since) for name in purposes)
+
+
+def _stands(withdrawn_at: datetime | None, granted_at: datetime | None, since: datetime) -> bool:
+    return withdrawn_at is not None and withdrawn_at > since and (granted_at is None or granted_at < withdrawn_at)

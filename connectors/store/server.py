@@ -21,7 +21,15 @@ from connectors.store.cluster import Cluster
 from connectors.store.refusals import store_errors
 from schemas.errors import ConfigurationError, StoreUnavailable
 
-__all__ = ["ServerAddress", "ensure_server", "external_server", "is_running", "logging_faults", "stop_server"]
+__all__ = [
+    "ServerAddress",
+    "ensure_database",
+    "ensure_server",
+    "external_server",
+    "is_running",
+    "logging_faults",
+    "stop_server",
+]
 
 _OLDEST = 150000
 _LOCK_S = 180
@@ -87,7 +95,7 @@ def external_server(url: str, *, dagster_database: str = "dagster") -> ServerAdd
         raise ConfigurationError(f"The server is PostgreSQL {version // 10000}; the store needs 15 or newer.")
     if encoding != "UTF8":
         raise ConfigurationError(f"Database '{address.database}' is in {encoding}; make it with ENCODING 'UTF8'.")
-    _ensure_database(address, dagster_database)
+    ensure_database(address, dagster_database)
     return address
 
 
@@ -119,7 +127,7 @@ def _embedded_address(socket_dir: Path) -> ServerAddress:
 
 def _with_databases(address: ServerAddress) -> ServerAddress:
     for database in (address, address.dagster):
-        _ensure_database(address.with_database("postgres"), database.database)
+        ensure_database(address.with_database("postgres"), database.database)
     return address
 
 
@@ -140,8 +148,11 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql")
 
 
-def _ensure_database(address: ServerAddress, name: str) -> None:
-    """Makes the database `name` on the server of `address`, unless it is there."""
+def ensure_database(address: ServerAddress, name: str) -> None:
+    """Makes the database `name` on the server of `address`, unless it is there.
+
+    ConfigurationError says what to do where the login may not.
+    """
     refused = False
     with store_errors(), psycopg.connect(address.uri_adbc, autocommit=True, connect_timeout=10) as conn:
         if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():

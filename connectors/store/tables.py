@@ -278,6 +278,9 @@ CONSENT_EVENT = Table(
     _at("recorded_at", nullable=False, now=True),
     Column("reading_id", UUID),
     Column("base_key", BYTEA),
+    Column("group_id", UUID),
+    Column("nth", Integer),
+    Column("link", BYTEA),
     CheckConstraint("value in ('grant', 'withdraw')", name="value"),
     Index("ix_consent_event_reading", "reading_id"),
     Index("ix_consent_event_contact_point", "contact_point_id"),
@@ -294,6 +297,9 @@ CONSENT_VOID = Table(
     Column("batch_id", UUID),
     Column("undo_run_id", UUID, nullable=False),
     _at("voided_at", nullable=False),
+    Column("group_id", UUID),
+    Column("nth", Integer),
+    Column("link", BYTEA),
     Index("ix_consent_void_base", "base_key"),
 )
 

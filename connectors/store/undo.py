@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
@@ -70,7 +70,8 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
         return Undone()
     stamp = {"undo_run_id": request.undo_run_id, "now": request.now}
     conn.execute(text(undo_sql.MARK_UNDONE), {**stamp, "by": request.by})
-    conn.execute(text(undo_sql.VOID_EVENTS), stamp)
+    conn.execute(text(undo_sql.VOID_EVENTS), {**stamp, "group_id": uuid4()})
+    conn.execute(text(undo_sql.ADD_VOIDS))
     for table, keys in _KEYS.items():
         _put_back(conn, table, keys, stamp)
     for statement in (undo_sql.REMOVE_ANSWERS, undo_sql.PUT_BACK_ANSWERS, undo_sql.FIND_SUBJECTS):

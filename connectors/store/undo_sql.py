@@ -5,6 +5,8 @@ t_gone     rows of one table that they brought; t_back the newest version before
 t_subject, t_touched  the subjects and addresses concerned; t_before the consent states before
 """
 
+from connectors.store.chain_sql import ADD_GROUP, VOID_LINK
+
 # What has no payload (a read-back of the CRM, a page, a one-click) is not the reading of one: it is the act itself.
 PICK_READINGS = """
 create temporary table t_reading as
@@ -22,16 +24,24 @@ select reading_id, :undo_run_id, :by, :now from t_reading
 # What staff took down of a person's own words stands, like all that the person did.
 VOID_EVENTS = """
 create temporary table t_voided as
-with voided as (
-    insert into intake.consent_void (event_key, base_key, reading_id, batch_id, undo_run_id, voided_at)
-    select e.event_key, coalesce(e.base_key, e.event_key), e.reading_id, e.batch_id, :undo_run_id, :now
-    from intake.consent_event e join t_reading g on g.reading_id = e.reading_id
-    where e.actor <> 'staff_on_behalf'
-    on conflict (event_key) do nothing
-    returning event_key
+select e.event_key, coalesce(e.base_key, e.event_key) as base_key, e.reading_id, e.batch_id,
+       cast(:undo_run_id as uuid) as undo_run_id, cast(:now as timestamptz) as voided_at,
+       cast(:group_id as uuid) as group_id, cast(row_number() over (order by e.event_key) as integer) as nth,
+       g.feed, e.value, e.subject_id, e.contact_point_id
+from intake.consent_event e join t_reading g on g.reading_id = e.reading_id
+where e.actor <> 'staff_on_behalf'
+  and not exists (select from intake.consent_void v where v.event_key = e.event_key)
+"""
+
+ADD_VOIDS = f"""
+with added as (
+    insert into intake.consent_void (
+        event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, link)
+    select event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, {VOID_LINK}
+    from t_voided order by nth
+    returning group_id, nth, link
 )
-select g.feed, e.value, e.subject_id, e.contact_point_id
-from voided v join intake.consent_event e using (event_key) join t_reading g on g.reading_id = e.reading_id
+{ADD_GROUP.format(kind="void")}
 """
 
 # What an event that stands came with stands, too.

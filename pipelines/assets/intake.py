@@ -15,7 +15,6 @@ from pipelines.assets.steps import mark_done, mark_failed, may_retry, step, wind
 from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
 from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
-from pipelines.operations.merging import as_merger
 from pipelines.resources import WorkspaceResource
 
 NOUNS = {
@@ -127,7 +126,7 @@ def staged_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDef
         description=f"{source} in the project's own columns, gated batch by batch; bad rows are quarantined.",
     )
     def stage(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        with step(context, workspace, "intake") as session, as_merger(session):
+        with step(context, workspace, "intake") as session:
             gated = stage_source(session, source)
             record_gate(session, gated)
             lowered = lower_staged(session, source) if is_shut(gated) else 0
@@ -168,8 +167,7 @@ def core_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefin
     )
     def merge(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
-            with as_merger(session):
-                merged = merge_staged(session, source)
+            merged = merge_staged(session, source)
             mark_done(session, source, of=_sources_of(context))
             with session.transaction() as conn:
                 outcomes = outcomes_of_run(conn, session.run_id, source)

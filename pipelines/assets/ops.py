@@ -47,7 +47,7 @@ def reconciliation_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
         description="Every row of ours in the CRM against what the ledger says it should be, column by column.",
     )
     def compare(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm, as_writer(session):
+        with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm, as_writer(session, crm):
             return _reconciled(reconcile(session, crm))
 
     return compare

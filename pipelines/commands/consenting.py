@@ -5,9 +5,18 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, print_json, print_table, session_for
+from pipelines.commands.console import (
+    CONSOLE,
+    INCOMPLETE,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    print_table,
+    session_for,
+)
 from pipelines.operations.acts import Deed
 from pipelines.operations.consents import Told, record_told, show_consent
+from pipelines.operations.ledger import as_facts, sign_head, verify
 
 CONSENT = typer.Typer(help="The ledger of consents: one contact point's, and entries by staff.", no_args_is_help=True)
 
@@ -67,6 +76,29 @@ def record(
         print_json({"events": events})
     else:
         CONSOLE.print(f"Recorded: {len(events)} event{'s' if len(events) > 1 else ''}. The next run tells the CRM.")
+
+
+@CONSENT.command("verify")
+def verify_ledger(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Check the ledger's hash chain and its signed heads; exit 1 and the first broken link where it was tampered with."""
+    with session_for(config) as session:
+        verified = verify(session)
+        if not verified.broken:
+            sign_head(session)
+    if as_json:
+        print_json(as_facts(verified))
+    else:
+        said = verified.said()
+        CONSOLE.print("The ledger is intact." if not said else f"First broken link: {said[0]}", markup=False)
+        for one in said[1:]:
+            CONSOLE.print(one, markup=False)
+        CONSOLE.print(
+            "{events} events and {voids} voidings in {groups} groups; {evidence} with their evidence.".format(
+                **verified.counts
+            )
+        )
+        CONSOLE.print(f"{verified.signed_heads} signed heads; {verified.unsigned_groups} groups since the last.")
+    raise typer.Exit(INCOMPLETE if verified.broken else 0)
 
 
 def _who(person: str) -> dict[str, str]:

@@ -203,19 +203,24 @@ def ui(
     with speaking(), ExitStack() as stack:
         settings = settings_for(config)
         if sandbox:
-            from pipelines.demo import SandboxPlan, run_sandbox, write_env_file
-
-            settings = _sandbox_settings(settings, DEMO_DIR)
-            plan = SandboxPlan(seed=seed, people=people, days=days, until=_yesterday(settings))
-            running = stack.enter_context(run_sandbox(settings, plan))
-            running.show_through(plan.until)
-            running.drop(plan.first_on, plan.until)
-            write_env_file(running.environment, DEMO_DIR / "intake.env")
-            os.environ["INTAKE_ENV_FILE"] = str((DEMO_DIR / "intake.env").resolve())
-            settings = load_settings(**_overrides(running.environment), config_dir=settings.config_dir)
-            CONSOLE.print(f"Sandbox running: days {plan.first_on} to {plan.until} can be backfilled.")
+            settings = with_sandbox(settings, stack, people=people, days=days, seed=seed)
         CONSOLE.print(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C stops it)")
         serve_ui(settings, port=port)
+
+
+def with_sandbox(settings: Settings, stack: ExitStack, *, people: int, days: int, seed: int) -> Settings:
+    """The settings of a sandbox that runs, its files dropped, until the stack ends; this process's environment names it."""
+    from pipelines.demo import SandboxPlan, run_sandbox, write_env_file
+
+    settings = _sandbox_settings(settings, DEMO_DIR)
+    plan = SandboxPlan(seed=seed, people=people, days=days, until=_yesterday(settings))
+    running = stack.enter_context(run_sandbox(settings, plan))
+    running.show_through(plan.until)
+    running.drop(plan.first_on, plan.until)
+    write_env_file(running.environment, DEMO_DIR / "intake.env")
+    os.environ["INTAKE_ENV_FILE"] = str((DEMO_DIR / "intake.env").resolve())
+    CONSOLE.print(f"Sandbox running: days {plan.first_on} to {plan.until} can be backfilled.")
+    return load_settings(**_overrides(running.environment), config_dir=settings.config_dir)
 
 
 @STORE.command("stop")

@@ -27,7 +27,10 @@ from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
+from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
+from pipelines.operations.redaction import redact_refused, without_erased
+from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
 from pipelines.transforms.amending import only_rows, with_mended_cells
@@ -56,6 +59,7 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
 
     Raises SourceUnavailable or SourceError; a refused file is reported and stays where it is.
     """
+    require_replayed(session)
     report = LandReport()
     connector = connector_for(mapping, session.workspace.sources)
     expires_at = session.workspace.landing_ends_at(session.now, stopped=False)
@@ -99,14 +103,19 @@ class _Decoded:
 
 
 def stage_source(session: Session, source: str) -> list[Gated]:
-    """Shape and gate every landed batch of a source, and stage what passed for `merge_staged`.
+    """Shape and gate every landed batch of a source that no other run is staging, and stage what passed for `merge_staged`.
 
     A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can.
     """
     with session.transaction() as conn:
         landed = batches.batches_in_state(conn, source, BatchState.LANDED)
     known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
-    return stage_batches(session, [*known, *mended_batches(session, source)])
+    waiting = [*known, *mended_batches(session, source)]
+    gated: list[Gated] = []
+    for start in range(0, len(waiting), BATCHES_AT_A_TIME):
+        with staging(session, waiting[start : start + BATCHES_AT_A_TIME]) as taken:
+            gated += stage_batches(session, taken)
+    return gated
 
 
 def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
@@ -120,6 +129,7 @@ def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
 
 def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
     """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given."""
+    require_replayed(session)
     gated: list[Gated] = []
     group: list[_Decoded] = []
     for decoded in _iter_decoded(session, batch_ids, gated):
@@ -187,7 +197,7 @@ def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], ma
     if RECEIVED_AT not in raw.columns:
         raw[RECEIVED_AT] = batch.received_at.isoformat()
     raw[BATCH_ID] = str(batch.batch_id)
-    return with_mended_cells(raw, [astuple(cell) for cell in cells], mapping)
+    return without_erased(with_mended_cells(raw, [astuple(cell) for cell in cells], mapping))
 
 
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
@@ -266,8 +276,9 @@ def _describe(
 
 def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None = None) -> None:
     """Merge one staged group in one transaction, and drop its staging tables with it."""
-    with session.transaction() as conn:
+    with as_merger(session), session.transaction() as conn:
         merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
+        redact_refused(session, conn, [UUID(batch_id) for batch_id in request["batch_ids"]])
         if group_id is not None:
             remove_staged_group(conn, group_id)
         if not session.is_rehearsal:
@@ -291,6 +302,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         expires_at=workspace.landing_ends_at(session.now, stopped=stop is not None or request["has_faults"]),
         raises=stop is None,
         ledger_key=workspace.keys.current("ledger").secret,
+        tombstone_keys=workspace.keys.all_keys("tombstone"),
         staged=StagedTables(**request["staged"]),
         rules=purpose_rules(workspace.policy),
         wordings=request["wordings"],

@@ -3,7 +3,7 @@
 It never waits for the writer's lock, which a first load may hold for hours. One narrow synchronisation at a time takes
 calls under a lease; runs neither plan for a leased address nor claim a write of it, and an address of which a run has a
 write under way is taken up a moment later. Its rows in the CRM are read first, then it alone is planned and delivered:
-lowerings always, raises as a run would. Clearing and removing are left to the next run.
+lowerings always, what people chose as a run would. Registrations, clearing and removing are left to the next run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from connectors.store.narrow_calls import Call
 from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
+from pipelines.operations.link_maker import link_maker
 from pipelines.operations.planning import blast_radius
 from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
@@ -32,7 +33,7 @@ from schemas.errors import StoreUnavailable
 from schemas.intents import Intent, Phase
 
 CALLS_AT_A_TIME = 50
-SENT = tuple(phase for phase in Phase if phase < Phase.CLEARS and phase is not Phase.OCCASIONS)
+SENT = (Phase.LOWERING, Phase.CONTACTS, Phase.CONSENTS, Phase.CORRECTIONS, Phase.FLAGS)
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
 
 
 def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
-    policy, plan = session.workspace.policy, _Plan([], [])
-    for view, acknowledged in iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids):
+    policy, plan, links = session.workspace.policy, _Plan([], []), link_maker(session.workspace)
+    views = iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids, links=links)
+    for view, acknowledged in views:
         planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)
         sent = [intent for intent in planned if intent.phase in SENT]
         plan.intents.extend(sent)

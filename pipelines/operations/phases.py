@@ -16,7 +16,7 @@ def plan_step(session: Session, crm: Crm) -> SyncReport:
 
     Where the CRM's set-up fails a check that protects people, all of the plan but its lowerings is held back.
     """
-    with as_writer(session):
+    with as_writer(session, crm):
         return prepare(session, crm)
 
 
@@ -28,7 +28,7 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
     back by the CRM's set-up was not sent.
     """
     counts: Counter[str] = Counter()
-    with as_writer(session):
+    with as_writer(session, crm):
         if _is_superseded(session):
             return None
         for report in deliver_phases(session, crm, phases).values():

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from connectors.store import outbox
 from connectors.store.planning import load_occasions
+from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.minimise import minimise_occasion
@@ -49,7 +50,8 @@ def make_plan(session: Session, conn: Connection) -> Plan:
     intents: list[Intent] = list(_plan_occasions(conn))
     unchanged: list[tuple[UUID, int]] = []
     policy = session.workspace.policy
-    for view, acknowledged in iter_views(conn, policy, now=session.now):
+    links = link_maker(session.workspace)
+    for view, acknowledged in iter_views(conn, policy, now=session.now, links=links):
         planned = plan_address(view, acknowledged, policy, now=session.now)
         if planned:
             intents.extend(planned)

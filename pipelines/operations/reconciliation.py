@@ -6,7 +6,7 @@ it is reported. Rows that are not ours are counted apart: before the cut-over no
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from connectors.dataverse import TableName
 from connectors.store.planning import is_cut_over, load_occasions
 from connectors.store.reconciling import RowKey, RowRecord, our_rows, records_of, sample_addresses
 from pipelines.operations.delivery import table_name
+from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.desired import desired_rows
@@ -87,7 +88,9 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
     if sample is not None:
         among = sample_addresses(conn, sample, seed=str(session.run_id), allowed=policy.crm.allow_list)
     sides = _Sides({}, {}, our_rows(conn, among=among))
-    for view, _ in iter_views(conn, policy, now=session.now, every=True, among=among):
+    maker = link_maker(session.workspace)
+    links = replace(maker, only_keeps=True) if maker else None
+    for view, _ in iter_views(conn, policy, now=session.now, every=True, among=among, links=links):
         rows = desired_rows(view, policy, now=session.now)
         sides.wanted |= rows
         if view.is_in_review:

@@ -3,8 +3,8 @@
 One writer at a time, by an advisory lock. Lowering goes first over all tables and waits for nothing, not even approval.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,8 +15,11 @@ from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.double_opt_in import forget_expired
+from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
+from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
@@ -26,7 +29,13 @@ NARROW_LOCK = "crm-narrow"
 LOCK_WAIT_S = 600.0
 
 
-class Crm(delivery.Crm, ReadableCrm, SearchableCrm, Protocol):
+class GuardedCrm(Protocol):
+    """A client of the CRM that asks before each request whether it may still send."""
+
+    def guarded(self, may_send: Callable[[], None]) -> AbstractContextManager[None]: ...
+
+
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, GuardedCrm, Protocol):
     """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
@@ -42,10 +51,16 @@ class SyncReport:
 
 
 @contextmanager
-def as_writer(session: Session) -> Iterator[None]:
-    """Hold the right to write to the CRM; StoreUnavailable after ten minutes of waiting for another run."""
-    with session.workspace.engine.connect() as conn, advisory_lock(conn, WRITER_LOCK, wait_s=LOCK_WAIT_S):
-        yield
+def as_writer(session: Session, crm: GuardedCrm | None = None) -> Iterator[None]:
+    """Hold the right to write to the CRM; StoreUnavailable after ten minutes of waiting for another run.
+
+    Whoever loses it, by sleeping until the server let go of its session, gets LockLost before the next request of `crm`
+    and before the next commit.
+    """
+    with session.holding(WRITER_LOCK, wait_s=LOCK_WAIT_S):
+        fence = session.fences.get(WRITER_LOCK)
+        with nullcontext() if crm is None or fence is None else crm.guarded(fence.require):
+            yield
 
 
 def sync_crm(session: Session, crm: Crm) -> SyncReport:
@@ -53,7 +68,7 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
     So does one that the CRM's set-up holds back, and then RaisingRefused says why.
     """
-    with as_writer(session):
+    with as_writer(session, crm):
         report = prepare(session, crm)
         delivered = deliver_phases(session, crm, tuple(Phase))
         report.phases = {phase.name.lower(): one for phase, one in delivered.items()}
@@ -63,7 +78,11 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
+    require_replayed(session)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
@@ -90,13 +109,17 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
 
 
 def close(session: Session) -> None:
-    """Mark as up to date what the CRM acknowledged in full.
+    """Mark as up to date what the CRM acknowledged in full, sign the ledger's head for the day, forget what was never
+    confirmed.
 
     Raises CrmUnavailable where an intent still has no answer: a run that ends well leaves none behind.
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
+    forget_expired(session)
+    note_run(session)
+    sign_head(session)
     if unanswered:
         raise CrmUnavailable(
             f"{unanswered} writes have no answer yet. Run again: they are looked up before anything else."

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping
 
 from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
+from pipelines.operations.link_maker import LinkMaker
 from pipelines.transforms.crm_changes import GONE, MERGED, UNREGISTERED
 from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RegistrationView, RowKey
 from pipelines.transforms.ownership import held_columns, held_registration, is_gone
@@ -20,15 +21,26 @@ Known = Mapping[RowKey, RowMapping]
 
 
 def iter_views(
-    conn: Connection, policy: Policy, *, now: datetime, every: bool = False, among: Sequence[UUID] | None = None
+    conn: Connection,
+    policy: Policy,
+    *,
+    now: datetime,
+    every: bool = False,
+    among: Sequence[UUID] | None = None,
+    links: LinkMaker | None = None,
 ) -> Iterator[tuple[AddressView, Acknowledged]]:
-    """Each dirty address (or every one, or every one `among` some) with what the CRM last acknowledged of it, by id."""
+    """Each dirty address (or every one, or every one `among` some) with what the CRM last acknowledged of it, by id.
+
+    With `links` each person has the link that newsletters to them carry.
+    """
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
     cut_over = is_cut_over(conn)
     for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
         for address in rows.addresses:
             view = _view(address, rows, lives, policy)
-            yield replace(view, is_cut_over=cut_over), _acknowledged(rows, address["contact_point_id"])
+            acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
+            view = view if links is None or column is None else links.with_link(view, acknowledged, column)
+            yield replace(view, is_cut_over=cut_over), acknowledged
 
 
 def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:

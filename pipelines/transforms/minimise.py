@@ -36,7 +36,7 @@ class PersonView:
 
     `purposes` maps each purpose to the instant it ends (None: until lowered). `edited` names the columns that somebody
     changed in the CRM, `held` has the values of those that stand. `is_elsewhere`: another person's address shows the
-    contact, which theirs was merged into.
+    contact, which theirs was merged into. `preference_link` is the link that newsletters to them carry.
     """
 
     contact_id: UUID
@@ -47,6 +47,7 @@ class PersonView:
     held: Mapping[str, Any] = field(default_factory=dict)
     edited: frozenset[str] = frozenset()
     is_elsewhere: bool = False
+    preference_link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,16 @@ def minimise_contact(person: PersonView, view: AddressView, policy: Policy, *, n
     is_granted = "marketing" in living_purposes(person, now=now)
     columns["donotbulkemail"] = not is_granted or _is_moved(person, view)
     columns["followemail"] = False
+    link_column = policy.crm.preference_link_column
+    if link_column is not None and person.preference_link and _has_newsletters(person, policy, now=now):
+        columns[link_column] = person.preference_link
     return columns
+
+
+def _has_newsletters(person: PersonView, policy: Policy, *, now: datetime) -> bool:
+    """Whether a purpose lives under which commercial mail is sent, each of which carries the link."""
+    living = living_purposes(person, now=now)
+    return any(target.kind == "commercial" and name in living for name, target in policy.crm.purposes.items())
 
 
 def _is_moved(person: PersonView, view: AddressView) -> bool:

@@ -22,7 +22,7 @@ from schemas.tables import CONSENT, CONTACT, EVENT, PROVENANCE, REGISTRATION, Co
 
 SHUT = {"donotbulkemail": True, "followemail": False}
 _SORTED = orjson.OPT_SORT_KEYS
-CLEARABLE = ("firstname", "lastname", "mobilephone")
+CLEARABLE = ("firstname", "lastname", "mobilephone", "crmi_preferencelink")
 # What stands open in a row that is to go: column, its open value, its shut one. A registration that is over was not
 # cancelled, and is not marked so.
 RAISED: dict[str, tuple[str, Any, Any]] = {

@@ -27,13 +27,17 @@ NOBODY = UUID(int=0)
 
 
 class Scope(StrEnum):
-    """What a token is good for, and nothing else. Only `withdraw` never expires."""
+    """What a token is good for, and nothing else. Only `withdraw` never expires.
+
+    `confirm` names, in place of a contact point, the sign-up whose double opt-in it completes.
+    """
 
     WITHDRAW = "w"
     PROVE = "p"
     MOVE = "m"
     SESSION = "s"
     FORM = "f"
+    CONFIRM = "c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,17 @@ def keys_by_mark(keys: Sequence[LinkKey]) -> dict[bytes, LinkKey]:
 def page_link(base_url: str, token: str) -> str:
     """The address of the page behind a newsletter's link."""
     return f"{base_url.rstrip('/')}/p/{token}"
+
+
+def token_in(link: str) -> str:
+    """The token at the end of a link."""
+    return link.rpartition("/")[2]
+
+
+def withdraws_for(token: str, keys: Mapping[bytes, LinkKey]) -> UUID | None:
+    """The contact point that a withdraw-only token is good for; None where it is none, or its key is gone."""
+    claim = read_token(token, Scope.WITHDRAW, keys, now=datetime.min.replace(tzinfo=UTC))
+    return claim.contact_point_id if claim.is_good else None
 
 
 def list_unsubscribe_headers(base_url: str, token: str) -> dict[str, str]:

@@ -36,6 +36,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     "ops__funnel": CORES | {"crm__removals"},
     "finance__entries": {f"raw_{source}__{noun}" for source, noun in SOURCES.items()},
     "finance__retention": {"finance__entries"},
+    "calls__people": set(),
 }
 
 
@@ -98,9 +99,10 @@ def test_steps_that_write_to_the_crm_share_a_pool(definitions: dg.Definitions) -
     assert {name for name, pool in pools.items() if pool} == {f"crm__{name}" for name in CRM} | {"ops__reconciliation"}
 
 
-def test_only_the_sensors_that_follow_the_intake_are_on_from_the_start(definitions: dg.Definitions) -> None:
+def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs} == {
+        "calls_waiting": "RUNNING",
         "crm_sync_after_intake": "RUNNING",
         "dropped_files": "STOPPED",
         "finance_after_intake": "RUNNING",

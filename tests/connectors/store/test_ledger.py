@@ -112,10 +112,14 @@ def test_the_commitment_is_verified_by_the_evidence_and_by_no_other(store: Serve
         " where v.address = :email",
         email=email,
     )
-    evidence = [row.address, row.given_name, row.family_name, row.wording_hash]
-    assert row.commitment == hashlib.sha256(row.salt + "|".join(evidence).encode()).digest()
-    forged = "|".join([*evidence[:3], "another wording"]).encode()
-    assert row.commitment != hashlib.sha256(row.salt + forged).digest()
+    evidence = ("submission_id", "address", "given_name", "family_name", "wording_hash", "notice_version")
+    told = [getattr(row, name) or "" for name in (*evidence, "channel", "collected_by", "method")]
+    assert row.commitment == committed(row.salt, told)
+    assert row.commitment != committed(row.salt, [*told[:4], "another wording", *told[5:]])
+
+
+def committed(salt: bytes, told: Sequence[str]) -> bytes:
+    return hashlib.sha256("\x1f".join([salt.hex(), *told]).encode()).digest()
 
 
 # What is an event.

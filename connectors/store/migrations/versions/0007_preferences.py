@@ -36,6 +36,7 @@ _OWN = "narrow_call, mailbox_proof, webhook_delivery, webhook_replay"
 GRANTS = (
     "usage on schema intake",
     "select on intake.alembic_version, intake.consent_void, intake.submission, intake.registration, intake.occasion",
+    "select on intake.stated_value",
     "select, insert on {acts}",
     "update (address, version, next_end_at) on intake.contact_point",
     "update (has_ground, person_id) on intake.subject",
@@ -47,6 +48,7 @@ GRANTS = (
     "insert on intake.submission",
     "select, insert on intake.batch",
     "insert on intake.landing_key, intake.landing_payload",
+    "execute on function intake.analyse_grown()",
 )
 
 

@@ -1,0 +1,120 @@
+"""What people set right of themselves: a name, as a submission of their own; another address, which moves the person.
+
+A correction is the newest thing that the person said, so that it survives what sources say again; a source that says
+something newer is believed. https://gdpr-info.eu/art-16-gdpr/
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, text
+
+SOURCE = "preference_page"
+
+# The subject of the person that has ground; where several have, the one with the newest submission.
+_SUBJECT = """
+select s.subject_id from intake.subject s left join intake.submission u using (subject_id)
+where s.person_id = :person_id and s.contact_point_id = :contact_point_id
+group by s.subject_id, s.has_ground
+order by s.has_ground desc, max(u.received_at) desc nulls last, s.subject_id limit 1
+"""
+
+_CORRECT = """
+insert into intake.submission (source, submission_id, feed, kind, content_hash, version_at, submitted_from, submitted_to,
+    received_at, batch_id, row_no, contact_point_id, subject_id, given_name, family_name, is_enquiry)
+values (:source, :submission_id, :source, 'correction', :submission_id, :at, :at, :at, :at, :batch_id, 1,
+        :contact_point_id, :subject_id, :given_name, :family_name, false)
+"""
+
+_SOLE_PERSON = """
+select p.person_id from intake.person p where p.contact_point_id = :id
+  and exists (select from intake.subject s where s.person_id = p.person_id) limit 2
+"""
+
+_ADD_SUBJECT = """
+insert into intake.subject as old (contact_point_id, given_key, has_ground, person_id)
+select :to, coalesce(max(given_key), ''), true, :person_id
+from intake.subject where person_id = :person_id and contact_point_id = :from
+on conflict (contact_point_id, given_key) do update set has_ground = true,
+    person_id = coalesce(old.person_id, excluded.person_id)
+returning subject_id, person_id
+"""
+
+_MOVES = (
+    """update intake.submission set contact_point_id = :to, subject_id = :subject_id
+       where contact_point_id = :from and subject_id in (select subject_id from intake.subject
+           where person_id = :person_id and contact_point_id = :from)""",
+    """update intake.registration set contact_point_id = :to, subject_id = :subject_id
+       where contact_point_id = :from and subject_id in (select subject_id from intake.subject
+           where person_id = :person_id and contact_point_id = :from)""",
+    """update intake.subject set person_id = null, has_ground = false
+       where person_id = :person_id and contact_point_id = :from""",
+    "update intake.person set contact_point_id = :to where person_id = :person_id",
+    """update intake.crm_row r set contact_point_id = :to
+       where r.contact_point_id = :from and (
+           r.table_name = 'contact' and r.row_id = coalesce(
+               (select l.row_id from intake.crm_link l where l.person_id = :person_id), :person_id)
+           or r.table_name = 'msevtmgt_eventregistration' and exists (
+               select from intake.registration g where g.registration_id = r.row_id and g.contact_point_id = :to))""",
+)
+
+_WITHDRAWN = """
+select purpose, topic from intake.consent_state where contact_point_id = :id and state = 'withdrawn' order by 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A name as its person wants it; None: no such name."""
+
+    given_name: str | None
+    family_name: str | None
+
+
+def correct_name(conn: Connection, contact_point_id: UUID, person_id: UUID, names: Names, *, at: datetime) -> bool:
+    """Add the correction, in the caller's transaction; False where no such person is known at the address.
+
+    The address is to be folded anew afterwards, which names the person.
+    """
+    known = {"contact_point_id": contact_point_id, "person_id": person_id}
+    subject_id = conn.execute(text(_SUBJECT), known).scalar()
+    if subject_id is None:
+        return False
+    values = {
+        **known,
+        "source": SOURCE,
+        "submission_id": uuid4().hex,
+        "batch_id": uuid4(),
+        "at": at,
+        "subject_id": subject_id,
+        "given_name": names.given_name,
+        "family_name": names.family_name,
+    }
+    conn.execute(text(_CORRECT), values)
+    return True
+
+
+def sole_person(conn: Connection, contact_point_id: UUID) -> UUID | None:
+    """The one person at an address; None where there is nobody, or are several."""
+    found = list(conn.execute(text(_SOLE_PERSON), {"id": contact_point_id}).scalars())
+    return found[0] if len(found) == 1 else None
+
+
+def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID) -> bool:
+    """Move a person with registrations and rows in the CRM to another address; consents stay where they were given.
+
+    False, and nothing done, where somebody of the same name is known at the other address already: that is the person.
+    """
+    values = {"person_id": person_id, "from": from_id, "to": to_id}
+    subject = conn.execute(text(_ADD_SUBJECT), values).one()
+    if subject.person_id != person_id:
+        return False
+    for statement in _MOVES:
+        conn.execute(text(statement), values | {"subject_id": subject.subject_id})
+    return True
+
+
+def withdrawn_at(conn: Connection, contact_point_id: UUID) -> list[tuple[str, str]]:
+    """What is withdrawn at an address, by purpose and topic ('' = the whole)."""
+    return [(row.purpose, row.topic) for row in conn.execute(text(_WITHDRAWN), {"id": contact_point_id})]

@@ -1,0 +1,57 @@
+"""`worker` and `cluster`: the pipeline on workers, as one of them or as all of them on this machine."""
+
+import time
+from contextlib import ExitStack, suppress
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.console import CONSOLE, ConfigOption, settings_for, speaking
+from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
+from pipelines.operations.workspace import server_address
+from pipelines.settings import Settings
+from pipelines.workers import scheme_of, serve_worker, with_broker
+
+NameOption = Annotated[str, typer.Option("--name", help="The worker's name; one of its own on each machine.")]
+
+
+def worker(
+    name: NameOption = "worker",
+    processes: Annotated[int, typer.Option(min=1, help="Steps at once.")] = 1,
+    config: ConfigOption = None,
+) -> None:
+    """Execute steps of runs handed out over the broker, until stopped. SIGTERM finishes the steps under way."""
+    with speaking():
+        serve_worker(settings_for(config), name=name, processes=processes)
+
+
+def cluster(
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Workers of one process each.")] = 2,
+    port: Annotated[int, typer.Option(help="The web server's port, on the loopback address only.")] = 3000,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="With the stand-ins, and a made-up organisation.")] = False,
+    people: PeopleOption = 5000,
+    days: DaysOption = 60,
+    config: ConfigOption = None,
+) -> None:
+    """The web UI, the daemon and workers on this machine, over RabbitMQ where one answers; until Ctrl-C."""
+    with speaking(), ExitStack() as stack, suppress(KeyboardInterrupt):
+        settings = settings_for(config)
+        if sandbox:
+            settings = with_sandbox(settings, stack, people=people, days=days, seed=1)
+        _serve(settings, workers, port)
+
+
+def _serve(settings: Settings, workers: int, port: int) -> None:
+    from pipelines.cluster import local_workers
+    from pipelines.launch import served_ui
+
+    address = server_address(settings)
+    settings = with_broker(settings, address)
+    with (
+        local_workers(settings, workers, address=address) as crew,
+        served_ui(settings, port=port, address=address) as ui,
+    ):
+        CONSOLE.print(f"Dagster UI: {ui.url}, {workers} workers over {scheme_of(settings)}  (Ctrl-C stops all)")
+        while ui.is_running() and all(one.poll() is None for one in crew):
+            time.sleep(1)
+    CONSOLE.print("A process of the cluster ended; its log is in the data directory's `dagster`.")

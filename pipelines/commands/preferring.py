@@ -1,0 +1,115 @@
+"""`preferences`: the people's door: serve it, follow what people do there, make the links for a mailing."""
+
+import csv
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.console import (
+    CONSOLE,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    print_table,
+    session_for,
+    settings_for,
+    speaking,
+)
+from pipelines.operations.following import follow, follow_once
+from pipelines.operations.preference_links import fill_links, mailing_links
+from pipelines.operations.workspace import dataverse_client, open_workspace
+
+PREFERENCES = typer.Typer(help="The people's door: preference page, links, webhooks.", no_args_is_help=True)
+_COLUMNS = ("contactid", "link", "List-Unsubscribe", "List-Unsubscribe-Post")
+
+
+@PREFERENCES.command("serve")
+def serve(
+    host: Annotated[str, typer.Option(help="Put a proxy with TLS before anything but loopback.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option()] = 8460,
+    proxies: Annotated[str, typer.Option(help="Addresses of proxies whose X-Forwarded-For is believed.")] = "127.0.0.1",
+    config: ConfigOption = None,
+) -> None:
+    """Serve the page, one-click unsubscribing, webhooks and the consent provider, until Ctrl-C."""
+    from preferences.door import open_door
+    from preferences.serving import serve as serve_door
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with speaking():
+        door = open_door(settings_for(config))
+        CONSOLE.print(f"Preference page at http://{host}:{port}, for people at {door.base_url}. Ctrl-C stops it.")
+        serve_door(door, host=host, port=port, proxies=proxies)
+
+
+@PREFERENCES.command("sync")
+def sync(
+    once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell the CRM at once of what people do at the door; take in forms that were pushed. Until Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with speaking():
+        workspace = open_workspace(settings_for(config))
+        crm = dataverse_client(workspace.settings, workspace.policy)
+        try:
+            if not once:
+                follow(workspace, crm, until=_stopped().is_set)
+                return
+            followed = follow_once(workspace, crm)
+        finally:
+            crm.close()
+            workspace.engine.dispose()
+    told = {
+        "pushed_forms": followed.deliveries,
+        "changes_of_address": followed.moves,
+        "calls_taken": followed.calls.taken,
+        "calls_served": followed.calls.served,
+    }
+    print_json(told) if as_json else print_table("Followed", [told], tuple(told))
+
+
+@PREFERENCES.command("links")
+def links(
+    purpose: Annotated[str, typer.Option(help="What the mailing is for.")] = "marketing",
+    topic: Annotated[str | None, typer.Option(help="Its topic.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file; else standard output.")] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Have contacts without a link get it in the next run.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """A withdraw-only link and its header fields for each contact of the CRM that may have the mailing. No address is in it."""
+    with session_for(config) as session:
+        if fill:
+            CONSOLE.print(f"{fill_links(session)} addresses will get their link in the next run.")
+            return
+        crm = dataverse_client(session.workspace.settings, session.workspace.policy)
+        try:
+            made = mailing_links(session, crm, purpose=purpose, topic=topic)
+        finally:
+            crm.close()
+    if as_json:
+        print_json({"links": made.rows, "left_out": dict(made.left_out)})
+        return
+    with output.open("w", newline="", encoding="utf-8") if output else _standard_output() as out:
+        writer = csv.DictWriter(out, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(made.rows)
+    left = ", ".join(f"{why} {n}" for why, n in sorted(made.left_out.items())) or "none"
+    typer.echo(f"{len(made.rows)} links. Contacts left out: {left}.", err=True)
+
+
+def _standard_output() -> typer.FileTextWrite:
+    return open(sys.stdout.fileno(), "w", newline="", encoding="utf-8", closefd=False)  # type: ignore[return-value]
+
+
+def _stopped() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped

@@ -1,0 +1,109 @@
+"""The workers: Dagster's steps as Celery tasks, over RabbitMQ, or over the store's own server where no broker answers.
+
+Executor and workers take the same configuration, made here from the settings. A step is acknowledged when it has ended,
+so the step of a worker that was killed goes to another; that it may run twice is what the store's locks are for.
+Celery is imported where it is used: an intake in one process has no need of it.
+"""
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import SecretStr
+
+from connectors.store.address import ServerAddress
+from connectors.store.server import ensure_database
+from pipelines.settings import Settings
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+RABBITMQ = ("127.0.0.1", 5672)
+BROKER_DATABASE = "broker"
+QUEUE = "dagster"
+# Kept until the step has ended, and given to another worker where the process or the machine is lost. RabbitMQ takes
+# back what is not acknowledged in 30 minutes: its consumer_timeout is to be above the longest step (deploy/).
+CELERY: dict[str, Any] = {
+    # Dagster binds its queue by the pattern `dagster.#`, which means nothing to Celery's direct exchange: what is sent
+    # there is dropped without a word.
+    "task_default_exchange": "crm-intake",
+    "task_default_exchange_type": "topic",
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_hijack_root_logger": True,
+    "broker_connection_retry_on_startup": True,
+}
+
+
+def with_broker(settings: Settings, address: ServerAddress) -> Settings:
+    """The settings for work on workers, with a broker: the settings' own, else a RabbitMQ of this machine.
+
+    Without that it is a database on the store's server. It serves trials and tests: over it the step of a lost process
+    goes to another, but not the step of a lost worker, whose run then fails and is started again.
+    """
+    if settings.celery_broker is not None:
+        broker, backend = settings.celery_broker, settings.celery_backend or SecretStr("rpc://")
+    elif _answers(*RABBITMQ):
+        broker, backend = SecretStr(f"pyamqp://guest:guest@{RABBITMQ[0]}:{RABBITMQ[1]}//"), SecretStr("rpc://")
+    else:
+        ensure_database(address, BROKER_DATABASE)
+        url = address.with_database(BROKER_DATABASE).url_psycopg2
+        broker, backend = SecretStr(f"sqla+{url}"), SecretStr(f"db+{url}")
+    return settings.model_copy(
+        update={"executor": "celery", "celery_broker": broker, "celery_backend": backend},
+    )
+
+
+def scheme_of(settings: Settings) -> str:
+    """What kind of broker it is, without where it is and who logs in."""
+    return settings.celery_broker.get_secret_value().partition("://")[0] if settings.celery_broker else "none"
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def celery_config(settings: Settings) -> dict[str, Any]:
+    """What executor and workers are told: broker, result backend, and Celery's own settings."""
+    if settings.celery_broker is None:
+        raise ConfigurationError("Workers need a broker: set INTAKE_CELERY_BROKER, as pyamqp://USER:PASSWORD@HOST//.")
+    backend = settings.celery_backend.get_secret_value() if settings.celery_backend else "rpc://"
+    return {"broker": settings.celery_broker.get_secret_value(), "backend": backend, "config_source": CELERY}
+
+
+def executor_of(settings: Settings) -> dg.ExecutorDefinition:
+    """Steps in this process, or on the workers, as the settings say."""
+    if settings.executor == "in_process":
+        return dg.in_process_executor
+    from dagster_celery import celery_executor
+
+    return celery_executor.configured(celery_config(settings), name="celery")
+
+
+def worker_app(settings: Settings) -> "Celery":
+    """The Celery application of a worker: Dagster's, with the one task that executes a step."""
+    from dagster_celery.executor import CeleryExecutor
+    from dagster_celery.make_app import make_app
+    from dagster_celery.tasks import create_task
+
+    app = make_app(CeleryExecutor.for_cli(**celery_config(settings)).app_args())
+    create_task(app)
+    return app
+
+
+def serve_worker(settings: Settings, *, name: str, processes: int = 1) -> None:
+    """Work until asked to stop: SIGTERM finishes the steps under way, SIGQUIT gives them back.
+
+    What a step needs is imported before processes are forked off, and no connection is opened before.
+    """
+    import great_expectations.expectations  # noqa: F401
+
+    import pipelines.definitions  # noqa: F401
+
+    options = ["--hostname", f"{name}@%h", "--queues", QUEUE, "--concurrency", str(processes)]
+    worker_app(settings).worker_main(["worker", "--loglevel", "WARNING", "--without-gossip", *options])

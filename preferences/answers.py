@@ -1,0 +1,93 @@
+"""Answers that several pages give alike: a link that is no good, a mail on its way; and reading what was posted."""
+
+from datetime import timedelta
+from secrets import token_bytes
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from connectors.store.mailbox_proofs import add_proof, sent_since
+from pipelines.transforms.preference_links import NONCE_BYTES, Expiry, Scope, sign_token
+from preferences.door import Door
+from preferences.languages import Texts
+from preferences.rendering import Pages
+
+MOST_BYTES = 8 * 1024
+PROOF_LASTS = timedelta(hours=1)
+_MAILS_AN_HOUR = 5
+
+
+class BodyTooLarge(Exception):
+    """More was posted than any form of ours has."""
+
+
+class FormRefused(Exception):
+    """What was posted is no form of ours."""
+
+
+async def read_body(request: Request, limit: int = MOST_BYTES) -> bytes:
+    """The body, never more of it in memory than `limit` bytes; BodyTooLarge."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge
+    return body
+
+
+def read_form(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form posted by a browser (application/x-www-form-urlencoded); FormRefused."""
+    try:
+        return parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50, errors="strict")
+    except ValueError:
+        raise FormRefused from None
+
+
+def client_of(request: Request) -> str:
+    """Who asks: an address of the network, for limits alone."""
+    return request.client.host if request.client else "unknown"
+
+
+def refused(door: Door, pages: Pages, request: Request) -> HTMLResponse:
+    """The one answer to every link that is no good, whatever is wrong with it."""
+    if not door.refusals.admits(client_of(request)):
+        return too_many(pages, request)
+    return pages.show(request, "refused", status=404, is_readable=False)
+
+
+def too_many(pages: Pages, request: Request) -> HTMLResponse:
+    """Not so often."""
+    t = pages.texts(request)["errors"]
+    answer = pages.show(request, "message", status=429, heading=t["many_heading"], lines=[t["many"]], is_readable=False)
+    answer.headers["Retry-After"] = "60"
+    return answer
+
+
+def mail_sent(pages: Pages, request: Request) -> HTMLResponse:
+    """The one answer to every wish for a mail, whether the address is known or not."""
+    t = pages.texts(request)["sent"]
+    return pages.show(request, "message", heading=t["heading"], lines=[t["intro"]], is_readable=False)
+
+
+def mail_proof(
+    door: Door, texts: Texts, language: str, mailbox: tuple[UUID, str], *, new_address: str | None = None
+) -> None:
+    """Mail a one-time link to a mailbox, or to the new address that is to be proven; not more often than is of use."""
+    contact_point_id, address = mailbox
+    now = door.now()
+    expires_at = now + PROOF_LASTS
+    scope = Scope.MOVE if new_address else Scope.PROVE
+    token = sign_token(
+        scope, contact_point_id, door.keys.current(), expiry=Expiry(expires_at, token_bytes(NONCE_BYTES))
+    )
+    with door.transaction() as conn:
+        if sent_since(conn, contact_point_id, now - timedelta(hours=1)) >= _MAILS_AN_HOUR:
+            return
+        add_proof(conn, token, contact_point_id, expires_at=expires_at, new_address=new_address)
+    t, organisation = texts["mail"], door.workspace.policy.organisation.name
+    link = f"{door.base_url}/{'move' if new_address else 'enter'}/{token}?lang={language}"
+    until = f"{expires_at:%H.%M} UTC"
+    body = t["move_body" if new_address else "body"].format(link=link, until=until, organisation=organisation)
+    door.mailer.send(new_address or address, t["move_subject" if new_address else "subject"], body)

@@ -1,0 +1,106 @@
+"""The live consent provider: may this contact point be used for this purpose, asked by Customer Insights - Journeys at
+the moment of sending, and answered from the ledger's folded state (an external consent provider of a compliance profile).
+
+It fails closed: what is not known, not agreed to, or cannot be looked up is no. Purposes and topics are named by their
+row ids in the CRM or by our names. https://learn.microsoft.com/dynamics365/customer-insights/journeys/extend-consent
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from connectors.store.own_data import is_alive, is_granted
+from pipelines.transforms.emails import canonical_address
+from preferences.answers import client_of
+from preferences.door import Door
+from schemas.errors import StoreError
+from schemas.policy import Basis, Policy
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "Not authenticated."},
+    503: {"description": "Not known now; treat it as no."},
+}
+
+
+class Question(BaseModel):
+    """One question. `purpose` and `topic` are row ids of the CRM, or names of the policy."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    contact_point: Annotated[str, Field(max_length=200)]
+    purpose: Annotated[str, Field(max_length=100)]
+    topic: Annotated[str | None, Field(max_length=100)] = None
+
+
+class Answer(BaseModel):
+    """Whether it may be sent, and why not: `no_grant`, `not_alive`, `unknown_purpose`, `no_address`, `store_away`."""
+
+    allowed: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    purpose: str
+    topic: str
+
+
+def consent_router(door: Door) -> APIRouter:
+    """The route of the provider; without a secret nobody is let in."""
+    router = APIRouter(tags=["consent provider"])
+
+    @router.post("/consent/check", response_model=Answer, responses=_ANSWERS)
+    def check(
+        request: Request, question: Question, authorization: Annotated[str, Header(max_length=300)] = ""
+    ) -> Answer | Response:
+        if not _is_let_in(door, authorization):
+            status = 401 if door.refusals.admits(client_of(request)) else 429
+            return JSONResponse({"error": "Not authenticated."}, status_code=status)
+        try:
+            return answer(door, question)
+        except StoreError:
+            closed = Answer(allowed=False, reason="store_away")
+            return JSONResponse(closed.model_dump(), status_code=503, headers={"Retry-After": "5"})
+
+    return router
+
+
+def answer(door: Door, question: Question) -> Answer:
+    """The ledger's word. Marketing needs a standing grant; what needs none must be alive and not objected to."""
+    policy = door.workspace.policy
+    asked = _asked(policy, question)
+    if asked is None:
+        return Answer(allowed=False, reason="unknown_purpose")
+    key = canonical_address(question.contact_point).key
+    if key is None:
+        return Answer(allowed=False, reason="no_address")
+    with door.transaction() as conn:
+        if policy.purposes[asked.purpose].basis is Basis.CONSENT:
+            allowed, reason = is_granted(conn, key, asked.purpose, asked.topic), "no_grant"
+        else:
+            allowed, reason = is_alive(conn, key, asked.purpose, now=door.now()), "not_alive"
+    return Answer(allowed=allowed, reason=None if allowed else reason)
+
+
+def _asked(policy: Policy, question: Question) -> _Asked | None:
+    for name, purpose in policy.purposes.items():
+        target = policy.crm.purposes.get(name)
+        if question.purpose.lower() not in (name, str(target.purpose_id) if target else name):
+            continue
+        if question.topic is None:
+            return _Asked(name, "")
+        ids = {str(row_id): topic for topic, row_id in (target.topics if target else {}).items()}
+        topic = ids.get(question.topic.lower(), question.topic)
+        return _Asked(name, topic) if topic in purpose.topics else None
+    return None
+
+
+def _is_let_in(door: Door, authorization: str) -> bool:
+    sent = authorization.removeprefix("Bearer ").encode()
+    known = [hmac.compare_digest(sent, secret.get_secret_value().encode()) for secret in door.secrets.consent_provider]
+    return any(known)

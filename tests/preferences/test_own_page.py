@@ -1,0 +1,125 @@
+"""The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
+
+import pytest
+
+from tests.invariants.acts import Who
+from tests.preferences.people import AINO, House, link_in, paid_course, subscribed
+
+
+def test_a_link_in_a_mail_is_used_once_and_not_by_a_scanner(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    assert house.post(f"/p/{house.token()}/manage").status_code == 200
+    path = link_in(house.mail.wait_for(1, AINO.address)[0])
+    for _ in range(3):
+        assert house.get(path).status_code == 200
+    assert house.get("/own").status_code == 404
+    assert house.post(path).status_code == 200
+    assert house.get("/own").status_code == 200
+    assert house.post(path).status_code == 404 and house.get(path).status_code == 404
+    house.tick(minutes=31)
+    assert house.get("/own").status_code == 404
+
+
+def test_it_shows_what_is_held_and_why_and_whom_to_ask(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course())
+    house.enter()
+    html = house.get("/own?lang=en").text
+    for words in ("Aino Virtanen", "aino@example.org", "Newsletters", "Courses that you registered for", "Course LK1"):
+        assert words in html
+    assert "privacy@example.org" in html and "You agreed to it" in html
+    for language, words in (("fi", "Mitä tietoja meillä on"), ("sv", "Vad vi har om dig")):
+        assert words in house.get(f"/own?lang={language}").text
+
+
+def test_topics_are_chosen_with_a_full_record_and_reach_the_crm(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/leave")
+    house.tick(minutes=1)
+    house.enter()
+    answer = house.post("/own/topics?lang=en", data={"form": house.form(), "topic": ["rdi", "events"]})
+    assert answer.status_code == 200 and "Saved" in answer.text
+    grants = [event for event in house.events() if event.value == "grant"]
+    assert {(event.topic, event.actor, bool(event.wording_hash), bool(event.notice_version)) for event in grants} == {
+        ("rdi", "subject", True, True),
+        ("events", "subject", True, True),
+    }
+    (words,) = house.world.query(
+        "select text, language from intake.consent_wording where wording_hash = :hash",
+        hash=next(event.wording_hash for event in grants if event.topic == "rdi"),
+    )
+    assert words.language == "en" and "Research, development and innovation" in words.text
+    house.narrow()
+    held = house.world.holds().consents
+    on = {topic for (_, purpose, topic), value in held.items() if value and purpose == "marketing"}
+    assert on == {"", "rdi", "events"}
+    house.post("/own/topics", data={"form": house.form(), "topic": ["events"]})
+    house.narrow()
+    assert house.world.holds().consents["aino@example.org", "marketing", "rdi"] is False
+
+
+def test_a_form_from_elsewhere_or_of_somebody_else_does_nothing(house: House) -> None:
+    maija = Who("maija@example.org", "maija")
+    house.reset(*subscribed(AINO, maija))
+    house.enter()
+    form = house.form()
+    assert house.post("/own/leave").status_code == 404
+    assert house.post("/own/leave", data={"form": "x"}).status_code == 404
+    elsewhere = {"Origin": "https://elsewhere.example.com"}
+    assert house.post("/own/leave", data={"form": form}, headers=elsewhere).status_code == 404
+    house.http.cookies.clear()
+    house.enter(maija.address)
+    assert house.post("/own/leave", data={"form": form}).status_code == 404
+    assert house.events() == []
+
+
+def test_a_name_is_set_right_here_and_in_the_crm(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    house.enter()
+    data = {"form": house.form(), "given_name": "Aino Maria", "family_name": "Lahti"}
+    assert "Aino Maria" in house.post("/own/name", data=data).text
+    house.narrow()
+    (contact,) = house.world.rows("contacts")
+    assert (contact["firstname"], contact["lastname"]) == ("Aino Maria", "Lahti")
+    assert house.post("/own/name", data={**data, "given_name": "<b>", "family_name": ""}).status_code == 400
+
+
+def test_a_new_address_is_proven_carries_what_was_forbidden_and_no_grant(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    house.post(f"/p/{house.token()}/topic", data={"topic": "training"})
+    house.narrow()
+    house.tick(minutes=1)
+    house.enter()
+    house.post("/own/address", data={"form": house.form(), "new_address": "aino.new@example.org"})
+    assert house.world.query("select from intake.person_request") == []
+    path = link_in(house.mail.wait_for(1, "aino.new@example.org")[0])
+    assert house.get(path).status_code == 200
+    assert house.post(path).status_code == 200
+    assert house.follow().moves == 1
+    held = house.world.holds()
+    assert held.contacts.keys() == {("aino.new@example.org", "aino")}
+    assert held.contacts["aino.new@example.org", "aino"]["donotbulkemail"] is True
+    assert held.consents["aino.new@example.org", "marketing", "training"] is False
+    assert held.consents["aino@example.org", "marketing", ""] is False
+    assert not any(on for (at, purpose, _), on in held.consents.items() if purpose == "marketing"), "no grant moves"
+    ((person, _, status),) = held.registrations.values()
+    assert (person, status) == (("aino.new@example.org", "aino"), "active")
+
+
+@pytest.mark.parametrize(("form", "kind"), [("export", "export"), ("erase", "erasure")])
+def test_rights_are_asked_for_once(house: House, form: str, kind: str) -> None:
+    house.reset(*subscribed(AINO))
+    house.enter()
+    for _ in range(2):
+        assert house.post(f"/own/{form}", data={"form": house.form()}).status_code == 200
+    assert [row.kind for row in house.world.query("select kind from intake.person_request")] == [kind]
+
+
+def test_asking_for_a_link_tells_nobody_who_is_known(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    answers = [
+        house.post("/ask?lang=en", data={"address": address}).content
+        for address in (AINO.address, AINO.address.upper(), "nobody@example.org", "no address", "")
+    ]
+    assert len(set(answers)) == 1
+    house.mail.wait_for(2)
+    assert {mail["To"] for mail in house.mail.messages()} == {AINO.address}
