@@ -261,10 +261,15 @@ class FileShape(_Strict):
 
 
 class ApiShape(_Strict):
-    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words."""
+    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words.
+
+    `full_sweep_days`: on every so manieth day all that the source has is read again, for one that does not tell when an
+    old answer was edited (Webropol).
+    """
 
     resource: str
     page_rows: int = 500
+    full_sweep_days: int | None = Field(default=None, ge=1, le=366)
 
 
 class TableShape(_Strict):
