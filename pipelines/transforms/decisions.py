@@ -18,7 +18,7 @@ from schemas.consent import Actor, Value
 from schemas.errors import MappingError
 from schemas.mappings import ConsentMap, Mapping, Polarity, Wording
 from schemas.policy import Policy
-from schemas.records import DECISION_COLUMNS, LIFTED
+from schemas.records import DECISION_COLUMNS, LIFTED, PENDING
 
 MARKETING, RELATED_EVENTS = "marketing", "related_events"
 REFUSED, PROHIBITION, OBJECTION = "refused", "prohibition", "objection"
@@ -116,13 +116,14 @@ def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, tim
     is_dated = span.earliest.notna()
     reading.note_rows(_field(consent), consent.column, "grant_without_time", rows=is_yes & ~is_dated, blocks="effect")
     grants = is_yes & is_dated & ~is_reworded
-    yield _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
+    granted = _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
+    yield granted.assign(value=PENDING) if consent.double_opt_in else granted
     yield _decided(reading, mapping, consent=consent, rows=is_no, made=(Value.WITHDRAW, REFUSED, span))
 
 
 def _is_of_somebody_else(reading: Reading, mapping: Mapping, consent: ConsentMap) -> pd.Series:
     """Rows whose person is not the one who ticked: nobody consents for somebody else."""
-    if consent.given_by == "subject":
+    if consent.given_by in ("subject", "guardian"):
         return reading.never()
     if any(block.id == consent.given_by for block in mapping.arrangement.blocks):
         return reading.column(PART) != consent.given_by
@@ -171,7 +172,7 @@ def _decided(
         "purpose": consent.purpose,
         "topic": consent.topic,
         "value": str(value),
-        "actor": str(Actor.IMPORT if consent.stated_by == "provider" else Actor.SUBJECT),
+        "actor": str(_actor(consent)),
         "clock": str(mapping.source),
         "states_current_value": consent.states_current_value,
         "reason": reason,
@@ -181,6 +182,12 @@ def _decided(
     }
     frame = dated(value, span, reading.received_at).assign(row_no=reading.index + 1, **constants)
     return conform(frame[rows], DECISION_COLUMNS)
+
+
+def _actor(consent: ConsentMap) -> Actor:
+    if consent.stated_by == "provider":
+        return Actor.IMPORT
+    return Actor.GUARDIAN if consent.given_by == "guardian" else Actor.SUBJECT
 
 
 def _objection(decided: pd.DataFrame) -> pd.DataFrame:
