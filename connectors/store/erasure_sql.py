@@ -103,6 +103,10 @@ DELETE_ROWS = {
     "crm_review": """
         delete from intake.crm_review where contact_point_id = :contact_point_id
           and (:is_whole or persons && cast(:persons as uuid[]))""",
+    "restriction": "delete from intake.restriction where person_id = any(cast(:persons as uuid[]))",
+    "data_request": """
+        update intake.data_request set contact_point_id = null, person_id = null
+        where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
     "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
     "crm_row": """
         delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",

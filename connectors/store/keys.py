@@ -17,9 +17,9 @@ from pathlib import Path
 from schemas.errors import ConfigurationError
 
 # landing: wraps batches' data keys. guid_salt: makes CRM row ids. ledger: makes events' keys.
-# tombstone: hashes what was erased. link: signs preference links.
+# certificate: signs what retention certifies. tombstone: hashes what was erased. link: signs preference links.
 # ledger_head: signs the heads of the ledger's hash chain.
-KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link")
+KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link", "certificate")
 _BYTES = 32
 _FILE = re.compile(r"(?P<name>[a-z_]+)-(?P<number>[0-9]{4})\.key\Z")
 

@@ -32,6 +32,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     **{f"crm__{name}": {f"crm__{before}"} for before, name in pairwise(CRM)},
     "ops__reconciliation": {"crm__removals"},
     "ops__images": {"crm__removals"},
+    "ops__retention": {"ops__reconciliation"},
     "ops__quarantine": CORES,
     "ops__funnel": CORES | {"crm__removals"},
     "finance__entries": {f"raw_{source}__{noun}" for source, noun in SOURCES.items()},
