@@ -154,6 +154,7 @@ class Notice(_Strict):
 class Policy(_Strict):
     """config/intake.yaml. `clock_skew_s` is the window in which a withdrawal wins between different clocks.
 
+    A sign-up with double opt-in waits `confirmation_days` for its link to be followed.
     `notices` are the privacy notices by version, as mappings and pages name them. Nobody younger than `marketing_age`
     is marketed to (the Finnish Act 1050/2018 section 5: a child's own consent counts from 13).
     """
@@ -167,6 +168,7 @@ class Policy(_Strict):
     retention: RetentionPolicy = RetentionPolicy()
     finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
+    confirmation_days: int = Field(default=7, ge=1, le=60)
     marketing_age: int = Field(default=13, ge=13, le=18)
 
     def owner_of(self, column: str) -> Owner:

@@ -79,6 +79,9 @@ where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id = :con
 _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from t_gone_submission)"
 
 DELETE_ROWS = {
+    "pending_grant": f"""
+        delete from intake.pending_grant where {_BY_SUBMISSION} or (:is_whole and address_key = (
+            select address_key from intake.contact_point where contact_point_id = :contact_point_id))""",
     "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",

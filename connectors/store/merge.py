@@ -15,7 +15,16 @@ from uuid import UUID, uuid4
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql, reading_sql, tombstone_sql
+from connectors.store import (
+    folding_sql,
+    intake_sql,
+    ledger_sql,
+    outcomes_sql,
+    pending_sql,
+    people_sql,
+    reading_sql,
+    tombstone_sql,
+)
 from connectors.store.keys import Key
 from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_keys
 
@@ -60,6 +69,7 @@ class PurposeRules:
     topic_purposes: list[str]
     topics: list[str]
     window_s: int
+    confirmation_days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
         conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
     run(ANALYSE_GROWN)
     run(reading_sql.ADD_READING)
+    run(pending_sql.HOLD_STAFF)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     refold(conn, run)
@@ -163,6 +174,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ledger_sql.ADD_EVIDENCE,
         reading_sql.KEEP_STATED_VALUES,
         ledger_sql.REMEMBER_STATED_VALUES,
+        pending_sql.ADD_PENDING,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
     ):
@@ -266,6 +278,7 @@ def statement_runner(
         "purposes": request.rules.topic_purposes,
         "topics": request.rules.topics,
         "window_s": request.rules.window_s,
+        "confirmation_days": request.rules.confirmation_days,
         "state": "applied" if request.stop is None else "stopped",
         "stop_code": stop[0],
         "stop_reason": stop[1],

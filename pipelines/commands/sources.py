@@ -113,6 +113,20 @@ def suggest(
     print_table("To be decided", [{"field": path} for path in suggestion.to_decide], ("field",))
 
 
+@SOURCES.command("page")
+def page(
+    port: Annotated[int, typer.Option("--port", help="On this machine only; 0 for any that is free.")] = 8765,
+    config: ConfigOption = None,
+) -> None:
+    """Serve the page for mapping a form and for manual entries, on this machine only, until interrupted."""
+    from preferences.local.serving import serve_local
+
+    with session_for(config) as session:
+        serve_local(
+            session.workspace, port=port, on_ready=lambda address: CONSOLE.print(f"Open {address}", soft_wrap=True)
+        )
+
+
 @SOURCES.command("schema")
 def schema() -> None:
     """The JSON Schema of a mapping, for editors to complete and check."""

@@ -62,7 +62,7 @@ def suggest(session: Session, name: str, payload: bytes, wish: Wish) -> Suggesti
     """A suggestion for a file called `name`. Raises BatchRefused where it cannot be read, ConfigurationError for a wish
     that cannot be."""
     timezone = session.workspace.policy.organisation.timezone
-    frame, raw, questions = _read(name, payload, _checked(wish))
+    frame, raw, questions = read_unknown(name, payload, wish)
     frame = replace(frame, timezone=timezone)
     proposals = propose(raw, questions)
     frame = _with_delivered_columns(frame, proposals)
@@ -105,7 +105,12 @@ def _checked(wish: Wish) -> Wish:
     return wish
 
 
-def _read(name: str, payload: bytes, wish: Wish) -> tuple[Frame, pd.DataFrame, tuple[Question, ...]]:
+def read_unknown(name: str, payload: bytes, wish: Wish) -> tuple[Frame, pd.DataFrame, tuple[Question, ...]]:
+    """What is known of a feed by its file: its frame, its raw rows, and its questions where it is a definition.
+
+    Raises as `suggest`.
+    """
+    wish = _checked(wish)
     feed = wish.feed or feed_name(name)
     if Path(name).suffix.lower() in (".yml", ".yaml"):
         return _of_definition(payload, wish)

@@ -15,6 +15,7 @@ from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.double_opt_in import forget_expired
 from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
@@ -108,13 +109,15 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
 
 
 def close(session: Session) -> None:
-    """Mark as up to date what the CRM acknowledged in full, and sign the ledger's head for the day.
+    """Mark as up to date what the CRM acknowledged in full, sign the ledger's head for the day, forget what was never
+    confirmed.
 
     Raises CrmUnavailable where an intent still has no answer: a run that ends well leaves none behind.
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
+    forget_expired(session)
     note_run(session)
     sign_head(session)
     if unanswered:

@@ -203,4 +203,5 @@ def purpose_rules(policy: Policy) -> PurposeRules:
         topic_purposes=[name for name, _ in topical],
         topics=[topic for _, topic in topical],
         window_s=policy.clock_skew_s,
+        confirmation_days=policy.confirmation_days,
     )
