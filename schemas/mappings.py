@@ -192,7 +192,9 @@ class OccasionMap(_Strict):
     """The course or event that a row registers for: constants for a form of one event, columns for a feed of many.
 
     `is_sale` tells whether the registration is a purchase. `notice_shown` tells that the form told of similar events
-    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes.
+    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes. `recipients` are those of
+    the policy that the form names: to them, and nobody else, its participants may be disclosed. `shares_contacts` tells
+    that the form says that the list for networking has contact details too.
     """
 
     id: ColumnRef
@@ -202,6 +204,8 @@ class OccasionMap(_Strict):
     field: ColumnRef | None = None
     is_sale: ChoiceRef | None = None
     notice_shown: bool = False
+    recipients: tuple[str, ...] = ()
+    shares_contacts: bool = False
     organiser_unit: str | None = None
     organiser_contact: str | None = None
 
@@ -257,10 +261,15 @@ class FileShape(_Strict):
 
 
 class ApiShape(_Strict):
-    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words."""
+    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words.
+
+    `full_sweep_days`: on every so manieth day all that the source has is read again, for one that does not tell when an
+    old answer was edited (Webropol).
+    """
 
     resource: str
     page_rows: int = 500
+    full_sweep_days: int | None = Field(default=None, ge=1, le=366)
 
 
 class TableShape(_Strict):

@@ -1,6 +1,7 @@
 """A dry run over one file: a verdict on each of its columns and rows. Nothing is kept, and no value is told."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from connectors.files import media_type_of
 from pipelines.operations.gate import gate_batch
 from pipelines.operations.sessions import Session
 from pipelines.transforms.columns import force_columns, misfit
+from pipelines.transforms.needs import without_purpose
 from pipelines.transforms.shape import StagedBatch, shape_batch
 from pipelines.transforms.text import tidy
 from schemas.errors import ConfigurationError
@@ -55,7 +57,8 @@ def check_frame(session: Session, raw: pd.DataFrame, mapping: Mapping) -> FileVe
     shaped = shape_batch(fitting, mapping, received_at=session.now, policy=session.workspace.policy)
     failed = [result.name for result in gate_batch(shaped, mapping).results if not result.passed]
     rows = _rows(shaped)
-    columns = _columns(raw, mapping, shaped)
+    purposeless = without_purpose(mapping, session.workspace.policy)
+    columns = _columns(raw, mapping, shaped, purposeless=purposeless)
     return FileVerdict(
         read=len(raw),
         columns=columns,
@@ -97,8 +100,10 @@ def _rows(shaped: StagedBatch) -> list[dict[str, Any]]:
     return sorted([*wrong, *withheld], key=lambda each: each["row"])
 
 
-def _columns(raw: pd.DataFrame, mapping: Mapping, shaped: StagedBatch) -> list[dict[str, Any]]:
-    uses = uses_of(mapping)
+def _columns(
+    raw: pd.DataFrame, mapping: Mapping, shaped: StagedBatch, *, purposeless: Sequence[str]
+) -> list[dict[str, Any]]:
+    uses = {**uses_of(mapping), **{tidy(title): [] for title in purposeless}}
     ignored = {tidy(title) for title in mapping.ignored}
     faults = shaped.faults.groupby("column").size().to_dict()
     present = {tidy(str(title)): str(title) for title in raw.columns if title not in OWN_COLUMNS}
