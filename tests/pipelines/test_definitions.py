@@ -89,7 +89,7 @@ def test_only_the_gate_blocks(definitions: dg.Definitions) -> None:
     staged = {f"staged_{source}__{noun}" for source, noun in SOURCES.items()}
     raw = {f"raw_{source}__{noun}:feeds_delivered" for source, noun in SOURCES.items()}
     own = {"crm__plan:within_blast_radius", "crm__plan:set_up_protects_people", "ops__reconciliation:zero_unexplained"}
-    own |= {"ops__quarantine:nothing_overdue", "finance__entries:deliveries_read"}
+    own |= {"ops__quarantine:nothing_overdue", "ops__retention:nothing_overdue", "finance__entries:deliveries_read"}
     assert blocking == {f"{name}:gate" for name in staged}
     assert checks == blocking | {f"{name}:batches" for name in staged} | raw | own
 
