@@ -23,6 +23,7 @@ def watch() -> dg.SensorDefinition:
     def look(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
         try:
             session = Session(workspace.open())
+            context.log.debug("looking at the status")
             found = check_status(session)
             told = tell_breaches(session, found.alarms)
         except IntakeError as error:
