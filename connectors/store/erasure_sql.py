@@ -80,8 +80,8 @@ _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from 
 
 DELETE_ROWS = {
     "pending_grant": f"""
-        delete from intake.pending_grant where {_BY_SUBMISSION} or (:is_whole and address_key = (
-            select address_key from intake.contact_point where contact_point_id = :contact_point_id))""",
+        delete from intake.pending_grant where {_BY_SUBMISSION} or (address_key = :address_key and (
+            :is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject)))""",
     "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",

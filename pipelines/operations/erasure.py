@@ -43,6 +43,8 @@ KEPT = {
     "ledger": "Bare events of the consent ledger (random ids, purposes, times) stay, to prove that it is whole; the values"
     " and salts that tied them to the person are gone (GDPR 17(3)(e)).",
     "tombstones": "Keyed hashes stay, so that no old export brings the person back (GDPR 17(1), 32).",
+    "disclosures": "To whom something was disclosed stays, by reference, until they have been told of the erasure (GDPR"
+    " 19): `privacy disclosures`.",
     "accounting": "Vouchers and books in the finance schema stay for the years that accounting law asks for (Finnish"
     " Accounting Act 1336/1997, 2:10; GDPR 17(3)(b)).",
     "backups": "Backups of the database hold the person until they expire; a restored one is brought up to date by the"

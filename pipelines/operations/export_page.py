@@ -18,6 +18,7 @@ HEADINGS = {
     "overwritten": ("Korvatut tiedot, joita säilytetään lyhyesti", "Overwritten data, kept for a short time"),
     "known_of_crm": ("Mitä tiedämme asiakasrekisterin sisällöstä", "What we know of the CRM"),
     "writes_to_crm": ("Kirjoitukset asiakasrekisteriin", "Writes to the CRM"),
+    "disclosures": ("Luovutukset", "Disclosures"),
     "requests": ("Pyyntösi", "Your requests"),
     "restrictions": ("Käsittelyn rajoitukset", "Restrictions"),
     "quarantine": ("Epäselvät kohdat", "What could not be read"),

@@ -14,6 +14,7 @@ import orjson
 
 from connectors.dataverse import TableName
 from connectors.store import batches, person_export
+from connectors.store.disclosures import list_disclosures
 from connectors.store.erasure import Scope, find
 from pipelines.operations.delivery import table_name
 from pipelines.operations.erasure_landing import rows_of
@@ -65,6 +66,7 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
         crm_rows = [(row.table_name, row.row_id) for row in find(conn, scope).crm_rows]
         landed, unsearched = _landed(session, conn, scope)
         places = [(UUID(row["batch_id"]), row["row_no"]) for row in landed]
+        data["disclosures"] = list_disclosures(conn, [scope.contact_point_id])
         data["quarantine"] = person_export.quarantine_at(conn, places)
     data["landing"] = landed
     data["crm"], crm_note = _in_crm(crm, crm_rows)
