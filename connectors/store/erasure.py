@@ -89,10 +89,8 @@ def find(conn: Connection, scope: Scope) -> Found:
         {"id": scope.contact_point_id},
     )
     submissions = conn.execute(text("select source, submission_id from t_gone_submission order by 1, 2"))
-    rows = conn.execute(
-        text(erasure_sql.CRM_ROWS),
-        {**_only(parameters, "contact_point_id", "is_whole", "persons"), "registrations": REGISTRATION.logical_name},
-    ).mappings()
+    known = {**_only(parameters, "contact_point_id", "is_whole", "persons"), "registrations": REGISTRATION.logical_name}
+    rows = conn.execute(text(erasure_sql.CRM_ROWS), known).mappings()
     return Found(
         scope,
         gone,
