@@ -23,7 +23,7 @@ CONTACT = ("firstname", "lastname", "emailaddress1", "mobilephone", "donotbulkem
 CONSENT = ("msdynmkt_contactpointvalue", "msdynmkt_value", "_msdynmkt_purposeid_value", "_msdynmkt_topicid_value")
 
 # Of every other column of ours: chance (ids, salts), the clock (times of recording), or the way the work was cut.
-_BY_CHANCE = ("uuid", "_uuid", "bytea", "bigint")
+_BY_CHANCE = ("uuid", "_uuid", "bytea", "int8")
 _OF_THE_WAY = {
     "landed_at", "gate", "moved_at", "first_seen_at", "created_at", "recorded_at", "acked_at", "kept_at", "read_at",
     "made_at", "since_at", "expires_at", "row_no", "batch_row_no", "address", "found_at", "position", "detail", "origin",
@@ -50,19 +50,24 @@ def crm_rows(world: World, entity_set: str, columns: tuple[str, ...]) -> list[li
 
 
 def store_digests(world: World) -> dict[str, str]:
-    """By table of ours, a hash of all its rows up to ids, salts, times of recording and how the work was cut."""
+    """By table of ours a hash of its rows, and by column one of its values, so that a difference has a name.
+
+    Up to ids, salts, times of recording, and how the work was cut.
+    """
     found = world.rows(
         "select table_name, column_name from information_schema.columns where table_schema = 'intake'"
         " and udt_name <> all(:chance) order by 1, 2",
-        chance=[name.replace("bigint", "int8") for name in _BY_CHANCE],
+        chance=list(_BY_CHANCE),
     )
     columns: dict[str, list[str]] = {}
     for table, column in found:
         if table not in _TABLES_OF_THE_WAY and column not in _OF_THE_WAY:
             columns.setdefault(table, []).append(column)
-    return {table: _digest_of(world, table, names) for table, names in columns.items()}
+    whole = {table: _digest_of(world, table, names) for table, names in columns.items()}
+    each = {f"{table}.{name}": _digest_of(world, table, [name]) for table, names in columns.items() for name in names}
+    return whole | each
 
 
 def _digest_of(world: World, table: str, columns: list[str]) -> str:
     rows = world.rows(f"select {', '.join(columns)} from intake.{table}")
-    return hashlib.sha256(json.dumps(sorted(str(row) for row in rows)).encode()).hexdigest()
+    return digest({(str(number), *map(str, row)) for number, row in enumerate(sorted(rows, key=str))})
