@@ -15,6 +15,7 @@ from connectors.json_documents import (
     submissions_frame,
     with_received_at,
 )
+from connectors.json_records import with_pairs
 from connectors.pushed_forms import PushedType, pushed_row
 from connectors.raw_frames import blank_to_missing, refuse_too_large
 from connectors.text_encoding import cut_short
@@ -88,7 +89,8 @@ def _decode_pulled(media_type: str, payload: bytes, mapping: Mapping) -> pd.Data
     except (ValueError, KeyError, TypeError):
         raise cut_short("The pulled batch is not whole.") from None
     if media_type == MediaType.REST_JSON:
-        frame = frame_of_rows([flat_row(row) for row in rows])
+        pairs = mapping.arrangement.pairs
+        frame = frame_of_rows([flat_row(with_pairs(row, pairs)) for row in rows])
     elif mapping.source is Source.WEBROPOL:
         frame = responses_frame(rows, mapping, titles=titles)
     else:

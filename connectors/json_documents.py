@@ -120,14 +120,14 @@ def _flat(node: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterable[tu
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value and depth < _DEEPEST:
             yield from _flat(value, f"{name}.", depth + 1)
-        elif not (name == "data" and not value):  # PHP writes an empty object as []
+        elif value != {} and not (name == "data" and not value):  # PHP writes an empty object as []
             yield name, _cell(value)
 
 
 def _cell(value: Any) -> str | None:
     if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
         return ";".join(cell for item in value if (cell := as_cell(item)) is not None) or None
-    return None if value == {} else as_cell(value)
+    return as_cell(value)
 
 
 def _unwrapped(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,28 @@
 """The records of a JSON document, wherever it keeps them, and their lists of named values as plain keys. Pure."""
 
-from collections.abc import Iterator
 from typing import Any
 
+import jmespath
+import jmespath.exceptions
+
 from schemas.arrangements import Arrangement, PairList
+from schemas.errors import MappingError
 
 
 def records_of(document: Any, arrangement: Arrangement) -> list[Any]:
-    """The records, each with its pairs as keys `list.name`; without a path a list's members, or the document itself."""
-    path = arrangement.records.split(".") if arrangement.records else []
-    found = list(_at(document, path, {})) if path else document if isinstance(document, list) else [document]
-    return [_with_pairs(record, arrangement.pairs) for record in found]
+    """The records, each with its pairs; without a path a list's members, or the document itself. Raises MappingError."""
+    found = _at(arrangement.records, document) if arrangement.records else document
+    records = found if isinstance(found, list) else [] if found is None else [found]
+    return [with_pairs(record, arrangement.pairs) for record in records]
+
+
+def with_pairs(record: Any, pairs: tuple[PairList, ...]) -> Any:
+    """A record in which each list of named values has become keys `list.name`."""
+    for pair in pairs if isinstance(record, dict) else ():
+        listed = value_at(record, pair.list)
+        if isinstance(listed, list):
+            record = {**_without(record, pair.list.split(".")), **_named(listed, pair)}
+    return record
 
 
 def value_at(node: Any, path: str) -> Any:
@@ -20,29 +32,11 @@ def value_at(node: Any, path: str) -> Any:
     return node
 
 
-def _at(node: Any, path: list[str], keys: dict[str, str]) -> Iterator[Any]:
-    if not path:
-        yield from (_keyed(member, keys) for member in (node if isinstance(node, list) else [node]))
-    elif path[0] == "*" and isinstance(node, dict):
-        for key, member in node.items():
-            yield from _at(member, path[1:], {**keys, "*" * (len(keys) + 1): key})
-    elif path[0] == "*" and isinstance(node, list):
-        for member in node:
-            yield from _at(member, path[1:], keys)
-    elif isinstance(node, dict) and path[0] in node:
-        yield from _at(node[path[0]], path[1:], keys)
-
-
-def _keyed(record: Any, keys: dict[str, str]) -> Any:
-    return {**record, **keys} if isinstance(record, dict) else record
-
-
-def _with_pairs(record: Any, pairs: tuple[PairList, ...]) -> Any:
-    for pair in pairs if isinstance(record, dict) else ():
-        listed = value_at(record, pair.list)
-        if isinstance(listed, list):
-            record = {**_without(record, pair.list.split(".")), **_named(listed, pair)}
-    return record
+def _at(path: str, document: Any) -> Any:
+    try:
+        return jmespath.search(path, document)
+    except jmespath.exceptions.JMESPathError:
+        raise MappingError(f"arrangement.records: {path!r} is no path (https://jmespath.org). Correct it.") from None
 
 
 def _named(listed: list[Any], pair: PairList) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from connectors.yaml_documents import UnsoundYamlError, read_yaml
 from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError, MappingError
 from schemas.mappings import Mapping, Source
@@ -78,29 +79,31 @@ def load_mapping(path: Path) -> Mapping:
     return _load(path, Mapping, MappingError)
 
 
+def mapping_of_text(text: str, *, name: str = "The mapping") -> Mapping:
+    """A mapping out of its text, called `name` in what is said of it. Raises MappingError."""
+    return _validated(text, name, model=Mapping, kind=MappingError)
+
+
 def _load(path: Path, model: type[Model], kind: type[ConfigurationError]) -> Model:
-    node, content = _parsed(path, kind)
-    try:
-        return model.model_validate(content)
-    except ValidationError as invalid:
-        faults = [_sentence(fault, node) for fault in invalid.errors(include_input=False, include_url=False)]
-        raise kind("\n".join(f"{path.name}{fault}" for fault in faults)) from None
-
-
-def _parsed(path: Path, kind: type[ConfigurationError]) -> tuple[yaml.Node | None, object]:
-    """The document with its lines, and as plain data: what YAML can make beyond that is refused."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise kind(
             f"{path.name} cannot be read ({type(error).__name__}). Check that it is there and is UTF-8."
         ) from None
+    return _validated(text, path.name, model=model, kind=kind)
+
+
+def _validated(text: str, name: str, *, model: type[Model], kind: type[ConfigurationError]) -> Model:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        return node, yaml.SafeLoader("").construct_document(node) if node is not None else {}
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise kind(f"{path.name}, line {line}: no valid YAML: {error.problem}. Check indentation and quotes.") from None
+        node, content = read_yaml(text)
+    except UnsoundYamlError as unsound:
+        raise kind(f"{name}, {unsound}.") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as invalid:
+        faults = [_sentence(fault, node) for fault in invalid.errors(include_input=False, include_url=False)]
+        raise kind("\n".join(f"{name}{fault}" for fault in faults)) from None
 
 
 def _sentence(fault: ErrorDetails, node: yaml.Node | None) -> str:

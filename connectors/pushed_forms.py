@@ -117,7 +117,8 @@ def _typeform(body: dict[str, Any]) -> dict[str, Any]:
     own = {name: response.get(name) for name in ("token", "form_id", "submitted_at", "landed_at")}
     answers = response.get("answers")
     given = dict(_answers(answers if isinstance(answers, list) else []))
-    return {**own, "hidden": response.get("hidden") or {}, "answers": given}
+    hidden = {"hidden": response["hidden"]} if response.get("hidden") else {}
+    return {**own, **hidden, "answers": given}
 
 
 def _answers(answers: list[Any]) -> Iterable[tuple[str, Any]]:

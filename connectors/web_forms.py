@@ -52,7 +52,7 @@ class WebFormSubmissions:
         if rows:
             changed = [changed_at for _, changed_at in dated if days.holds(changed_at)]
             received_at = [days.received_at(changed_at) for changed_at in changed]
-            payload = pulled_payload(rows, received_at, titles=self._fetch_element_keys(api))
+            payload = pulled_payload(rows, received_at, titles=self._fetch_elements(api))
             content = Pulled(MediaType.PULLED_JSON, payload, orjson.dumps(rows), changed)
             yield pulled_batch(mapping, window, days=days, pulled=content)
 
@@ -72,14 +72,15 @@ class WebFormSubmissions:
             yield from fresh.values()
         raise SourceError(f"Form {api.resource} has more than {_MOST_PAGES} pages. Delete old submissions in the site.")
 
-    def _fetch_element_keys(self, api: ApiShape) -> list[str]:
-        """The keys of the form's elements; none where the site does not tell, and then every mapped one must be met."""
+    def _fetch_elements(self, api: ApiShape) -> list[list[str | None]]:
+        """The form's elements as [key, label]; none where the site does not tell: then every mapped one must be met."""
         try:
-            return sorted(set(_element_keys(self._fetch(f"{api.resource}/elements", {}))))
+            found = dict(_elements(self._fetch(f"{api.resource}/elements", {})))
         except RefusedError as refused:
             if refused.status in (404, 405):
                 return []
             raise
+        return [[key, found[key]] for key in sorted(found)]
 
     def _fetch(self, path: str, params: dict[str, str]) -> Any:
         url = f"{self._settings.base_url.rstrip('/')}/webform_rest/{path}"
@@ -122,10 +123,11 @@ def _text_at(row: dict[str, Any], column: str | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _element_keys(elements: Any) -> Iterator[str]:
-    """Keys of elements at any depth; properties of an element begin with `#`."""
+def _elements(elements: Any) -> Iterator[tuple[str, str | None]]:
+    """Keys and labels of elements at any depth; properties of an element begin with `#`."""
     if isinstance(elements, dict):
         for key, element in elements.items():
             if not key.startswith("#") and isinstance(element, dict):
-                yield key
-                yield from _element_keys(element)
+                label = element.get("#title")
+                yield key, label if isinstance(label, str) else None
+                yield from _elements(element)

@@ -2,12 +2,13 @@
 
 Protocol: password grant for a bearer token, then pages of responses
 (https://github.com/rantalainen/webropol-api-client, MIT, types and samples; https://developers.qodex.ai/webropol-api-s-public/).
-The API has no modified-since filter: an edit of an old response shows only in a pull whose window covers its day.
+The API has no modified-since filter: an edit of an old response shows only in a pull whose window covers its day, so
+that a mapping can ask for a full sweep every so many days.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,13 +17,14 @@ from connectors.batches import Pulled, pulled_batch
 from connectors.decoders import MediaType
 from connectors.fetching import HttpReader, HttpSettings, Read, RefusedError
 from connectors.json_documents import pulled_payload
-from connectors.webropol_answers import RESPONSE_DATE, RESPONSE_ID
+from connectors.webropol_answers import NO_ID, RESPONSE_DATE, RESPONSE_ID
 from connectors.windows import PullWindow, pull_window, read_instant
 from schemas.errors import MappingError, SourceError, SourceUnavailable
 from schemas.mappings import ApiShape, Mapping
 from schemas.records import ReceivedBatch, Window
 
 _MOST_PAGES = 10_000
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,32 @@ class WebropolResponses:
         self._token: str | None = None
 
     def iter_batches(self, mapping: Mapping, window: Window, *, now: datetime) -> Iterator[ReceivedBatch]:
-        """At most one batch: the responses given within the window and its overlap. Raises SourceError."""
+        """One batch of the responses given within the window and its overlap, if there are any. Raises SourceError.
+
+        On a day of a full sweep the older ones follow, a batch for each week: a week in which nothing was edited is the
+        very batch that it was the last time.
+        """
         api = _api(mapping)
-        pulled = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
+        days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
+        asked = replace(days, since=_BEGINNING) if _is_sweep(api, window) else days
         titles = self._fetch_questions(api)
-        responses = [r for r in self._fetch_responses(api, pulled) if pulled.holds(_given_at(r, pulled))]
-        if responses:
-            given_at = [_given_at(response, pulled) for response in responses]
-            payload = pulled_payload(responses, [pulled.received_at(at) for at in given_at], titles=titles)
-            content = Pulled(MediaType.PULLED_JSON, payload, orjson.dumps(responses), given_at)
-            yield pulled_batch(mapping, window, days=pulled, pulled=content)
+        responses = [r for r in self._fetch_responses(api, asked) if asked.holds(_given_at(r, days))]
+        for chunk in _chunks(responses, days):
+            yield self._batch(mapping, window, days=days, content=(titles, chunk))
+
+    def _batch(
+        self,
+        mapping: Mapping,
+        window: Window,
+        *,
+        days: PullWindow,
+        content: tuple[list[list[str]], list[dict[str, Any]]],
+    ) -> ReceivedBatch:
+        titles, responses = content
+        given_at = [_given_at(response, days) for response in responses]
+        payload = pulled_payload(responses, [days.received_at(at) for at in given_at], titles=titles)
+        pulled = Pulled(MediaType.PULLED_JSON, payload, orjson.dumps(responses), given_at)
+        return pulled_batch(mapping, window, days=days, pulled=pulled)
 
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Nothing: the watermark moves with the batch."""
@@ -72,7 +90,7 @@ class WebropolResponses:
         for page in range(1, _MOST_PAGES):
             answer = self._fetch(f"surveys/{api.resource}/responses", params={"paging": str(page)}, filters=filters)
             rows = answer.get("SurveyAnswers") or []
-            found |= {str(row.get(RESPONSE_ID)): row for row in rows}
+            found |= {_identity(row, api): row for row in rows}
             paging = answer.get("Paging") or {}
             _check_page(api, page, paging)
             if paging.get("IsLastItemFetched", True) or not rows:
@@ -111,8 +129,38 @@ def _api(mapping: Mapping) -> ApiShape:
     return mapping.api
 
 
+def _identity(response: dict[str, Any], api: ApiShape) -> str:
+    """The response's own id, the one key there is: respondents of public links have none."""
+    identity = str(response.get(RESPONSE_ID) or NO_ID)
+    if identity == NO_ID:
+        raise SourceError(
+            f"Survey {api.resource}: responses come without an id (all zeros), as those of a single question do. "
+            "Pull the responses of the whole survey; report it to the vendor if they are."
+        )
+    return identity
+
+
 def _given_at(response: dict[str, Any], pulled: PullWindow) -> datetime | None:
     return read_instant(response.get(RESPONSE_DATE), pulled.clock)
+
+
+def _is_sweep(api: ApiShape, window: Window) -> bool:
+    """Whether one of the window's days is a day of a sweep; which days are does not depend on when they are pulled."""
+    every = api.full_sweep_days
+    return every is not None and window.last_on.toordinal() // every > (window.first_on.toordinal() - 1) // every
+
+
+def _chunks(responses: list[dict[str, Any]], days: PullWindow) -> Iterator[list[dict[str, Any]]]:
+    """What the window holds, then what is older by the week in which it was given, oldest first."""
+    older: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    fresh = []
+    for response in responses:
+        given_at = _given_at(response, days)
+        if given_at is None or days.holds(given_at):
+            fresh.append(response)
+        else:
+            older.setdefault(given_at.astimezone(days.days).isocalendar()[:2], []).append(response)
+    yield from (chunk for chunk in (fresh, *(older[week] for week in sorted(older))) if chunk)
 
 
 def _check_page(api: ApiShape, page: int, paging: dict[str, Any]) -> None:

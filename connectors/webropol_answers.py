@@ -18,7 +18,7 @@ RESPONSE_DATE = "ResponseDate"
 RESPONSE_FIELDS = (RESPONSE_ID, RESPONSE_DATE, "ResponseLanguageId", "RespondentId", "RespondentEmail")
 """The API's own fields; each is a column where the mapping names it."""
 
-_NO_ID = "00000000-0000-0000-0000-000000000000"
+NO_ID = "00000000-0000-0000-0000-000000000000"
 _MULTIPLE = "questionType_multipleChoice"
 
 
@@ -36,7 +36,7 @@ def responses_frame(responses: Sequence[dict[str, Any]], mapping: Mapping, *, ti
 
 
 def _own_fields(response: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    return {name: None if response.get(name) == _NO_ID else response.get(name) for name in fields}
+    return {name: None if response.get(name) == NO_ID else response.get(name) for name in fields}
 
 
 def _answers(response: dict[str, Any], suffixes: dict[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".intake")
     config_dir: Path = Path("config")
     drop_dir: Path | None = None
+    journal_path: Path | None = Field(default=None, description="the journal of erasures, kept outside the database")
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
     )
@@ -82,6 +83,10 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """The key ring, kept outside the database and its dumps."""
         return self.data_dir / "keys"
+
+    def erasure_journal(self) -> Path:
+        """The journal of erasures, kept outside the database and its dumps, and backed up apart from it."""
+        return self.journal_path or self.data_dir / "erasures.jsonl"
 
     def dropped_files_dir(self) -> Path:
         """The folder in which exports are dropped."""

@@ -59,7 +59,7 @@ class Act:
 
     `topics` empty: each purpose as a whole. `clock` names what stamped the time, and is the event's source
     (`preference_page`, `one_click`, `spoken`, `double_opt_in`). `occurred_at` is the earliest instant it can mean, and
-    `precision_s` how much later it can have been.
+    `precision_s` how much later it can have been. A name says who of those at the address acted, where no person is given.
     """
 
     deed: Deed
@@ -74,6 +74,8 @@ class Act:
     person_id: UUID | None = None
     contact_point_id: UUID | None = None
     address: str | None = field(default=None, repr=False)
+    given_name: str | None = field(default=None, repr=False)
+    family_name: str | None = field(default=None, repr=False)
 
 
 def missing_of(act: Act) -> list[str]:

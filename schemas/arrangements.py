@@ -98,9 +98,8 @@ class PairList(_Strict):
 class Arrangement(_Strict):
     """How a delivery is taken apart; `blocks` and `items` cannot both be.
 
-    Of JSON documents `records` is the path to the records, keys joined by dots and `*` for every member of a list or an
-    object (`events.*.participants`); a record has the key of each such object that it stands in as `*`, `**`. `pairs` are
-    its lists of named values.
+    `records` is where a JSON document keeps its records (a JMESPath, https://jmespath.org), such as
+    `events.*.participants[]`; `pairs` are the lists of named values in a record.
     """
 
     records: str = ""

@@ -10,7 +10,8 @@ Access = Literal["Create", "Read", "Write", "Delete", "Append", "AppendTo"]
 class CrmRole(BaseModel):
     """A role: by the noun of a table's privileges (its schema name, but `User`) what may be done with its rows.
 
-    All of it at organisation level. `tolerated` names privileges that a role is given unasked and that do no harm.
+    All of it at organisation level. `others` are privileges by name that are about no table, `tolerated` those that a
+    role is given unasked and that do no harm.
     https://learn.microsoft.com/power-platform/admin/security-roles-privileges
     """
 
@@ -18,8 +19,10 @@ class CrmRole(BaseModel):
 
     name: str
     tables: dict[str, tuple[Access, ...]]
+    others: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
 
     def privilege_names(self) -> list[str]:
         """`prvReadContact` and so on, in the order of the file."""
-        return [f"prv{access}{table}" for table, accesses in self.tables.items() for access in accesses]
+        of_tables = [f"prv{access}{table}" for table, accesses in self.tables.items() for access in accesses]
+        return [*of_tables, *self.others]

@@ -8,6 +8,7 @@
     ├── StoreError                  the database refused a statement
     │   └── StoreUnavailable        the database cannot be reached or is going down (transient)
     │       └── LockLost            what this process held alone is another's by now: leave off at once (transient)
+    ├── DatabaseRestored            the database is older than what was erased since: bring it up to date first
     ├── SourceError                 an outside source refused what was asked
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
@@ -73,6 +74,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached, or is going down."""
 
     transient = True
+
+
+class DatabaseRestored(IntakeError):
+    """The database was restored from a backup: nothing runs until the erasures since then are done again."""
 
 
 class LockLost(StoreUnavailable):

@@ -165,6 +165,16 @@ _ALL = (
         "Nothing is to be mended here: ask the attendee, whose own answer counts.",
     ),
     Fault(
+        "child",
+        "The person was too young to be marketed to, or may be and the form is for children.",
+        "Nothing is to be mended here: marketing begins with the person's own consent once they are old enough.",
+    ),
+    Fault(
+        "awaiting_confirmation",
+        "The person has signed up and has not yet followed the link in the mailbox; staff cannot do that for them.",
+        "Nothing is to be mended here: the person confirms, or signs up again.",
+    ),
+    Fault(
         "label_changed",
         "The question is not known to have been shown with the label that it had when it was mapped.",
         "Look at the form: if it still asks the same, put the new label's hash and wording into the mapping.",

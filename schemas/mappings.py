@@ -14,6 +14,7 @@ from schemas.arrangements import Arrangement, TableLayout
 from schemas.finance import FinanceMap
 from schemas.rest import RestShape
 from schemas.row_rules import ErasedRef, FormRef, SetAside
+from schemas.suggestions import todo_paths
 
 # The columns of a raw frame that no source has.
 RECEIVED_AT = "__received_at"
@@ -109,7 +110,8 @@ class ChoiceRef(ColumnRef):
 class FieldMap(_Strict):
     """What is taken of the person. Every field is optional; what is absent is not collected.
 
-    `message` is free text: kept in the store as an answer, its identity codes cut out.
+    `message` is free text: kept in the store as an answer, its identity codes cut out. `birth_date` and `age` are read
+    only to tell who is too young to be marketed to, and are kept nowhere.
     """
 
     email: ColumnRef | None = None
@@ -123,6 +125,8 @@ class FieldMap(_Strict):
     city: ColumnRef | None = None
     business_id: ColumnRef | None = None
     message: ColumnRef | None = None
+    birth_date: TimeRef | None = None
+    age: ColumnRef | None = None
 
 
 class Wording(_Strict):
@@ -140,11 +144,13 @@ class ConsentMap(_Strict):
     that say nothing, as blank does (the "0" of an unticked box); anything else is unreadable. With polarity
     `prohibition` a yes withdraws and a no is no event. `states_current_value`
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
-    `given_by` is whose tick it is: the subject's, a booker's that the feed does not take in, or that of a block of the
+    `given_by` is whose tick it is: the subject's, a guardian's for a child (marked as such), a booker's that the feed does
+    not take in, or that of a block of the
     row (`Arrangement.blocks`); one person's tick is not another's. `stated_by` provider marks a block of the address by
     the source itself (a bounce, an opt-out there): it lowers with a reason of its own, and is no act of the person.
     `label_hash` is the hash of the question as it was shown when it was mapped (`schemas.labels.label_hash`): where the
     source now shows another, or tells none, every yes is held back. `label_column` holds the label, or its hash, by row.
+    With `double_opt_in` a yes counts once the person follows the link that is mailed to the address.
     """
 
     purpose: str
@@ -163,6 +169,7 @@ class ConsentMap(_Strict):
     label_column: str | None = None
     wording: Wording | None = None
     notice_version: str | None = None
+    double_opt_in: bool = False
 
     @model_validator(mode="after")
     def _readable(self) -> "ConsentMap":
@@ -174,6 +181,8 @@ class ConsentMap(_Strict):
             raise ValueError("a consent needs its wording and notice_version: a grant without them is no grant")
         if self.polarity is Polarity.PROHIBITION and self.by_submitting:
             raise ValueError("a prohibition needs a column")
+        if self.double_opt_in and (self.polarity is Polarity.PROHIBITION or self.states_current_value):
+            raise ValueError("double_opt_in is for an answer that gives consent, not for a prohibition or a flag")
         if self.stated_by == "provider" and self.polarity is Polarity.CONSENT:
             raise ValueError("a provider only blocks: give polarity: prohibition")
         return self
@@ -183,7 +192,9 @@ class OccasionMap(_Strict):
     """The course or event that a row registers for: constants for a form of one event, columns for a feed of many.
 
     `is_sale` tells whether the registration is a purchase. `notice_shown` tells that the form told of similar events
-    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes.
+    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes. `recipients` are those of
+    the policy that the form names: to them, and nobody else, its participants may be disclosed. `shares_contacts` tells
+    that the form says that the list for networking has contact details too.
     """
 
     id: ColumnRef
@@ -193,6 +204,8 @@ class OccasionMap(_Strict):
     field: ColumnRef | None = None
     is_sale: ChoiceRef | None = None
     notice_shown: bool = False
+    recipients: tuple[str, ...] = ()
+    shares_contacts: bool = False
     organiser_unit: str | None = None
     organiser_contact: str | None = None
 
@@ -248,10 +261,15 @@ class FileShape(_Strict):
 
 
 class ApiShape(_Strict):
-    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words."""
+    """Where the feed is pulled from: the survey, form or endpoint id in the source's own words.
+
+    `full_sweep_days`: on every so manieth day all that the source has is read again, for one that does not tell when an
+    old answer was edited (Webropol).
+    """
 
     resource: str
     page_rows: int = 500
+    full_sweep_days: int | None = Field(default=None, ge=1, le=366)
 
 
 class TableShape(_Strict):
@@ -279,6 +297,7 @@ class Mapping(_Strict):
     `drafts` tells what nobody has submitted yet (values to 'draft'/'final'; a blank is final); `set_aside` what is
     nobody's submission for another reason. `form` keeps rows of other forms out. `erased` is a further erasure signal;
     `erasure_means` whether such a signal lowers what the submission began, or only ends what is kept there (retention).
+    `for_children`: whose age is not known may be a child.
     `blanks` are the written forms that stand for an empty cell ("anonymous", "-").
     `finance` names the columns of payment, which go to finance's own schema and to nothing else.
     `optional` names the mapped columns that the source leaves out when no row has a value for them.
@@ -318,7 +337,15 @@ class Mapping(_Strict):
     deleted_values: tuple[str, ...] = ("<DELETED>",)
     legal_persons: bool = False
     needs_person: bool = True
+    for_children: bool = False
     overlap_days: int = Field(default=2, ge=0, le=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_left_to_decide(cls, given: object) -> object:
+        if undecided := list(todo_paths(given)):
+            raise ValueError(f"decide what is still TODO: {', '.join(undecided)}")
+        return given
 
     @model_validator(mode="after")
     def _one_delivery(self) -> "Mapping":
@@ -351,11 +378,11 @@ class Mapping(_Strict):
     @model_validator(mode="after")
     def _each_tick_has_its_person(self) -> "Mapping":
         blocks = self.arrangement.blocks
-        known = {"subject", "booker", *(block.id for block in blocks)}
+        known = {"subject", "booker", "guardian", *(block.id for block in blocks)}
         own = [set(block.columns) for block in blocks]
         for consent in self.consents:
             if consent.given_by not in known:
-                raise ValueError(f"given_by {consent.given_by}: name a block, subject or booker")
+                raise ValueError(f"given_by {consent.given_by}: name a block, subject, guardian or booker")
             is_own = all(consent.column in names for names in own)
             if len(blocks) > 1 and consent.given_by == "subject" and not is_own:
                 raise ValueError("a row of several people: say by given_by whose block ticked each consent")

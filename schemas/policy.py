@@ -70,6 +70,27 @@ class BlastRadius(_Strict):
     share: float = Field(default=0.01, ge=0, le=1)
 
 
+class InUseTable(_Strict):
+    """A table of the CRM whose rows, made by a user not ours, show that others use a contact; `lookups` lead to it.
+
+    Names as the Web API has them: `incident`, `incidents`, `incidentid`, `_customerid_value`.
+    """
+
+    table: str
+    entity_set: str
+    primary_key: str
+    lookups: tuple[str, ...] = Field(min_length=1)
+
+
+CASES = InUseTable(
+    table="incident",
+    entity_set="incidents",
+    primary_key="incidentid",
+    lookups=("_customerid_value", "_primarycontactid_value"),
+)
+TASKS = InUseTable(table="task", entity_set="tasks", primary_key="activityid", lookups=("_regardingobjectid_value",))
+
+
 class CrmPolicy(_Strict):
     """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot);
     the approval of a plan is good for `approval_days`.
@@ -79,6 +100,8 @@ class CrmPolicy(_Strict):
     What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
     to, `consent_provider_id` the one external consent provider that may decide, `contact_consent_switch` the unique name
     of the feature of contact consent checks (None: known by its name), `base_language` the environment's (1033, 1035).
+    `in_use_tables` tell which contacts others use too: such a contact is never deleted by us; its owner has
+    `erasure_task_days` to decide about it.
     With `provision_purposes` `crm provision` makes the purposes and topics too.
     """
 
@@ -93,6 +116,8 @@ class CrmPolicy(_Strict):
     blast_radius: BlastRadius = BlastRadius()
     ownership: dict[str, Owner] = Field(default_factory=dict)
     registered_profiles: dict[UUID, RegisteredProfile] = Field(default_factory=dict)
+    in_use_tables: tuple[InUseTable, ...] = (CASES, TASKS)
+    erasure_task_days: int = Field(default=14, ge=1)
     approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
     writers: int = Field(default=24, ge=1, le=64)
@@ -129,6 +154,7 @@ class Notice(_Strict):
 class Policy(_Strict):
     """config/intake.yaml. `clock_skew_s` is the window in which a withdrawal wins between different clocks.
 
+    A sign-up with double opt-in waits `confirmation_days` for its link to be followed.
     `notices` are the privacy notices by version, as mappings and pages name them. Nobody younger than `marketing_age`
     is marketed to (the Finnish Act 1050/2018 section 5: a child's own consent counts from 13).
     """
@@ -142,6 +168,7 @@ class Policy(_Strict):
     retention: RetentionPolicy = RetentionPolicy()
     finance: FinancePolicy = FinancePolicy()
     clock_skew_s: int = Field(default=300, ge=0)
+    confirmation_days: int = Field(default=7, ge=1, le=60)
     marketing_age: int = Field(default=13, ge=13, le=18)
 
     def owner_of(self, column: str) -> Owner:

@@ -57,8 +57,9 @@ SUBMISSION_COLUMNS: dict[str, str] = {
 #                event, but the next time it forbids is one.
 #   occurred_at  the instant as stated; effective_at: as the fold counts it (rule 3: grant earliest, withdrawal latest)
 #   clock        the source that stamped the time
+#   value        'pending': a yes that counts once the person follows the link in the mailbox (double opt-in)
 #   covers_all   withdrawing marketing as a whole: also an objection to related_events
-LIFTED = "lifted"
+LIFTED, PENDING = "lifted", "pending"
 DECISION_COLUMNS: dict[str, str] = {
     "row_no": "int64",
     "purpose": "str",

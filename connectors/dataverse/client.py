@@ -74,6 +74,18 @@ class DataverseClient:
         """The gate of each application user, in the order of the settings: what limits us just now."""
         return [sender.gate for sender in self._lanes.senders]
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within the block no request is begun, and all waiting ends: what is not under way fails as `CrmCancelled`."""
+        stop = self._pacing.cancelled
+        was_set = stop.is_set()
+        stop.set()
+        try:
+            yield
+        finally:
+            if not was_set:
+                stop.clear()
+
     def close(self) -> None:
         """Closes pooled connections."""
         self._wire.close()
@@ -125,6 +137,14 @@ class DataverseClient:
         deletions = [(row_id, odata.delete(table, row_id, headers=headers)) for row_id in unique_ids(ids)]
         with self._lanes.lane() as sender:
             return Writer(self._settings, sender, self._learnt).write(table, deletions, gone_is_done=True)
+
+    def delete_change_history(self, table: TableName, ids: Sequence[str]) -> int:
+        """Deletes what the audit keeps of rows, which may be gone already; returns how many entries.
+
+        https://learn.microsoft.com/power-apps/developer/data-platform/auditing/delete-audit-data
+        """
+        with self._lanes.lane() as sender:
+            return sum(_forgotten(sender, table, row_id) for row_id in unique_ids(ids))
 
     def fetch_rows(self, table: TableName, ids: Sequence[str], select: Sequence[str]) -> dict[str, dict[str, object]]:
         """Rows by id (lower-case GUID), each with `@odata.etag`; ids that the CRM does not have are absent."""
@@ -192,6 +212,12 @@ class DataverseClient:
 def _identity(sender: Sender) -> WhoAmI:
     answer, content = sender.read_json(odata.read("WhoAmI", {}, label="WhoAmI"), sender.deadline())
     return WhoAmI(str(content.get("UserId")), str(content.get("OrganizationId")), answer.dop_hint)
+
+
+def _forgotten(sender: Sender, table: TableName, row_id: str) -> int:
+    request = odata.delete_change_history(table, row_id)
+    _, content = sender.read_json(request, sender.deadline())
+    return int(str(content.get("DeletedEntriesCount") or 0))
 
 
 def _page_size(rows: int) -> str:

@@ -186,6 +186,13 @@ def delete(table: TableName, row_id: str, *, headers: Headers = ()) -> Request:
     return Request("DELETE", entity_path(table, row_id), f"DELETE {table.entity_set}", headers)
 
 
+def delete_change_history(table: TableName, row_id: str) -> Request:
+    """DeleteRecordChangeHistory of one row; to be repeated at will, for a second time it finds nothing."""
+    target = {"@odata.type": f"Microsoft.Dynamics.CRM.{table.logical_name}", table.primary_key: canonical_id(row_id)}
+    body = encode_body({"Target": target})
+    return Request("POST", "DeleteRecordChangeHistory", "DeleteRecordChangeHistory", JSON_CONTENT, body)
+
+
 def read(path: str, query: Mapping[str, str], *, prefer: Sequence[str] = (), label: str) -> Request:
     """GET with system query options; the values are percent-encoded here, once."""
     options = "&".join(f"{name}={quote(value, safe=',')}" for name, value in query.items())

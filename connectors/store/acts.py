@@ -43,11 +43,12 @@ _HAS_WORDING = "select exists (select from intake.consent_wording where wording_
 
 _ROWS = """
 create temporary table t_row as
-select a.*, null::uuid as batch_id, null::text as given_name, null::text as family_name, 'new' as class,
+select a.*, null::uuid as batch_id, 'new' as class,
        true as is_usable, cast(null as uuid) as contact_point_id, cast(null as uuid) as subject_id
 from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, source text, submission_id text, address text, address_key text, is_role_address boolean,
-    given_key text, maker_id uuid, received_at timestamptz, version_at timestamptz, has_ground boolean,
+    given_key text,
+    given_name text, family_name text, maker_id uuid, received_at timestamptz, version_at timestamptz, has_ground boolean,
     withdraws boolean)
 """
 

@@ -164,6 +164,27 @@ def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, 
     )
 
 
+def set_media_type(conn: Connection, batch_id: UUID, media_type: str) -> None:
+    """Note that a batch is kept in another form than it came in."""
+    conn.execute(update(BATCH).where(BATCH.c.batch_id == batch_id).values(media_type=media_type))
+
+
+def erased_rows(conn: Connection, batch_ids: Sequence[UUID]) -> dict[UUID, list[int]]:
+    """The rows of the given batches that were refused because they were erased, where the payload is in the landing."""
+    statement = (
+        "select o.batch_id, array_agg(o.row_no) as row_nos from intake.row_outcome o"
+        " join intake.landing_key k using (batch_id)"
+        " where o.batch_id = any(:ids) and o.reason = 'erased' group by o.batch_id"
+    )
+    return {row.batch_id: row.row_nos for row in conn.execute(text(statement), {"ids": list(batch_ids)})}
+
+
+def landed_with_payload(conn: Connection) -> list[BatchRow]:
+    """Every batch whose payload is in the landing, in the order received."""
+    query = select(*_FIELDS).join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id)
+    return [_batch(row) for row in conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.batch_id))]
+
+
 def record_gate(conn: Connection, batch_ids: Sequence[UUID], gate: dict[str, Any]) -> None:
     """Keep how the gate's rules came out on the given batches: counts per rule, no row values."""
     conn.execute(update(BATCH).where(BATCH.c.batch_id.in_(batch_ids)).values(gate=gate))

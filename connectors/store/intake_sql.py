@@ -93,8 +93,9 @@ from intake.subject s where s.contact_point_id = r.contact_point_id and s.given_
 
 # What the source erased bears no address any more: whose it was is known from the version before.
 FIND_ERASED = """
-update t_row r set contact_point_id = p.contact_point_id, subject_id = p.subject_id
-from intake.submission p
+update t_row r set
+    contact_point_id = p.contact_point_id, subject_id = p.subject_id, address = c.address, address_key = c.address_key
+from intake.submission p join intake.contact_point c on c.contact_point_id = p.contact_point_id
 where r.is_deleted and r.contact_point_id is null and p.source = r.source and p.submission_id = r.submission_id
 """
 

@@ -48,7 +48,18 @@ def put_batch(conn: Connection, batch: ReceivedBatch, batch_id: UUID, *, keys: K
     landing_key = keys.current("landing")
     wrapped = _wrapped(data_key, batch_id, landing_key)
     conn.execute(insert(LANDING_KEY).values(batch_id=batch_id, key_id=landing_key.key_id, wrapped_key=wrapped))
-    compressed = _compressed(batch.payload)
+    _put_parts(conn, batch.payload, batch_id, data_key=data_key)
+
+
+def replace_payload(conn: Connection, payload: bytes, batch_id: UUID, *, keys: KeyRing) -> None:
+    """Puts another payload in the place of a batch's, under the batch's key. BatchRefused as of `data_key_of`."""
+    data_key = data_key_of(conn, batch_id, keys=keys)
+    conn.execute(delete(LANDING_PAYLOAD).where(LANDING_PAYLOAD.c.batch_id == batch_id))
+    _put_parts(conn, payload, batch_id, data_key=data_key)
+
+
+def _put_parts(conn: Connection, payload: bytes, batch_id: UUID, *, data_key: bytes) -> None:
+    compressed = _compressed(payload)
     starts = range(0, len(compressed), PART_BYTES)
     for part_no, start in enumerate(starts):
         bound_to = _part_identity(batch_id, part_no, is_last=part_no == len(starts) - 1)

@@ -37,7 +37,7 @@ with stated as (
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
     from sequenced s
-    where s.value <> 'lifted' and (not s.states_current_value or case
+    where s.value not in ('lifted', 'pending') and (not s.states_current_value or case
         when s.last_value is null then s.value = 'grant' or s.reason is distinct from 'refused'
         when s.last_value = s.value then s.value = 'withdraw' and s.last_contact_point_id <> s.contact_point_id
         else true end)

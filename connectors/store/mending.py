@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 
 from connectors.store.keys import KeyRing
 from connectors.store.landing import data_key_of, seal, unseal
@@ -106,6 +106,12 @@ def put_mended(
     ]
     if rows:
         conn.execute(insert(MENDED_CELL), rows)
+
+
+def delete_mended(conn: Connection, batch_id: UUID, row_nos: Sequence[int]) -> None:
+    """Forget the corrected cells of some rows."""
+    of_rows = MENDED_CELL.c.batch_id == batch_id, MENDED_CELL.c.row_no.in_(list(row_nos))
+    conn.execute(delete(MENDED_CELL).where(*of_rows))
 
 
 def get_mended(conn: Connection, batch_id: UUID, *, keys: KeyRing) -> list[MendedCell]:

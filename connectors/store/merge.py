@@ -15,9 +15,20 @@ from uuid import UUID, uuid4
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from connectors.store import folding_sql, intake_sql, ledger_sql, outcomes_sql, people_sql, reading_sql
+from connectors.store import (
+    folding_sql,
+    intake_sql,
+    ledger_sql,
+    outcomes_sql,
+    pending_sql,
+    people_sql,
+    reading_sql,
+    tombstone_sql,
+)
+from connectors.store.keys import Key
+from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_keys
 
-TEMPORARY = ("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold")
+TEMPORARY = ("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold", "t_match", "t_refused")
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
 INDEX_ROWS = "create index on t_row (submission_id)"
@@ -58,12 +69,14 @@ class PurposeRules:
     topic_purposes: list[str]
     topics: list[str]
     window_s: int
+    confirmation_days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
     """Batches of one feed to be merged together: what they are, where they are staged, whether they may raise.
 
+    `tombstone_keys` are the ring's, oldest first: what was erased is known by them.
     `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
     `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
@@ -86,16 +99,26 @@ class MergeRequest:
     erases: bool = False
     is_part: bool = False
     reading_id: UUID = field(default_factory=uuid4)
+    tombstone_keys: Sequence[Key] = ()
 
 
 def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubjects) -> None:
-    """Merge the staged batch; nothing is committed here."""
+    """Merge the staged batch; nothing is committed here.
+
+    What was erased does not come back: the staged rows are changed accordingly first. ConfigurationError where a key
+    that tombstones were made by is missing.
+    """
     drop_temporary(conn)
-    run = statement_runner(conn, request)
+    hold_off_erasures(conn)
+    keys = usable_keys(conn, request.tombstone_keys)
+    run = statement_runner(conn, request, key_arrays(keys) if keys else {})
+    for statement in tombstone_sql.REFUSE if keys else ():
+        run(statement)
     for wording in request.wordings:
         conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
     run(ANALYSE_GROWN)
     run(reading_sql.ADD_READING)
+    run(pending_sql.HOLD_STAFF)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     refold(conn, run)
@@ -151,6 +174,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ledger_sql.ADD_EVIDENCE,
         reading_sql.KEEP_STATED_VALUES,
         ledger_sql.REMEMBER_STATED_VALUES,
+        pending_sql.ADD_PENDING,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
     ):
@@ -228,7 +252,9 @@ def _record_outcomes(run: Callable[[str], Any], request: MergeRequest) -> None:
         run(outcomes_sql.MOVE_WATERMARK)
 
 
-def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str], Any]:
+def statement_runner(
+    conn: Connection, request: MergeRequest, keys: Mapping[str, Any] | None = None
+) -> Callable[[str], Any]:
     """A function that runs one statement with the request's tables and parameters filled in."""
     tables = {name: getattr(request.staged, name) for name in StagedTables.__slots__}
     stop = request.stop or (None, None, None)
@@ -252,6 +278,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "purposes": request.rules.topic_purposes,
         "topics": request.rules.topics,
         "window_s": request.rules.window_s,
+        "confirmation_days": request.rules.confirmation_days,
         "state": "applied" if request.stop is None else "stopped",
         "stop_code": stop[0],
         "stop_reason": stop[1],
@@ -259,6 +286,7 @@ def statement_runner(conn: Connection, request: MergeRequest) -> Callable[[str],
         "position": request.watermark,
         "is_part": request.is_part,
         "seen_again": False,
+        **(keys or {}),
     }
 
     def run(statement: str) -> Any:

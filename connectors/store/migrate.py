@@ -18,7 +18,8 @@ PIPELINE_ROLE = "intake_pipeline"
 RETENTION_ROLE = "intake_retention"
 PREFERENCES_ROLE = "intake_preferences"
 # Each made by a migration; `connectors.finance` and others name their own.
-ROLES = (PIPELINE_ROLE, RETENTION_ROLE, PREFERENCES_ROLE, "intake_finance")
+OPERATOR_ROLE, OFFICER_ROLE = "intake_operator", "intake_privacy_officer"
+ROLES = (PIPELINE_ROLE, RETENTION_ROLE, PREFERENCES_ROLE, "intake_finance", OPERATOR_ROLE, OFFICER_ROLE)
 _INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_S = 600
 
@@ -42,6 +43,7 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
     raise ConfigurationError(
         f"The login may not make what the store needs in database '{address.database}'. Let an administrator run: "
         f"{''.join(f'CREATE ROLE {role} NOLOGIN; ' for role in ROLES)}"
+        f"GRANT {PIPELINE_ROLE} TO {OPERATOR_ROLE}; GRANT {PIPELINE_ROLE}, {RETENTION_ROLE} TO {OFFICER_ROLE}; "
         f"GRANT {', '.join(ROLES)} TO <login>; GRANT CREATE ON DATABASE {address.database} TO <login>;"
     )
 

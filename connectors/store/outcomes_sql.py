@@ -30,7 +30,8 @@ SAVE_OUTCOMES = """
 insert into intake.row_outcome as old (batch_id, row_no, submission_id, state, reason, effects)
 with told as (
     select row_no, array_agg(distinct value || ':' || purpose || coalesce('/' || topic, '')
-                             order by value || ':' || purpose || coalesce('/' || topic, '')) as effects
+                             order by value || ':' || purpose || coalesce('/' || topic, '')) as effects,
+           bool_or(value = 'pending') as is_pending
     from {decisions} where value <> 'lifted' group by row_no
 ), faulty as (
     select row_no, min(field || ': ' || fault) as reason from {faults} where blocks <> 'rule' group by row_no
@@ -42,7 +43,7 @@ with told as (
     join intake.person_purpose p on p.person_id = s.person_id
     where (p.ends_at is null or p.ends_at > :now) and s.subject_id in (select subject_id from t_row)
 )
-select r.batch_id, r.batch_row_no, r.submission_id,
+select r.batch_id, r.batch_row_no, case when r.withheld is distinct from 'erased' then r.submission_id end,
        case when f.row_no is not null then 'quarantined'
             when r.withheld is not null then 'withheld'
             when r.is_deleted and r.contact_point_id is not null
@@ -57,7 +58,7 @@ select r.batch_id, r.batch_row_no, r.submission_id,
             when r.is_deleted and r.contact_point_id is not null then 'erased_at_source'
             when not :raises then 'batch_stopped'
             when a.subject_id is null and not r.withdraws and r.registration_status is distinct from 'cancelled'
-                 then 'no_living_purpose'
+                 then case when t.is_pending then 'awaiting_confirmation' else 'no_living_purpose' end
             when r.class = 'unchanged' or not r.is_winner then 'same_content'
             else r.class end,
        coalesce(t.effects, '{{}}') || coalesce(u.effects, '{{}}') || case
@@ -69,7 +70,7 @@ left join faulty f on f.row_no = r.row_no
 left join ruled u on u.row_no = r.row_no
 left join alive a on a.subject_id = r.subject_id
 on conflict (batch_id, row_no) do update set
-    state = excluded.state, reason = excluded.reason, effects = excluded.effects
+    submission_id = excluded.submission_id, state = excluded.state, reason = excluded.reason, effects = excluded.effects
 """
 
 COUNT_OUTCOMES = """

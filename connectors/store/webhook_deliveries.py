@@ -31,8 +31,9 @@ insert into intake.webhook_replay (feed, signature_hash) values (:feed, :signatu
 _FORGET = "delete from intake.webhook_replay where seen_at < clock_timestamp() - :age"
 
 _LANDED = """
-select distinct b.batch_id, b.received_at from intake.webhook_delivery d join intake.batch b using (batch_id)
-where b.state = 'landed' order by b.received_at, b.batch_id limit :limit
+select distinct b.batch_id, b.feed, b.media_type, b.received_at
+from intake.webhook_delivery d join intake.batch b using (batch_id)
+where b.state = 'landed' order by b.feed, b.media_type, b.received_at, b.batch_id limit :limit
 """
 
 _TOUCHED = """
@@ -95,7 +96,7 @@ def forget_signatures(conn: Connection, *, older_than: timedelta) -> int:
 
 
 def landed_deliveries(conn: Connection, *, limit: int) -> list[UUID]:
-    """Batches that came by a webhook and were not read yet, in the order received."""
+    """Batches that came by a webhook and were not read yet; of one form and kind together, in the order received."""
     return list(conn.execute(text(_LANDED), {"limit": limit}).scalars())
 
 

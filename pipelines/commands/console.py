@@ -1,9 +1,12 @@
 """What all commands share: how they speak (tables or JSON), how they end (exit codes), how they open the workspace."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.operations.access import NOT_STATED, Reading, Transactional, is_id
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace
 from pipelines.settings import Settings, load_settings
@@ -26,6 +30,22 @@ from schemas.errors import (
 )
 
 DONE, INCOMPLETE, WRONG_USE, OUTSIDE_FAILED = 0, 1, 2, 3
+
+# A command that shows personal data says so in its help, and every use of it is written down.
+SHOWS_A_PERSON = "shows a person's data"
+
+
+@dataclass(frozen=True)
+class Showing:
+    """A command that shows a person's data while it runs, and the ids that it was given."""
+
+    command: str
+    about: str
+
+
+SHOWING: ContextVar[Showing | None] = ContextVar("SHOWING", default=None)
+# What the data is needed for, as `crm-intake --for` says.
+PURPOSE: ContextVar[str] = ContextVar("PURPOSE", default=NOT_STATED)
 
 CONSOLE = Console(highlight=False)
 ERRORS = Console(stderr=True, highlight=False)
@@ -65,9 +85,52 @@ def session_for(config: Path | None) -> Iterator[Session]:
     with speaking():
         workspace: Workspace = open_workspace(settings_for(config))
         try:
-            yield Session(workspace)
+            with reading_noted(workspace) as reading:
+                yield Session(workspace, reading=reading)
         finally:
             workspace.engine.dispose()
+
+
+@contextmanager
+def reading_noted(opened: Transactional) -> Iterator[Reading | None]:
+    """What is written down of the running command, if it is one that shows a person's data; None if it is not.
+
+    It is in the log when the block ends, and so before anything is printed: no entry, no showing.
+    """
+    asked = SHOWING.get()
+    if asked is None:
+        yield None
+        return
+    reading = Reading(asked.command, PURPOSE.get(), asked.about)
+    yield reading
+    if not reading.is_noted:
+        with opened.transaction() as conn:
+            reading.note(conn)
+
+
+def noting_readings(app: typer.Typer, path: str = "") -> None:
+    """Have every command of `app` that by its own words shows a person's data written down with its ids when it is used."""
+    for info in app.registered_commands:
+        if info.callback is not None and SHOWS_A_PERSON in " ".join((info.callback.__doc__ or "").split()):
+            name = info.name or info.callback.__name__.replace("_", "-")
+            info.callback = _noting(f"{path} {name}".strip(), info.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            noting_readings(group.typer_instance, f"{path} {group.name}".strip())
+
+
+def _noting(command: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def noted(**given: Any) -> Any:
+        # Only ids: whatever else was typed may be a person's.
+        about = ", ".join(f"{name} {value}" for name, value in given.items() if is_id(value))
+        token = SHOWING.set(Showing(command, about))
+        try:
+            return callback(**given)
+        finally:
+            SHOWING.reset(token)
+
+    return noted
 
 
 def print_json(value: Any) -> None:

@@ -15,6 +15,7 @@ from pipelines.commands.console import (
     JsonOption,
     print_json,
     print_table,
+    reading_noted,
     session_for,
     settings_for,
     speaking,
@@ -31,7 +32,7 @@ _TAKEN = ("feed", "deliveries", "entries", "refusals", "problems")
 @contextmanager
 def office_for(config: Path | None) -> Iterator[FinanceOffice]:
     """An opened office; errors of ours end the command."""
-    with speaking(), open_office(settings_for(config)) as office:
+    with speaking(), open_office(settings_for(config)) as office, reading_noted(office):
         yield office
 
 

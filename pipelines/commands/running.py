@@ -36,7 +36,7 @@ from schemas.errors import ConfigurationError
 from schemas.mappings import Source
 from schemas.records import Window
 
-SOURCES = [str(source) for source in Source if source is not Source.DATAVERSE]
+SOURCES = [str(source) for source in Source if source not in (Source.DATAVERSE, Source.FINANCE)]
 COUNT_COLUMNS = ("source", "feed", "rows_read", "quarantined", "withheld", "applied", "unchanged")
 
 SourceOption = Annotated[list[str] | None, typer.Option("--source", help=f"One of {', '.join(SOURCES)}; repeatable.")]

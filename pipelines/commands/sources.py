@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.decoders import decode
-from connectors.files import media_type_of
 from pipelines.commands.console import (
     CONSOLE,
+    DONE,
     INCOMPLETE,
     ConfigOption,
     JsonOption,
@@ -16,11 +15,12 @@ from pipelines.commands.console import (
     print_table,
     session_for,
 )
-from pipelines.operations.gate import gate_batch
-from pipelines.transforms.shape import shape_batch
-from schemas.errors import ConfigurationError
+from pipelines.operations import suggesting
+from pipelines.operations.checking import check_file
+from pipelines.operations.suggesting import Wish
 from schemas.mappings import json_schema
 
+SHOWN_ROWS = 50
 SOURCES = typer.Typer(help="What is mapped, and whether a file would be understood.", no_args_is_help=True)
 
 
@@ -56,27 +56,75 @@ def check(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Would this file be understood? A dry run with a verdict per fault; nothing is kept and no value is shown."""
+    """Would this file be understood? A dry run with a verdict per column and row; nothing is kept and no value is shown."""
     with session_for(config) as session:
-        mapping = session.workspace.mappings.get(feed)
-        if mapping is None:
-            raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
-        raw = decode(media_type_of(mapping), file.read_bytes(), mapping)
-        shaped = shape_batch(raw, mapping, received_at=session.now, policy=session.workspace.policy)
-        verdict = gate_batch(shaped, mapping)
-    counted = shaped.faults.groupby(["field", "fault", "blocks"]).size().reset_index(name="rows")
-    faults: list[dict[str, Any]] = [
-        dict(zip(counted.columns, row, strict=True)) for row in counted.itertuples(index=False)
-    ]
-    failed = [result.name for result in verdict.results if not result.passed]
+        verdict = check_file(session, feed, file.read_bytes())
     if as_json:
-        print_json(
-            {"rows": len(shaped.submissions), "faults": faults, "rules_failed": failed, "dropped": shaped.dropped}
-        )
+        print_json(verdict)
     else:
-        CONSOLE.print(f"{len(shaped.submissions)} rows; rules failed: {', '.join(failed) or 'none'}.")
-        print_table("Faults", faults, ("field", "fault", "blocks", "rows"))
-    raise typer.Exit(INCOMPLETE if failed else 0)
+        states = ", ".join(f"{count} {state}" for state, count in verdict.states.items())
+        CONSOLE.print(
+            f"{verdict.read} rows: {states or 'none'}; rules failed: {', '.join(verdict.rules_failed) or 'none'}."
+        )
+        if verdict.refused is not None:
+            CONSOLE.print(verdict.refused, markup=False)
+        if verdict.purposeless:
+            CONSOLE.print(
+                f"Read for no purpose: {', '.join(verdict.purposeless)}. Name them under ignored.", markup=False
+            )
+        print_table("Columns", verdict.columns, ("column", "verdict", "for", "blank", "faults"))
+        print_table("Rows", verdict.rows[:SHOWN_ROWS], ("row", "state", "field", "what", "remedy"))
+        if len(verdict.rows) > SHOWN_ROWS:
+            CONSOLE.print(f"... and {len(verdict.rows) - SHOWN_ROWS} more: see --json.")
+    raise typer.Exit(DONE if verdict.is_understood else INCOMPLETE)
+
+
+@SOURCES.command("suggest")
+def suggest(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="An export, a sample, a form's definition.")
+    ],
+    to: Annotated[Path | None, typer.Option("--to", help="Write the YAML there, not to the screen.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Which system it is of.")] = None,
+    feed: Annotated[str | None, typer.Option("--feed", help="The feed's name; else the file's.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="What people do by it, such as survey.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Who mends its rows.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="The file is a sample of this table.")] = None,
+    rest: Annotated[str | None, typer.Option("--rest", help="The file is an answer of this address.")] = None,
+    records: Annotated[str, typer.Option("--records", help="JMESPath of the records in that answer.")] = "@",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Propose a mapping, with what only a human may decide left as TODO. The preview shows people's data; nothing is kept."""
+    wish = Wish(source, feed, kind, owner, table, rest, records)
+    with session_for(config) as session:
+        suggestion = suggesting.suggest(session, file.name, file.read_bytes(), wish)
+    if to is not None:
+        to.write_text(suggestion.text, "utf-8")
+    if as_json:
+        print_json(suggestion)
+        return
+    if to is None:
+        CONSOLE.print(suggestion.text, markup=False, soft_wrap=True)
+    filled = tuple(name for name in (suggestion.rows or [{}])[0] if any(row[name] for row in suggestion.rows))
+    print_table("As they would be stored", suggestion.rows, filled)
+    dropped = [{"column": column, "why": why} for column, why in suggestion.dropped.items()]
+    print_table("Dropped", dropped, ("column", "why"))
+    print_table("To be decided", [{"field": path} for path in suggestion.to_decide], ("field",))
+
+
+@SOURCES.command("page")
+def page(
+    port: Annotated[int, typer.Option("--port", help="On this machine only; 0 for any that is free.")] = 8765,
+    config: ConfigOption = None,
+) -> None:
+    """Serve the page for mapping a form and for manual entries, on this machine only, until interrupted."""
+    from preferences.local.serving import serve_local
+
+    with session_for(config) as session:
+        serve_local(
+            session.workspace, port=port, on_ready=lambda address: CONSOLE.print(f"Open {address}", soft_wrap=True)
+        )
 
 
 @SOURCES.command("schema")

@@ -15,13 +15,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from connectors.store import pending
 from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording
 from connectors.store.merge import ACT, MergeRequest, StagedTables
+from connectors.store.tombstones import erased_at
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS, wording_hash
 from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.identity import resolve_subjects
+from pipelines.transforms.names import given_name_key
 from pipelines.transforms.row_ids import row_id
 from schemas.acts import Act, ActEvidence, Deed, ShownWording, covered, missing_of
 from schemas.consent import NAMELESS, Actor, effective_at
@@ -65,7 +68,7 @@ def _record(session: Session, conn: Connection, acts: Sequence[Act]) -> list[UUI
     rows = [_row(session, conn, act, row_no) for row_no, act in enumerate(whole, 1)]
     decisions = [one for row_no, act in enumerate(whole, 1) for one in _decisions(session, conn, act, row_no)]
     wordings = [_wording_row(act.evidence.wording) for act in whole if act.evidence.wording is not None]
-    request = _request(session, wordings)
+    request = fold_request(session, wordings)
     return append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
 
 
@@ -99,9 +102,15 @@ def _require_allowed(act: Act, policy: Policy) -> None:
 
 def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str, Any]:
     addressee = _addressee(conn, act)
+    _require_not_erased(session, conn, act, addressee)
     grants = act.deed is Deed.GRANT
     if grants and addressee.is_role_address:
         raise ActRefused("role_address", "A role address is nobody's own: it can withdraw, but not grant.")
+    if grants and act.actor is not Actor.SUBJECT and _waits(session, conn, act, addressee.address_key):
+        raise ActRefused(
+            "awaiting_confirmation",
+            "The person has not followed the link in the mailbox yet; staff cannot do it for them.",
+        )
     salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
     return {
         "row_no": row_no,
@@ -110,13 +119,29 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
         "address": addressee.address,
         "address_key": addressee.address_key,
         "is_role_address": addressee.is_role_address,
-        "given_key": addressee.given_key or NAMELESS,
+        "given_key": addressee.given_key or given_name_key(act.given_name) or NAMELESS,
+        "given_name": act.given_name,
+        "family_name": act.family_name,
         "maker_id": str(row_id(salt, f"{act.clock}|{act.evidence.request_reference}")),
         "received_at": session.workspace.now(),
         "version_at": act.occurred_at,
         "has_ground": grants,
         "withdraws": not grants,
     }
+
+
+def _waits(session: Session, conn: Connection, act: Act, key: str) -> bool:
+    now = session.workspace.now()
+    return any(pending.waits(conn, key, purpose, topic, now=now) for purpose, topic in covered(act))
+
+
+def _require_not_erased(session: Session, conn: Connection, act: Act, addressee: Addressee) -> None:
+    """What somebody did before they were erased does not count any more; what they do afterwards does."""
+    if addressee.contact_point_id is not None:
+        return
+    gone_at = erased_at(conn, addressee.address_key, session.workspace.keys)
+    if gone_at is not None and act.occurred_at <= gone_at:
+        raise ActRefused("erased", "Whoever had this address was erased after that act; only a later act counts.")
 
 
 def _addressee(conn: Connection, act: Act) -> Addressee:
@@ -179,7 +204,8 @@ def _wording_row(wording: ShownWording) -> dict[str, str]:
     return {"wording_hash": wording_hash(wording.text), **told}
 
 
-def _request(session: Session, wordings: Sequence[dict[str, str]]) -> MergeRequest:
+def fold_request(session: Session, wordings: Sequence[dict[str, str]] = ()) -> MergeRequest:
+    """How acts are appended and addresses folded: no batch, no reading, the policy's rules."""
     return MergeRequest(
         batch_ids=[],
         run_id=session.run_id,

@@ -55,6 +55,7 @@ def stage_decisions(session: Session, found: Sequence[CrmDecision]) -> MergeRequ
         expires_at=session.workspace.landing_ends_at(session.now, stopped=False),
         raises=True,
         ledger_key=session.workspace.keys.current("ledger").secret,
+        tombstone_keys=session.workspace.keys.all_keys("tombstone"),
         staged=staged,
         rules=purpose_rules(session.workspace.policy),
         wordings=[_wording(d.profile) for d in found if d.profile is not None],

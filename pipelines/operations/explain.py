@@ -25,6 +25,7 @@ def explain(session: Session, *, address: str | None = None, person: str | None 
         found = find_addresses(conn, address_key=key, person_id=person_id_of(person))
         if not found:
             raise ConfigurationError("Nobody is known by that address or id; nothing of theirs is held.")
+        session.note_read(conn, [row["contact_point_id"] for row in found])
         history = read_history(conn, [row["contact_point_id"] for row in found])
     return {"contact_points": [dict(row) for row in found], **history}
 

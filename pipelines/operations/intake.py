@@ -29,6 +29,8 @@ from connectors.store.questions import Questions
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
+from pipelines.operations.redaction import redact_refused, without_erased
+from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
 from pipelines.transforms.amending import only_rows, with_mended_cells
@@ -57,6 +59,7 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
 
     Raises SourceUnavailable or SourceError; a refused file is reported and stays where it is.
     """
+    require_replayed(session)
     report = LandReport()
     connector = connector_for(mapping, session.workspace.sources)
     expires_at = session.workspace.landing_ends_at(session.now, stopped=False)
@@ -126,6 +129,7 @@ def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
 
 def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
     """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given."""
+    require_replayed(session)
     gated: list[Gated] = []
     group: list[_Decoded] = []
     for decoded in _iter_decoded(session, batch_ids, gated):
@@ -193,7 +197,7 @@ def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], ma
     if RECEIVED_AT not in raw.columns:
         raw[RECEIVED_AT] = batch.received_at.isoformat()
     raw[BATCH_ID] = str(batch.batch_id)
-    return with_mended_cells(raw, [astuple(cell) for cell in cells], mapping)
+    return without_erased(with_mended_cells(raw, [astuple(cell) for cell in cells], mapping))
 
 
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
@@ -274,6 +278,7 @@ def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None
     """Merge one staged group in one transaction, and drop its staging tables with it."""
     with as_merger(session), session.transaction() as conn:
         merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
+        redact_refused(session, conn, [UUID(batch_id) for batch_id in request["batch_ids"]])
         if group_id is not None:
             remove_staged_group(conn, group_id)
         if not session.is_rehearsal:
@@ -297,6 +302,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         expires_at=workspace.landing_ends_at(session.now, stopped=stop is not None or request["has_faults"]),
         raises=stop is None,
         ledger_key=workspace.keys.current("ledger").secret,
+        tombstone_keys=workspace.keys.all_keys("tombstone"),
         staged=StagedTables(**request["staged"]),
         rules=purpose_rules(workspace.policy),
         wordings=request["wordings"],

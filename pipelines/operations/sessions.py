@@ -4,7 +4,7 @@ A run commits each unit of work; a rehearsal does all of it in one transaction t
 every write and leaves nothing behind but dropped staging tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from connectors.store.bulk import drop_staged
 from connectors.store.fences import Fence, fenced_lock
-from pipelines.operations.workspace import Workspace
+from pipelines.operations.access import Reading
+from pipelines.operations.workspace import Workspace, under_retention
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Session:
     workspace: Workspace
     run_id: UUID = field(default_factory=uuid4)
     rehearsal: Connection | None = None
+    reading: Reading | None = None
     staged: list[str] = field(default_factory=list)
     fences: dict[str, Fence] = field(default_factory=dict)
 
@@ -49,6 +51,19 @@ class Session:
         else:
             with self.rehearsal.begin_nested():
                 yield self.rehearsal
+
+    def note_read(self, conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
+        """Write down whose data is about to be shown, where a command shows it to somebody."""
+        if self.reading is not None:
+            self.reading.note(conn, contact_point_ids)
+
+    @contextmanager
+    def under_retention(self) -> "Iterator[Session]":
+        """The same run under the role of retention, which may delete and may add nothing to the ledger."""
+        with under_retention(self.workspace) as workspace:
+            session = Session(workspace, run_id=self.run_id)
+            session.now = self.now
+            yield session
 
     @contextmanager
     def holding(self, lock: str, *, wait_s: float) -> Iterator[None]:

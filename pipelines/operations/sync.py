@@ -15,9 +15,11 @@ from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.double_opt_in import forget_expired
 from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
+from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
 from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
@@ -76,7 +78,11 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 
 
 def prepare(session: Session, crm: Crm) -> SyncReport:
-    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan."""
+    """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
+    require_replayed(session)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
@@ -103,13 +109,16 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
 
 
 def close(session: Session) -> None:
-    """Mark as up to date what the CRM acknowledged in full, and sign the ledger's head for the day.
+    """Mark as up to date what the CRM acknowledged in full, sign the ledger's head for the day, forget what was never
+    confirmed.
 
     Raises CrmUnavailable where an intent still has no answer: a run that ends well leaves none behind.
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
+    forget_expired(session)
+    note_run(session)
     sign_head(session)
     if unanswered:
         raise CrmUnavailable(

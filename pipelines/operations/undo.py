@@ -78,7 +78,7 @@ def undo_run(session: Session, run_id: UUID, *, by: str, feeds: Sequence[str] | 
             _require_known(conn, run_id, feeds)
             batches.start_run(conn, session.run_id, "undo", at=session.now)
             request = UndoRequest(run_id, session.run_id, by, session.now, tuple(feeds) if feeds else None)
-            undone = undo.undo_readings(conn, request, refresh=_refresh(session), resolve=resolve_subjects)
+            undone = undo.undo_readings(conn, request, refresh=refresh_request(session), resolve=resolve_subjects)
         report = UndoReport(run_id, session.run_id, undone, [])
         report.read_again = apply_batches(session, _to_read_again(session, undone))
         with session.transaction() as conn:
@@ -120,7 +120,7 @@ def _to_read_again(session: Session, undone: Undone) -> list[UUID]:
     return [*undone.reopened, *(batch_id for batch_id in mended if batch_id in set(undone.undone))]
 
 
-def _refresh(session: Session) -> MergeRequest:
+def refresh_request(session: Session) -> MergeRequest:
     """How addresses are folded again; it merges nothing."""
     return MergeRequest(
         batch_ids=[],

@@ -17,6 +17,7 @@ from connectors.dataverse import (
     ManagedIdentity,
     load_users,
 )
+from connectors.erasure_journal import ErasureJournal
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
 from connectors.mappings import load_mappings, load_policy
@@ -27,7 +28,7 @@ from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.keys import KeyRing
 from connectors.store.merge import PurposeRules
-from connectors.store.migrate import PIPELINE_ROLE, upgrade
+from connectors.store.migrate import PIPELINE_ROLE, RETENTION_ROLE, upgrade
 from connectors.store.server import ensure_server, external_server
 from connectors.web_forms import WebFormsSettings
 from connectors.webropol import WebropolSettings
@@ -62,6 +63,11 @@ class Workspace:
         """One transaction of the pipeline's role, committed at the end."""
         with self.engine.begin() as conn:
             yield conn
+
+    @property
+    def journal(self) -> ErasureJournal:
+        """The journal of erasures, outside the database."""
+        return ErasureJournal(self.settings.erasure_journal())
 
     def landing_ends_at(self, now: datetime, *, stopped: bool) -> datetime:
         """When a landed batch's payload is to go."""
@@ -100,6 +106,16 @@ def open_workspace(settings: Settings, *, address: ServerAddress | None = None) 
         mappings=load_mappings(settings.config_dir),
         sources=source_settings(settings, policy.organisation.timezone),
     )
+
+
+@contextmanager
+def under_retention(workspace: Workspace) -> Iterator[Workspace]:
+    """The same workspace under the role that may delete and may add nothing to the ledger; its connections end with it."""
+    engine = create_store_engine(workspace.address, role=RETENTION_ROLE, pool_size=2)
+    try:
+        yield replace(workspace, engine=engine)
+    finally:
+        engine.dispose()
 
 
 def with_policy(workspace: Workspace, policy: Policy) -> Workspace:
@@ -187,4 +203,5 @@ def purpose_rules(policy: Policy) -> PurposeRules:
         topic_purposes=[name for name, _ in topical],
         topics=[topic for _, topic in topical],
         window_s=policy.clock_skew_s,
+        confirmation_days=policy.confirmation_days,
     )

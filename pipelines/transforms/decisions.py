@@ -18,7 +18,7 @@ from schemas.consent import Actor, Value
 from schemas.errors import MappingError
 from schemas.mappings import ConsentMap, Mapping, Polarity, Wording
 from schemas.policy import Policy
-from schemas.records import DECISION_COLUMNS, LIFTED
+from schemas.records import DECISION_COLUMNS, LIFTED, PENDING
 
 MARKETING, RELATED_EVENTS = "marketing", "related_events"
 REFUSED, PROHIBITION, OBJECTION = "refused", "prohibition", "objection"
@@ -41,15 +41,18 @@ def read_decisions(reading: Reading, mapping: Mapping, *, policy: Policy, times:
         for consent in mapping.consents
         for decision in _of_question(reading, mapping, consent=_known(consent, mapping, policy), times=times)
     ]
-    objections = [_objection(decided) for decided in found if RELATED_EVENTS in policy.purposes]
+    objections = [_objection(decided) for decided in found if RELATED_EVENTS in policy.purposes and not decided.empty]
     return in_order([*found, *objections])
 
 
 def in_order(found: list[pd.DataFrame]) -> pd.DataFrame:
     """One decisions frame of several, by row."""
     frames = [frame for frame in found if not frame.empty]
-    together = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return conform(together, DECISION_COLUMNS).sort_values("row_no", kind="stable", ignore_index=True)
+    if not frames:
+        return conform(pd.DataFrame(), DECISION_COLUMNS)
+    return conform(pd.concat(frames, ignore_index=True), DECISION_COLUMNS).sort_values(
+        "row_no", kind="stable", ignore_index=True
+    )
 
 
 def dated(value: str, span: Span, received_at: pd.Series) -> pd.DataFrame:
@@ -106,22 +109,21 @@ def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, tim
         reason = BLOCKED if consent.stated_by == "provider" else PROHIBITION
         yield _decided(reading, mapping, consent=consent, rows=is_yes, made=(Value.WITHDRAW, reason, span))
         if consent.states_current_value:
-            yield _decided(
-                reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, PROHIBITION, span)
-            )
+            yield _decided(reading, mapping, consent=consent, rows=~is_yes & ~is_other, made=(LIFTED, reason, span))
         return
     is_reworded = is_yes & has_other_label(reading, consent)
     reading.note_rows(_field(consent), consent.column, "label_changed", rows=is_reworded, blocks="effect")
     is_dated = span.earliest.notna()
     reading.note_rows(_field(consent), consent.column, "grant_without_time", rows=is_yes & ~is_dated, blocks="effect")
     grants = is_yes & is_dated & ~is_reworded
-    yield _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
+    granted = _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
+    yield granted.assign(value=PENDING) if consent.double_opt_in else granted
     yield _decided(reading, mapping, consent=consent, rows=is_no, made=(Value.WITHDRAW, REFUSED, span))
 
 
 def _is_of_somebody_else(reading: Reading, mapping: Mapping, consent: ConsentMap) -> pd.Series:
     """Rows whose person is not the one who ticked: nobody consents for somebody else."""
-    if consent.given_by == "subject":
+    if consent.given_by in ("subject", "guardian"):
         return reading.never()
     if any(block.id == consent.given_by for block in mapping.arrangement.blocks):
         return reading.column(PART) != consent.given_by
@@ -164,11 +166,13 @@ def _decided(
     made: tuple[str, str | None, Span],
 ) -> pd.DataFrame:
     value, reason, span = made
+    if not rows.any():
+        return conform(pd.DataFrame(), DECISION_COLUMNS)
     constants = {
         "purpose": consent.purpose,
         "topic": consent.topic,
         "value": str(value),
-        "actor": str(Actor.IMPORT if consent.stated_by == "provider" else Actor.SUBJECT),
+        "actor": str(_actor(consent)),
         "clock": str(mapping.source),
         "states_current_value": consent.states_current_value,
         "reason": reason,
@@ -178,6 +182,12 @@ def _decided(
     }
     frame = dated(value, span, reading.received_at).assign(row_no=reading.index + 1, **constants)
     return conform(frame[rows], DECISION_COLUMNS)
+
+
+def _actor(consent: ConsentMap) -> Actor:
+    if consent.stated_by == "provider":
+        return Actor.IMPORT
+    return Actor.GUARDIAN if consent.given_by == "guardian" else Actor.SUBJECT
 
 
 def _objection(decided: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.transforms.business_ids import normalise_business_ids
 from pipelines.transforms.emails import ROLE_LOCAL_PARTS, is_role_address, normalise_emails
 from pipelines.transforms.names import given_name_key, name_key, normalise_names, split_full_names
 from pipelines.transforms.phones import normalise_phones
@@ -100,6 +101,7 @@ def _contact_details(
         "postal_code": normalise_postal_codes(texts["postal_code"], countries=countries.values, default_country=home),
         **{name: clean_text(texts[name], max_length=longest) for name, longest in _LONGEST.items()},
     }
-    for name, column in read.items():
+    business_ids = normalise_business_ids(texts["business_id"])
+    for name, column in {**read, "business_id": business_ids}.items():
         reading.note(name, getattr(fields, name), column.faults, blocks="field")
     return {name: column.values for name, column in read.items()}

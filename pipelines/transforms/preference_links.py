@@ -27,13 +27,17 @@ NOBODY = UUID(int=0)
 
 
 class Scope(StrEnum):
-    """What a token is good for, and nothing else. Only `withdraw` never expires."""
+    """What a token is good for, and nothing else. Only `withdraw` never expires.
+
+    `confirm` names, in place of a contact point, the sign-up whose double opt-in it completes.
+    """
 
     WITHDRAW = "w"
     PROVE = "p"
     MOVE = "m"
     SESSION = "s"
     FORM = "f"
+    CONFIRM = "c"
 
 
 @dataclass(frozen=True, slots=True)

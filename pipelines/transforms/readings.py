@@ -6,6 +6,7 @@ What a value means is decided by the normalisers; here is only where it comes fr
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import pandas as pd
 
@@ -119,7 +120,17 @@ def each_text(texts: pd.Series, rule: Callable[[str], str | None]) -> pd.Series:
 
 def conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """The frame with exactly the declared columns and dtypes, missing ones empty."""
-    return frame.reindex(columns=list(columns)).astype(dict(columns))
+    if frame.empty:
+        return _without_rows(tuple(columns.items())).copy()
+    wanted = frame.reindex(columns=list(columns))
+    has = dict(zip(wanted.columns, map(str, wanted.dtypes), strict=True))
+    other = {name: dtype for name, dtype in columns.items() if has[name] != dtype}
+    return wanted.astype(other) if other else wanted
+
+
+@cache
+def _without_rows(columns: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    return pd.DataFrame(columns=[name for name, _ in columns]).astype(dict(columns))
 
 
 def _own_word(ref: ChoiceRef, text: str, allowed: Iterable[str]) -> str | None:

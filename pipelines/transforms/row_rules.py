@@ -54,7 +54,7 @@ def read_erasures(reading: Reading, mapping: Mapping, *, erased: pd.Series, time
 
     It counts when the row last changed, or when it was received.
     """
-    if mapping.erasure_means != "erasure":
+    if mapping.erasure_means != "erasure" or not erased.any():
         return conform(pd.DataFrame(), DECISION_COLUMNS)
     asked = dict.fromkeys((consent.purpose, consent.topic) for consent in mapping.consents)
     told = dated(Value.WITHDRAW, times.changed, reading.received_at).assign(row_no=reading.index + 1)

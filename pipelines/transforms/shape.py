@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from pipelines.transforms.children import of_children, without_marketing
 from pipelines.transforms.columns import FittedColumns, fit_columns, force_columns
 from pipelines.transforms.decisions import Times, in_order, read_decisions, wordings_of
 from pipelines.transforms.fingerprints import content_hashes, submission_ids
@@ -70,11 +71,14 @@ def _shaped(
     )
     version_at = times.changed.earliest.fillna(times.submitted.earliest)
     aside, erased = _set_aside(reading, mapping), is_erased(reading, mapping)
+    is_child = of_children(reading, mapping, times.submitted, policy)
     said, wordings = _said(reading, mapping, policy=policy, times=times, erased=erased)
+    said = without_marketing(reading, said, is_child, policy)
     occasions = read_occasions(reading, mapping, version_at=version_at)
     answers, special = read_answers(reading, mapping)
     submissions = _submissions(reading, mapping, policy=policy, is_aside=aside.notna(), erased=erased)
     submissions = submissions.assign(
+        notice_shown=submissions["notice_shown"] & ~is_child,
         submission_id=_submission_ids(reading.cells, raw, mapping),
         **_row_times(times.submitted, version_at, reading.received_at),
     )
@@ -146,7 +150,7 @@ def _submissions(
         row_no=reading.index + 1,
         content_hash=content_hashes(reading.cells),
         occasion_id=registrations.occasion_id,
-        registration_status=registrations.status.mask(is_aside),
+        registration_status=registrations.status.mask(is_aside).mask(erased & registrations.status.notna(), "deleted"),
         is_sale=registrations.is_sale,
         is_payer=registrations.is_payer,
         notice_shown=registrations.notice_shown,

@@ -8,6 +8,7 @@ from connectors.decoders import decode
 from connectors.fetching import HttpSettings
 from connectors.web_forms import WebFormsSettings, WebFormSubmissions
 from schemas.errors import SourceError
+from schemas.labels import LABEL_OF, label_hash
 from schemas.mappings import Mapping
 from schemas.records import ReceivedBatch
 from tests.connectors.http_stub import Answer, Asked, Stub, stub_server
@@ -100,3 +101,12 @@ def test_a_wrong_key_is_an_error_that_does_not_show_it() -> None:
 def test_an_answer_of_another_module_is_an_error() -> None:
     with stub_server(lambda _asked: Answer({"nodes": 1})) as stub, pytest.raises(SourceError):
         list(connector(stub).iter_batches(form(), WINDOW, now=NOW))
+
+
+def test_the_labels_that_the_form_shows_now_come_with_a_pull() -> None:
+    asked = make_consent(column="data.newsletter", grants=["1"], refuses=["0"], label_hash=label_hash("Newsletter"))
+    elements = {"box": {"#type": "container", "newsletter": {"#type": "checkbox", "#title": "<b>Newsletter</b>"}}}
+    mapping = form(consents=[asked])
+    [batch] = pull(Site([submission(1, newsletter="1")], elements=elements), mapping)
+    frame = decode(batch.media_type, batch.payload, mapping)
+    assert frame[f"{LABEL_OF}data.newsletter"].tolist() == ["<b>Newsletter</b>"]

@@ -206,6 +206,36 @@ def test_pages_that_shift_while_they_are_read_are_not_taken_for_the_whole() -> N
         pull(api)
 
 
+def test_responses_without_an_id_of_their_own_are_refused_with_the_reason() -> None:
+    zero = {**response(1, "2026-11-20T10:00:00"), "ResponseId": "00000000-0000-0000-0000-000000000000"}
+    with pytest.raises(SourceError, match="without an id") as error:
+        pull(Webropol([zero]))
+    assert not error.value.transient
+
+
+def test_a_full_sweep_reads_old_responses_again_and_only_an_edited_week_is_a_new_batch() -> None:
+    old = [response(n, f"2026-0{n}-11T10:00:00", ("Email", f"p{n}@example.org")) for n in (2, 3)]
+    api = Webropol([*old, response(9, "2026-11-20T10:00:00", ("Email", "p9@example.org"))], page_rows=50)
+    sweeping = survey(api={"resource": "s-1", "full_sweep_days": 1})
+    _, before = pull(api, mapping=sweeping)
+    api.responses[1] = response(3, "2026-03-11T10:00:00", ("Email", "edited@example.org"))
+    _, after = pull(api, mapping=sweeping)
+    ids = [decode(b.media_type, b.payload, sweeping)["ResponseId"].tolist() for b in after]
+    assert ids == [["r-9"], ["r-2"], ["r-3"]]
+    assert [a.content_hash == b.content_hash for a, b in zip(before, after, strict=True)] == [True, True, False]
+    assert {b.received_on for b in after} == {WINDOW.last_on}
+
+
+def test_the_days_of_a_full_sweep_do_not_depend_on_when_they_are_pulled() -> None:
+    api = Webropol([response(2, "2026-02-11T10:00:00")], page_rows=50)
+    monthly = survey(api={"resource": "s-1", "full_sweep_days": 28})
+    days = [Window(day, day) for day in (date.fromordinal(date(2026, 11, 1).toordinal() + n) for n in range(28))]
+    swept = [window for window in days if pull(api, mapping=monthly, window=window)[1]]
+    whole = Window(days[0].first_on, days[-1].last_on)
+    assert len(swept) == 1
+    assert pull(api, mapping=monthly, window=whole)[1]
+
+
 def test_another_page_than_was_asked_for_is_an_error() -> None:
     api = Webropol([response(n, "2026-11-20T10:00:00") for n in range(4)])
     first = api.page(1)

@@ -9,13 +9,30 @@ import sys
 import yaml
 
 from schemas.mappings import Mapping
-from tests.corpus import webropol_events, webropol_files, webropol_pulls
+from tests.corpus import (
+    course_systems,
+    delivered_files,
+    drupal_forms,
+    form_engines,
+    webropol_events,
+    webropol_files,
+    webropol_pulls,
+)
 from tests.corpus.cases import Case
 from tests.corpus.reading import HERE, outcome_of
 from tests.feeds import make_policy
 
 FILES, MAPPINGS, MANIFEST = HERE / "files", HERE / "mappings", HERE / "manifest.yaml"
-CASES: list[Case] = [*webropol_files.CASES, *webropol_events.CASES, *webropol_pulls.CASES]
+_MODULES = (
+    webropol_files,
+    webropol_events,
+    webropol_pulls,
+    drupal_forms,
+    form_engines,
+    course_systems,
+    delivered_files,
+)
+CASES: list[Case] = [case for module in _MODULES for case in module.CASES]
 
 
 def mapping_of(case: Case) -> Mapping:

@@ -30,18 +30,25 @@ def outcome_of(path: Path, mapping: Mapping, policy: Policy) -> dict[str, Any]:
 
 def summary(shaped: StagedBatch) -> dict[str, Any]:
     """What was read, without what is empty. Decisions of the kind that follow from others are left out."""
+    rows = shaped.submissions.to_dict("records")
     told: dict[str, Any] = {
         "rows": len(shaped.submissions),
-        "people": [_person(row) for row in shaped.submissions.to_dict("records") if row["is_usable"]],
-        "barred": [_barred(row) for row in shaped.submissions.to_dict("records") if not row["is_usable"]],
+        "people": [_person(row) for row in rows if row["is_usable"]],
+        "barred": [_barred(row) for row in rows if not row["is_usable"]],
         "decisions": [_decision(row) for row in shaped.decisions.to_dict("records") if row["reason"] != "objection"],
         "faults": [f"{f.row_no} {f.field} {f.fault}" for f in shaped.faults.itertuples()],
         "registrations": [
             f"{row['row_no']} {row['registration_status']} {row['occasion_id']}"
-            for row in shaped.submissions.to_dict("records")
+            for row in rows
             if not pd.isna(row["registration_status"])
         ],
-        "enquiries": [int(row["row_no"]) for row in shaped.submissions.to_dict("records") if row["is_enquiry"]],
+        "occasions": [
+            f"{row['occasion_id']} {row['starts_at']:%Y-%m-%d} to {row['ends_at']:%Y-%m-%d}"
+            for row in shaped.occasions.to_dict("records")
+            if not pd.isna(row["ends_at"])
+        ],
+        "payers": [int(row["row_no"]) for row in rows if row["is_payer"]],
+        "enquiries": [int(row["row_no"]) for row in rows if row["is_enquiry"]],
         "answers": sorted(f"{a.row_no} {a.question} = {a.answer}" for a in shaped.answers.itertuples()),
     }
     return {name: value for name, value in told.items() if value != []}

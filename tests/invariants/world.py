@@ -95,6 +95,8 @@ class World:
     def reset(self) -> "World":
         """As if nothing had ever happened."""
         empty_store(self.owner)
+        self.plain.journal.path.unlink(missing_ok=True)
+        self.plain.journal.note_run(None)
         for path in self.drop.iterdir():
             path.unlink()
         self.emulator.control.reset()

@@ -1,0 +1,119 @@
+"""SQL of erasing one person at an address, or everybody at it.
+
+t_gone_subject     the names that go; a nameless withdrawal at an address that others share stays, and speaks for nobody
+t_gone_submission  the submissions that made them, by source and id
+"""
+
+FIND_BY_ADDRESS = """
+select c.contact_point_id, c.address_key, array_agg(p.person_id order by p.person_id)
+           filter (where p.person_id is not null) as persons
+from intake.contact_point c left join intake.person p using (contact_point_id)
+where c.address_key = :address_key group by c.contact_point_id
+"""
+
+FIND_BY_ID = """
+select c.contact_point_id, c.address_key, array_agg(distinct o.person_id) as persons,
+       array_agg(distinct p.person_id) as named
+from intake.person p
+left join intake.crm_link l using (person_id)
+join intake.contact_point c on c.contact_point_id = p.contact_point_id
+join intake.person o on o.contact_point_id = c.contact_point_id
+where p.person_id = :id or (l.row_id = :id and l.state <> 'gone')
+group by c.contact_point_id
+"""
+
+FIND_SUBJECTS = """
+create temporary table t_gone_subject as
+select s.subject_id, s.given_key from intake.subject s
+where s.contact_point_id = :contact_point_id and (:is_whole or s.person_id = any(cast(:persons as uuid[])))
+  and (:is_whole or s.given_key <> '' or not exists (
+      select from intake.consent_event e where e.subject_id = s.subject_id and e.value = 'withdraw'))
+"""
+
+FIND_SUBMISSIONS = """
+create temporary table t_gone_submission as
+select source, submission_id from intake.submission
+where subject_id in (select subject_id from t_gone_subject) or (:is_whole and contact_point_id = :contact_point_id)
+union
+select source, submission_id from intake.registration where subject_id in (select subject_id from t_gone_subject)
+union
+select e.source, v.submission_id from intake.consent_event e join intake.consent_evidence v using (event_key)
+where e.contact_point_id = :contact_point_id and e.subject_id in (select subject_id from t_gone_subject)
+  and v.submission_id is not null
+union
+select source, submission_id from intake.stated_value where :is_whole and contact_point_id = :contact_point_id
+union
+select source, submission_id from intake.row_image where :is_whole and contact_point_id = :contact_point_id
+"""
+
+# The contact of the person wherever it is, the one it was merged from, and every row that bears the address alone.
+CRM_ROWS = """
+with known as (
+    select p.person_id as row_id from intake.person p where p.person_id = any(cast(:persons as uuid[]))
+    union select l.row_id from intake.crm_link l where l.person_id = any(cast(:persons as uuid[])) and l.state <> 'gone'
+), wanted as (
+    select 'contact' as table_name, k.row_id from known k
+    union select :registrations, g.registration_id from intake.registration g
+          where g.subject_id in (select subject_id from t_gone_subject)
+    union select r.table_name, r.row_id from intake.crm_row r where :is_whole and r.contact_point_id = :contact_point_id
+)
+select w.table_name, w.row_id, coalesce(r.is_ours, w.row_id = any(cast(:persons as uuid[]))) as is_ours,
+       coalesce(r.written, '{}') as written
+from wanted w left join intake.crm_row r using (table_name, row_id) order by w.table_name, w.row_id
+"""
+
+SUPERSEDE_INTENTS = """
+update intake.outbox_intent set state = 'superseded', code = 'erased', finished_at = :now
+where state in ('pending', 'waiting') and contact_point_id = :contact_point_id
+"""
+
+# Of a row of the person, and of every row of an address that goes as a whole: the names of the columns stay.
+PURGE_INTENTS = """
+update intake.outbox_intent i set
+    columns = (select coalesce(jsonb_object_agg(k.name, null), '{}') from jsonb_object_keys(i.columns) as k (name)),
+    before = null, purged_at = :now
+where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id = :contact_point_id
+  and (:is_whole or i.row_id = any(cast(:row_ids as uuid[])))
+"""
+
+_BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from t_gone_submission)"
+
+DELETE_ROWS = {
+    "pending_grant": f"""
+        delete from intake.pending_grant where {_BY_SUBMISSION} or (:is_whole and address_key = (
+            select address_key from intake.contact_point where contact_point_id = :contact_point_id))""",
+    "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
+    "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
+    "submission": f"delete from intake.submission where {_BY_SUBMISSION}",
+    "stated_value": f"delete from intake.stated_value where {_BY_SUBMISSION}",
+    "row_image": f"delete from intake.row_image where {_BY_SUBMISSION}",
+    "quarantine": f"""
+        delete from intake.quarantine q where {_BY_SUBMISSION} or exists (
+            select from intake.row_outcome o join t_gone_submission g on g.submission_id = o.submission_id
+            where o.batch_id = q.batch_id and o.row_no = q.row_no and g.source = q.source)""",
+    "row_outcome": """
+        update intake.row_outcome o set submission_id = null, state = 'withheld', reason = 'erased', effects = '{}'
+        from t_gone_submission g, intake.batch b
+        where o.submission_id = g.submission_id and b.batch_id = o.batch_id and b.source = g.source""",
+    "consent_evidence": """
+        delete from intake.consent_evidence v using intake.consent_event e
+        where e.event_key = v.event_key and e.contact_point_id = :contact_point_id
+          and e.subject_id in (select subject_id from t_gone_subject)""",
+    "person_consent": """
+        delete from intake.person_consent where contact_point_id = :contact_point_id
+          and (:is_whole or person_id = any(cast(:persons as uuid[])))""",
+    "person_purpose": "delete from intake.person_purpose where person_id = any(cast(:persons as uuid[]))",
+    "crm_review": """
+        delete from intake.crm_review where contact_point_id = :contact_point_id
+          and (:is_whole or persons && cast(:persons as uuid[]))""",
+    "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
+    "crm_row": """
+        delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",
+    "subject_kept": """
+        update intake.subject set person_id = null, has_ground = false
+        where person_id = any(cast(:persons as uuid[])) and subject_id not in (select subject_id from t_gone_subject)""",
+    "subject": "delete from intake.subject where subject_id in (select subject_id from t_gone_subject)",
+    "person": "delete from intake.person where person_id = any(cast(:persons as uuid[]))",
+    "consent_state": "delete from intake.consent_state where :is_whole and contact_point_id = :contact_point_id",
+    "contact_point": "delete from intake.contact_point where :is_whole and contact_point_id = :contact_point_id",
+}

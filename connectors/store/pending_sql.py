@@ -1,0 +1,68 @@
+"""SQL of double opt-in: a batch's sign-ups that wait, and what staff cannot do for the person meanwhile."""
+
+# One that was read before is not asked again: the same content makes no second link.
+ADD_PENDING = """
+insert into intake.pending_grant (
+    confirmation_id, purpose, topic, source, submission_id, address, address_key, given_name, family_name, given_key,
+    wording_hash, notice_version, channel, occurred_at, precision_s, asked_at, expires_at)
+select distinct on (r.maker_id, d.purpose, coalesce(d.topic, ''))
+       r.maker_id, d.purpose, coalesce(d.topic, ''), r.source, r.submission_id, r.address, r.address_key, r.given_name,
+       r.family_name, r.given_key, d.wording_hash, d.notice_version, d.channel, d.occurred_at, d.precision_s, :now,
+       :now + make_interval(days => :confirmation_days)
+from {decisions} d join t_row r on r.row_no = d.row_no
+where d.value = 'pending' and r.is_usable and r.is_winner and r.class <> 'unchanged' and r.address_key is not null
+order by r.maker_id, d.purpose, coalesce(d.topic, ''), r.row_no
+on conflict (confirmation_id, purpose, topic) do nothing
+"""
+
+_IS_OPEN = "p.confirmed_at is null and p.expires_at > :now"
+
+# A yes that staff took down while the person has not followed the link is let go by rule (I19).
+HOLD_STAFF = f"""
+with held as (
+    delete from {{decisions}} d using {{submissions}} s, intake.pending_grant p
+    where s.row_no = d.row_no and d.value = 'grant' and d.actor in ('staff_on_behalf', 'staff', 'import')
+      and p.address_key = s.address_key and p.purpose = d.purpose
+      and (p.topic = '' or coalesce(d.topic, '') in ('', p.topic)) and {_IS_OPEN}
+    returning d.row_no, d.purpose
+)
+insert into {{faults}} (row_no, field, "column", fault, value_class, blocks)
+select distinct row_no, 'consents.' || purpose, null, 'awaiting_confirmation', 'blank', 'rule' from held
+"""
+
+WAITS = f"""
+select exists (
+    select from intake.pending_grant p
+    where p.address_key = :address_key and p.purpose = :purpose and {_IS_OPEN}
+      and (p.topic = '' or coalesce(cast(:topic as text), '') in ('', p.topic)))
+"""
+
+TO_MAIL = f"""
+select p.confirmation_id, p.address, min(p.expires_at) as expires_at, min(w.language) as language,
+       array_agg(distinct p.purpose) as purposes, array_agg(distinct p.topic) filter (where p.topic <> '') as topics
+from intake.pending_grant p left join intake.consent_wording w using (wording_hash)
+where p.mailed_at is null and {_IS_OPEN}
+group by p.confirmation_id, p.address order by min(p.asked_at), p.confirmation_id limit :limit
+"""
+
+MAILED = "update intake.pending_grant set mailed_at = :now where confirmation_id = :id and mailed_at is null"
+
+FIND = "select * from intake.pending_grant where confirmation_id = :id order by purpose, topic for update"
+
+CONFIRMED = """
+update intake.pending_grant set confirmed_at = :now, address = null, address_key = null, given_name = null,
+    family_name = null, given_key = null
+where confirmation_id = :id
+"""
+
+# The sign-up's own row tells who the person is, now that it gives ground.
+NAME_SUBMISSION = """
+update intake.submission u set
+    contact_point_id = c.contact_point_id, subject_id = s.subject_id, given_name = :given_name, family_name = :family_name
+from intake.contact_point c join intake.subject s using (contact_point_id)
+where u.source = :source and u.submission_id = :submission_id and u.subject_id is null
+  and c.address_key = :address_key and s.given_key = :given_key
+returning c.contact_point_id
+"""
+
+FORGET_EXPIRED = "delete from intake.pending_grant where expires_at <= :now"

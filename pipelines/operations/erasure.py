@@ -1,0 +1,196 @@
+"""Erasure (GDPR Art. 17): one person goes from the store, the landing and the CRM, and does not come back by an import.
+
+In this order: tombstones into the journal outside the database, then store and tombstones in one transaction, then the
+landing, then the CRM. A run that dies in between is finished by the next `privacy erase` or by the nightly asset; until
+then no merge brings anything back. What stays is told, with the reason.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from connectors.erasure_journal import JournalEntry
+from connectors.store import erasure as store
+from connectors.store.crm_links import address_of
+from connectors.store.erasure import CrmTarget, Found, Scope
+from connectors.store.merge import refresh_addresses
+from connectors.store.tombstones import KEY_NAME, Tombstone, add_tombstones, hold_off_merges
+from pipelines.operations.adoption import SearchableCrm
+from pipelines.operations.delivery import table_name
+from pipelines.operations.erasure_landing import erase_landed
+from pipelines.operations.merging import as_merger
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import as_writer
+from pipelines.operations.undo import refresh_request
+from pipelines.transforms.crm_changes import row_id_of
+from pipelines.transforms.crm_contacts import ADDRESSES
+from pipelines.transforms.emails import canonical_address
+from pipelines.transforms.identity import resolve_subjects
+from schemas.errors import ConfigurationError
+from schemas.tables import CONSENT, CONTACT
+
+_BEARING = (
+    *((CONTACT.logical_name, column) for column in ADDRESSES),
+    (CONSENT.logical_name, "msdynmkt_contactpointvalue"),
+)
+KEPT = {
+    "ledger": "Bare events of the consent ledger (random ids, purposes, times) stay, to prove that it is whole; the values"
+    " and salts that tied them to the person are gone (GDPR 17(3)(e)).",
+    "tombstones": "Keyed hashes stay, so that no old export brings the person back (GDPR 17(1), 32).",
+    "accounting": "Vouchers and books in the finance schema stay for the years that accounting law asks for (Finnish"
+    " Accounting Act 1336/1997, 2:10; GDPR 17(3)(b)).",
+    "backups": "Backups of the database hold the person until they expire; a restored one is brought up to date by the"
+    " journal of erasures before anything runs (`privacy replay`).",
+}
+
+
+@dataclass
+class ErasureReport:
+    """What one erasure did. `counts`: rows by table; `landed`: rows taken out of batches; `unsearchable`: stopped batches
+    that cannot be understood, so not searched by person: tombstones apply when they are replayed."""
+
+    erasure_id: UUID
+    erased_at: datetime
+    counts: dict[str, int] = field(default_factory=dict)
+    tombstones: int = 0
+    landed: int = 0
+    unsearchable: list[UUID] = field(default_factory=list)
+    crm_rows: int = 0
+    kept: dict[str, str] = field(default_factory=lambda: dict(KEPT))
+
+
+def find_person(
+    conn: Connection, *, address: str | None = None, person: str | None = None, everyone: bool = False
+) -> Scope:
+    """Who is meant: everybody at an address with one person, or one person by id.
+
+    ConfigurationError where nobody is known by it, or where several people share the address and `everyone` was not
+    said; it names their ids, never the address.
+    """
+    if address is not None:
+        key = canonical_address(address).key
+        if key is None:
+            raise ConfigurationError(
+                "What was given on standard input is no e-mail address. Give one, and nothing else."
+            )
+        scope = store.persons_at(conn, key)
+    else:
+        scope = store.person_of(conn, _id(person))
+    if scope is None:
+        raise ConfigurationError("Nobody is known by that address or id; nothing of theirs is held.")
+    if address is not None and len(scope.person_ids) > 1 and not everyone:
+        ids = ", ".join(map(str, scope.person_ids))
+        raise ConfigurationError(
+            f"{len(scope.person_ids)} people share that address ({ids}). Give the id of the one who is meant (see"
+            " `crm-intake explain`), or --everyone."
+        )
+    return scope
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is to be erased (an id, or an address), by whose word; `everyone` at a shared address."""
+
+    by: str
+    address: str | None = None
+    person: str | None = None
+    everyone: bool = False
+
+
+def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -> ErasureReport:
+    """Erase from the store and the landing; what the CRM holds is written down, to be let go by `finish_in_crm`.
+
+    Without the CRM's client, rows there that the store does not know of are not sought, and the report says so. To be
+    called alone (see `alone`). Raises ConfigurationError where nobody, or not one person, is meant.
+    """
+    with session.under_retention() as retention:
+        with retention.transaction() as conn:
+            hold_off_merges(conn)
+            scope = find_person(conn, address=asked.address, person=asked.person, everyone=asked.everyone)
+            found = store.find(conn, scope)
+            found.crm_rows += _sought(conn, found, crm)
+            key = session.workspace.keys.current(KEY_NAME)
+            stones = store.tombstones_of(found, key, erased_at=session.now)
+            entry = session.workspace.journal.append(uuid4(), session.now, stones)
+            report = ErasureReport(entry.erasure_id, session.now, crm_rows=len(found.crm_rows))
+            store.record_erasure(conn, entry.erasure_id, by=asked.by, at=session.now, entry_hash=entry.entry_hash)
+            if crm is None:
+                report.kept["others' contacts"] = "The CRM was not searched for further contacts with the address."
+            _erase_found(retention, conn, found, stones, report)
+        _erase_landed(retention, [found], report)
+    return report
+
+
+def erase_again(session: Session, conn: Connection, entry: JournalEntry, scopes: Sequence[Scope]) -> ErasureReport:
+    """An erasure of the journal, done again in a database that does not know it; the landing with it."""
+    report = ErasureReport(entry.erasure_id, entry.erased_at)
+    store.record_erasure(conn, entry.erasure_id, by="journal", at=entry.erased_at, entry_hash=entry.entry_hash)
+    add_tombstones(conn, entry.tombstones, erasure_id=entry.erasure_id)
+    report.tombstones = len(entry.tombstones)
+    for scope in scopes:
+        found = store.find(conn, scope)
+        report.crm_rows += len(found.crm_rows)
+        _erase_found(session, conn, found, [], report)
+        _erase_landed(session, [found], report)
+    return report
+
+
+def _sought(conn: Connection, found: Found, crm: SearchableCrm | None) -> list[CrmTarget]:
+    """Rows of the CRM that bear the address and are not known here: staff made them, or a backup has lost them."""
+    if crm is None or not found.scope.is_whole:
+        return []
+    written = sorted({found.scope.address_key, address_of(conn, found.scope.contact_point_id)})
+    known = {(row.table_name, row.row_id) for row in found.crm_rows}
+    sought: dict[tuple[str, UUID], CrmTarget] = {}
+    for table, column in _BEARING:
+        for row in crm.find_rows(table_name(table), column, written, [column]):
+            key = table, row_id_of(table, row)
+            if key not in known and canonical_address(str(row[column])).key == found.scope.address_key:
+                sought[key] = CrmTarget(*key, is_ours=False, written={})
+    return list(sought.values())
+
+
+def _erase_found(
+    session: Session, conn: Connection, found: Found, stones: Sequence[Tombstone], report: ErasureReport
+) -> None:
+    key = session.workspace.keys.current(KEY_NAME)
+    report.tombstones += add_tombstones(conn, stones, erasure_id=report.erasure_id)
+    store.keep_crm_rows(conn, report.erasure_id, found.crm_rows, key=key)
+    store.erase(conn, found, now=session.now)
+    if not found.scope.is_whole:
+        refresh_addresses(conn, refresh_request(session), [found.scope.contact_point_id], resolve=resolve_subjects)
+    for table, rows in found.counts.items():
+        report.counts[table] = report.counts.get(table, 0) + rows
+
+
+def _erase_landed(session: Session, found: Sequence[Found], report: ErasureReport) -> None:
+    searched = erase_landed(session, found)
+    report.landed += searched.rows
+    report.unsearchable = searched.unsearchable
+    if searched.unsearchable:
+        report.kept["unsearchable batches"] = (
+            f"{len(searched.unsearchable)} stopped batches cannot be understood, so not searched by person; tombstones"
+            " apply when they are replayed, and they go with the landing's retention."
+        )
+
+
+@contextmanager
+def alone(session: Session) -> Iterator[None]:
+    """Neither a merge nor a write to the CRM comes in between."""
+    with ExitStack() as stack:
+        stack.enter_context(as_writer(session))
+        stack.enter_context(as_merger(session))
+        yield
+
+
+def _id(person: str | None) -> UUID:
+    try:
+        return UUID(person or "")
+    except ValueError:
+        raise ConfigurationError(
+            "PERSON is an id (a GUID). For an address, give `-` and the address on standard input."
+        ) from None

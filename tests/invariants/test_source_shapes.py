@@ -1,0 +1,238 @@
+"""Shapes of sources through the whole pipeline: drifting questions, erased submissions, blocked addresses, several people."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from connectors.fetching import HttpSettings
+from connectors.webropol import WebropolSettings
+from pipelines.operations.quarantine import retry
+from pipelines.operations.questions import changed_feeds
+from tests.connectors.http_stub import Answer, Asked, stub_server
+from tests.invariants.acts import T0, Who, answer, iso, sign_up
+from tests.invariants.feeds import COLUMNS, PERSON, WORDING
+from tests.invariants.world import World, csv_bytes
+
+AINO, MAIJA, KALLE = (
+    Who("aino@example.org", "aino"),
+    Who("maija@example.org", "maija"),
+    Who("kalle@example.org", "kalle"),
+)
+LATER = T0 + timedelta(days=1)
+
+
+def marketing(world: World) -> dict[str, bool]:
+    """By address whether the CRM shows marketing as a whole."""
+    return {
+        address: on
+        for (address, purpose, topic), on in world.holds().consents.items()
+        if (purpose, topic) == ("marketing", "")
+    }
+
+
+def outcomes(world: World) -> set[tuple[str, str]]:
+    return {tuple(row) for row in world.query("select state, reason from intake.row_outcome")}
+
+
+def stop_reason(world: World) -> str:
+    ((reason,),) = world.query("select stop_reason from intake.batch where state = 'stopped'")
+    return str(reason)
+
+
+def renamed(column: str, name: str, rows: list[dict[str, str]]) -> bytes:
+    columns = [name if title == column else title for title in COLUMNS["answers"]]
+    return csv_bytes(
+        columns, [{(name if title == column else title): cell for title, cell in row.items()} for row in rows]
+    )
+
+
+def test_a_renamed_question_stops_the_batch_with_a_diff_until_the_mapping_is_mended(world: World) -> None:
+    world.perform([answer(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    world.receive_bytes(
+        "answers", renamed("Newsletter", "Newsletters", [answer(2, MAIJA, LATER, newsletter="Yes").row])
+    )
+    assert world.run().stops() == {"missing_column": 1}
+    reason = stop_reason(world)
+    assert "~ 'Newsletter' is now 'Newsletters'" in reason
+    (shown,) = changed_feeds(world.session())
+    assert (shown["feed"], shown["diff"]) == ("answers", ["~ 'Newsletter' is now 'Newsletters'"])
+    asked = {
+        "purpose": "marketing",
+        "column": "Newsletters",
+        "grants": ["Yes"],
+        "wording": WORDING,
+        "notice_version": "2026-01",
+    }
+    world.with_mapping("answers", consents=[asked], ignored=["Training", "Rdi", "Stop"])
+    assert [gated.stop for gated in retry(world.session())] == [None]
+    world.run()
+    assert marketing(world) == {AINO.key: True, MAIJA.key: True}
+    assert changed_feeds(world.session()) == []
+
+
+class Survey:
+    """Webropol with two questions, whose texts can be swapped."""
+
+    def __init__(self) -> None:
+        self.texts = {"q1": "News", "q2": "Stop"}
+        self.responses: list[dict[str, Any]] = []
+
+    def respond(self, number: int, who: Who, at: str, **answers: str) -> None:
+        told = [{"QuestionId": "q0", "Question": "Email", "Answer": who.address}]
+        told += [{"QuestionId": q, "Question": self.texts[q], "Answer": text} for q, text in answers.items()]
+        self.responses.append({"ResponseId": f"r-{number}", "ResponseDate": at, "RespondentAnswers": told})
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.path == "/Token":
+            return Answer({"access_token": "t"})
+        if asked.path.endswith("/questions"):
+            listed = {"q0": "Email", **self.texts}
+            return Answer(
+                {
+                    "Questions": [
+                        {"QuestionId": q, "QuestionText": text, "QuestionOrderNumber": n}
+                        for n, (q, text) in enumerate(listed.items())
+                    ]
+                }
+            )
+        paging = {"TotalCount": len(self.responses), "CurrentPage": 1, "IsLastItemFetched": True}
+        return Answer({"Paging": paging, "SurveyAnswers": self.responses})
+
+
+def asking(column: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "purpose": "marketing",
+        "column": column,
+        "grants": ["Yes"],
+        "wording": WORDING,
+        "notice_version": "2026-01",
+        **changes,
+    }
+
+
+def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_column_fits(world: World) -> None:
+    survey = Survey()
+    consents = [
+        asking("News"),
+        {"purpose": "marketing", "column": "Stop", "polarity": "prohibition", "grants": ["Yes"]},
+    ]
+    world.with_mapping(
+        "survey", file=None, api={"resource": "s"}, key=["ResponseId"], submitted_at={"column": "ResponseDate"},
+        fields={"email": {"column": "Email"}}, consents=consents, overlap_days=0,
+    ).with_feeds("survey")  # fmt: skip
+    with stub_server(survey) as stub:
+        settings = WebropolSettings("u", "p", base_url=stub.url, http=HttpSettings(sleep=lambda _s: None))
+        world.workspace = replace(world.workspace, sources=replace(world.workspace.sources, webropol=settings))
+        survey.respond(1, AINO, "2026-11-10T10:00:00", q1="Yes")
+        assert not world.run().stops()
+        survey.texts = {"q1": "Stop", "q2": "News"}
+        survey.respond(2, MAIJA, "2026-11-11T10:00:00", q2="Yes")
+        survey.respond(3, AINO, "2026-11-12T10:00:00", q1="Yes")
+        assert world.run().stops() == {"questions_changed": 1}
+    reason = stop_reason(world)
+    assert "'News' is another question now" in reason
+    assert "'Stop' is another question now" in reason
+    assert marketing(world) == {AINO.key: False}, "what can be read as lowering lowers, and nothing raises"
+
+
+@pytest.mark.parametrize("means", ["erasure", "retention"])
+def test_a_submission_deleted_at_its_source_lowers_what_it_began_unless_the_source_only_keeps_no_longer(
+    world: World, means: str
+) -> None:
+    world.with_mapping("answers", erased={"column": "State", "values": ["deleted"]}, erasure_means=means)
+    row = answer(1, AINO, T0, newsletter="Yes").row
+    world.receive("answers", [{**row, "State": "completed"}])
+    world.run()
+    assert marketing(world) == {AINO.key: True}
+    world.receive("answers", [{**row, "State": "deleted", "Email": "<DELETED>", "First": "<DELETED>"}])
+    world.run()
+    assert marketing(world) == {AINO.key: means == "retention"}
+    marked = world.query("select count(*) from intake.submission where erased_at_source is not null")[0][0]
+    assert marked == (means == "erasure")
+    assert ("applied", "erased_at_source") in outcomes(world)
+    names = {str(name).lower() for (name,) in world.query("select given_name from intake.submission")}
+    assert "<deleted>" not in names, "a marker is never upserted over a name"
+    reasons = {reason for (reason,) in world.query("select reason from intake.consent_event where value = 'withdraw'")}
+    assert reasons == ({"deleted_at_source"} if means == "erasure" else set())
+    assert not world.writes(world.syncs[-1]) or means == "erasure"
+    since = world.emulator.control.last_sequence()
+    world.run()
+    assert not world.writes(since), "a second run writes nothing"
+
+
+def test_a_block_by_the_provider_suppresses_with_a_reason_of_its_own_and_a_later_act_lifts_it(world: World) -> None:
+    blocked = {
+        "purpose": "marketing",
+        "column": "Stop",
+        "polarity": "prohibition",
+        "grants": ["Yes"],
+        "refuses": ["No"],
+    }
+    world.with_mapping(
+        "answers", consents=[asking("Newsletter"), {**blocked, "stated_by": "provider"}], ignored=["Training", "Rdi"]
+    )
+    world.perform([answer(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    world.perform([answer(2, AINO, LATER, stop="Yes")])
+    world.run()
+    events = {
+        tuple(row)
+        for row in world.query("select purpose, actor, reason from intake.consent_event where value = 'withdraw'")
+    }
+    assert events == {
+        ("marketing", "import", "blocked_by_provider"),
+        ("related_events", "import", "blocked_by_provider"),
+    }
+    assert marketing(world) == {AINO.key: False}
+    world.perform([sign_up(3, AINO, LATER + timedelta(days=1))])
+    world.run()
+    assert marketing(world) == {AINO.key: True}
+
+
+def test_a_booker_consents_for_herself_only_and_only_the_attendee_is_registered(world: World) -> None:
+    title = {"email": "Guest email", "given_name": "Guest first", "family_name": "Guest last"}
+    own = {"email": "own email", "given_name": "own first", "family_name": "own last"}
+    blocks = [
+        {
+            "id": "booker",
+            "columns": {own[name]: ref["column"] for name, ref in PERSON.items()},
+            "registers": "if_alone",
+        },
+        {"id": "guest", "columns": {own[name]: title[name] for name in own}},
+    ]
+    world.with_mapping(
+        "courses",
+        fields={name: {"column": column} for name, column in own.items()},
+        arrangement={"blocks": blocks},
+        consents=[asking("Marketing", given_by="booker")],
+        ignored=["Phone", "Marketing changed"],
+    )
+    row = {
+        **dict.fromkeys(COLUMNS["courses"], ""), "Id": "c1", "Time": iso(T0), "Changed": iso(T0), **AINO.cells(),
+        "Guest email": MAIJA.address, "Guest first": "Maija", "Guest last": "Lahti",
+        "Course": "1", "Course name": "Course 1", "Starts": "2026-12-01", "Ends": "2026-12-02", "Charge": "free",
+        "Status": "in", "Marketing": "Yes",
+    }  # fmt: skip
+    alone = {
+        **row,
+        "Id": "c2",
+        **KALLE.cells(),
+        "Guest email": "",
+        "Guest first": "",
+        "Guest last": "",
+        "Marketing": "",
+    }
+    world.receive("courses", [row, alone])
+    assert not world.run().stops()
+    assert marketing(world) == {AINO.key: True}
+    registered = {person for person, _, status in world.holds().registrations.values() if status == "active"}
+    assert registered == {(MAIJA.key, "maija"), (KALLE.key, "kalle")}
+    read = world.query("select count(*) from intake.row_outcome")[0][0]
+    assert read == 3, "two rows speak of three people, and each has an end"
+    since = world.emulator.control.last_sequence()
+    world.receive("courses", [row, alone])
+    world.run()
+    assert not world.writes(since)

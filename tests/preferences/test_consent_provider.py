@@ -1,0 +1,46 @@
+"""The live consent provider answers from the ledger at the moment of sending, and fails closed."""
+
+from typing import Any
+
+from preferences.secrets_file import DoorSecrets
+from tests.preferences.people import AINO, House, paid_course, subscribed
+
+SECRET, OLD = "provider-secret-new", "provider-secret-old"
+
+
+def ask(
+    house: House, purpose: str, topic: str | None = None, *, address: str = AINO.address, secret: str = SECRET
+) -> Any:
+    house.door.secrets = DoorSecrets.model_validate({"consent_provider": [SECRET, OLD]})
+    body = {"contact_point": address, "purpose": purpose, "topic": topic}
+    answer = house.post("/consent/check", json=body, headers={"Authorization": f"Bearer {secret}"})
+    return answer.json() if answer.status_code == 200 else answer.status_code
+
+
+def test_it_says_what_the_ledger_says_at_once(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course())
+    crm = house.world.workspace.policy.crm.purposes["marketing"]
+    assert ask(house, "marketing") == {"allowed": True, "reason": None}
+    assert ask(house, str(crm.purpose_id), str(crm.topics["training"]))["allowed"]
+    assert ask(house, "marketing", address="AINO@Example.ORG", secret=OLD)["allowed"]
+    assert ask(house, "related_events")["allowed"] and ask(house, "course_delivery")["allowed"]
+    house.post(f"/p/{house.token()}/topic", data={"topic": "training"})
+    assert ask(house, "marketing")["allowed"]
+    assert ask(house, "marketing", "training") == {"allowed": False, "reason": "no_grant"}
+    house.tick(minutes=1)
+    house.post(f"/p/{house.token()}/leave")
+    for purpose in ("marketing", "related_events"):
+        assert not ask(house, purpose)["allowed"]
+    assert ask(house, "course_delivery")["allowed"], "notices of a course go on"
+
+
+def test_it_fails_closed(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    assert ask(house, "marketing", address="nobody@example.org") == {"allowed": False, "reason": "no_grant"}
+    assert ask(house, "marketing", address="no address")["reason"] == "no_address"
+    assert ask(house, "marketing", "knitting")["reason"] == "unknown_purpose"
+    assert ask(house, "tracking")["allowed"] is False
+    assert ask(house, "marketing", secret="somebody else's secret") == 401
+    house.door.secrets = DoorSecrets()
+    closed = house.post("/consent/check", json={"contact_point": AINO.address, "purpose": "marketing"})
+    assert closed.status_code == 401

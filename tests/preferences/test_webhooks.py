@@ -1,0 +1,205 @@
+"""Webhooks: genuine or nothing; each submission once, whatever comes twice or late; and the night's pull changes nothing."""
+
+import base64
+import hmac
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+
+from connectors.fetching import HttpSettings
+from connectors.mappings import load_mappings
+from connectors.web_forms import WebFormsSettings
+from preferences.secrets_file import DoorSecrets
+from sandbox.organisation import Organisation, make_organisation
+from sandbox.sources_server import RunningSources, start_sources
+from schemas.mappings import Mapping
+from tests.invariants.world import take_in
+from tests.preferences.people import House
+from tests.sizes import sized
+
+ROOT = Path(__file__).parents[2]
+FEED, UNTIL = "web_forms_newsletter", date(2026, 11, 20)
+NEW, OLD, WRONG = "secret-of-the-form-2", "secret-of-the-form-1", "secret-of-nobody-at-all"
+SIGNED = {"title": "Signed", "kind": "mailing_list", "owner": "Communications", "version": 1, "source": "web_forms"}
+WORDING = {"text": "Send me the newsletter.", "language": "en", "version": "1"}
+
+
+@pytest.fixture(scope="module")
+def organisation() -> Organisation:
+    return make_organisation(seed=7, people=sized(150, 12_000), days=20, until=UNTIL)
+
+
+@pytest.fixture(scope="module")
+def site(organisation: Organisation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSources]:
+    with start_sources(tmp_path_factory.mktemp("site"), organisation, through=UNTIL) as running:
+        yield running
+
+
+@pytest.fixture
+def hooked(house: House, site: RunningSources) -> House:
+    """The house with the website's newsletter form, pushed and pulled, and a form of each other engine."""
+    mappings = {
+        FEED: load_mappings(ROOT / "config")[FEED],
+        "typed": mapping_of("typed", "token"),
+        "plain": mapping_of("plain", "id"),
+    }
+    http = HttpSettings(ca_path=str(site.ca_path))
+    web_forms = WebFormsSettings(base_url=site.drupal_url, api_key=site.credentials.drupal_api_key, http=http)
+    sources = replace(house.world.workspace.sources, web_forms=web_forms)
+    house.world.workspace = replace(house.world.workspace, mappings=mappings, sources=sources)
+    house.door.workspace.mappings.update(mappings)
+    house.door.secrets = DoorSecrets.model_validate(
+        {
+            "webhooks": {
+                FEED: {"engine": "drupal", "secrets": [NEW, OLD]},
+                "typed": {"engine": "typeform", "secrets": [NEW]},
+                "plain": {"engine": "json", "secrets": [NEW], "window_s": 300},
+            }
+        }
+    )
+    return house
+
+
+def mapping_of(feed: str, key: str) -> Mapping:
+    answers = "answers." if feed == "typed" else ""
+    consent = {"purpose": "marketing", "by_submitting": True, "wording": WORDING, "notice_version": "1"}
+    return Mapping.model_validate(
+        {
+            **SIGNED,
+            "feed": feed,
+            "file": {"type": "json", "pattern": f"{feed}_*.json"},
+            "key": [key],
+            "submitted_at": {"column": "submitted_at", "formats": ["iso"]},
+            "fields": {"email": {"column": f"{answers}email"}},
+            "consents": [consent],
+            "ignored": ["form_id", "landed_at"] if feed == "typed" else [],
+        }
+    )
+
+
+def pushed(row: dict[str, Any]) -> dict[str, Any]:
+    """What the remote post handler sends: the submission's own fields, its elements on top."""
+    return {name.removeprefix("data."): value for name, value in row.items()}
+
+
+def post(house: House, body: dict[str, Any], *, secret: str = NEW, as_json: bool = True) -> requests.Response:
+    kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+    data = json.dumps(body) if as_json else urlencode(body)
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {secret}"}
+    return requests.post(f"{house.url}/hooks/{FEED}", data=data.encode(), headers=headers, timeout=60)
+
+
+def test_storm_of_posts_holds_each_submission_once_and_the_pull_changes_nothing(
+    hooked: House, organisation: Organisation
+) -> None:
+    rows = [organisation.row(row) for row in organisation.as_of(FEED, UNTIL)]
+    assert len(rows) >= 20
+    older = [{**row, "changed": str(int(row["changed"]) - 60), "data.etunimi": "Earlier"} for row in rows[::3]]
+    storm = [(pushed(row), NEW, number % 4 != 0) for number, row in enumerate([*rows, *older])]
+    storm += [(body, OLD, as_json) for body, _, as_json in storm] + [(body, WRONG, True) for body, _, _ in storm[::5]]
+    random.Random(7).shuffle(storm)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: post(hooked, one[0], secret=one[1], as_json=one[2]), storm))
+    for answer, (_, secret, _) in zip(answers, storm, strict=True):
+        assert answer.status_code == (401 if secret == WRONG else 202), answer.text
+    assert sum(a.status_code == 202 and a.json()["status"] == "landed" for a in answers) == len(rows) + len(older)
+    followed = hooked.follow()
+    assert followed.deliveries == len(rows) + len(older)
+    held = hooked.world.query("select submission_id, given_name from intake.submission where source = 'web_forms'")
+    assert sorted(row.submission_id for row in held) == sorted({row.submission_id for row in held})
+    told = hooked.world.query("select distinct submission_id from intake.row_outcome")
+    assert {row.submission_id for row in told} == {f"{FEED}:{row['sid']}" for row in rows}
+    before = decided(hooked)
+    assert before["events"]
+    take_in(hooked.world.session())
+    assert decided(hooked) == before
+    outcomes = hooked.world.query(
+        "select o.state, count(*) from intake.row_outcome o join intake.batch b using (batch_id)"
+        " where b.origin not like 'webhook/%' group by 1"
+    )
+    assert {state for state, _ in outcomes} <= {"unchanged", "withheld", "quarantined"} and outcomes
+
+
+def decided(house: House) -> dict[str, Any]:
+    """What the store makes of everything it was told."""
+    statements = {
+        "events": "select event_key from intake.consent_event order by 1",
+        "states": "select * from intake.consent_state order by 1, 2, 3",
+        "people": "select person_id, given_name, family_name, phone from intake.person order by 1",
+        "versions": "select contact_point_id, version from intake.contact_point order by 1",
+    }
+    return {name: house.world.query(statement) for name, statement in statements.items()}
+
+
+def test_a_signup_does_not_wait_for_the_night(hooked: House, organisation: Organisation) -> None:
+    row = organisation.row(organisation.as_of(FEED, UNTIL)[0])
+    assert post(hooked, pushed(row)).status_code == 202
+    assert hooked.world.query("select from intake.consent_event") == []
+    hooked.follow()
+    assert any(hooked.world.holds().consents.values())
+
+
+def test_defaults_of_drupal_are_named_with_what_to_switch_on(hooked: House, organisation: Organisation) -> None:
+    body = pushed(organisation.row(organisation.as_of(FEED, UNTIL)[0]))
+    left_out = {name: value for name, value in body.items() if name not in ("sid", "completed", "changed")}
+    for as_json in (True, False):
+        answer = post(hooked, left_out, as_json=as_json)
+        assert answer.status_code == 422 and answer.json()["code"] == "fields_left_out"
+        assert "sid, completed, changed" in answer.json()["error"] and "untick 'exclude'" in answer.json()["error"]
+    assert body["sahkoposti"] not in answer.text
+    large = requests.post(f"{hooked.url}/hooks/{FEED}", data=b"x" * 300_000, timeout=30)
+    assert large.status_code == 413 and "file_data" in large.json()["error"]
+    assert hooked.world.query("select from intake.batch") == []
+
+
+def test_typeform_is_known_by_its_signature(hooked: House) -> None:
+    answers = [{"type": "email", "email": "aino@example.org", "field": {"id": "1", "type": "email", "ref": "email"}}]
+    response = {
+        "form_id": "f",
+        "token": "t1",
+        "submitted_at": "2026-11-20T10:00:00Z",
+        "landed_at": "x",
+        "answers": answers,
+    }
+    body = json.dumps({"event_id": "e1", "event_type": "form_response", "form_response": response}).encode()
+    mac = base64.b64encode(hmac.new(NEW.encode(), body, sha256).digest()).decode()
+    for signature, status in ((f"sha256={mac}", 202), (f"sha256={mac}", 202), ("sha256=AAAA", 401), ("", 401)):
+        headers = {"Typeform-Signature": signature, "Content-Type": "application/json"}
+        assert requests.post(f"{hooked.url}/hooks/typed", data=body, headers=headers, timeout=30).status_code == status
+    hooked.follow()
+    assert hooked.world.holds().consents["aino@example.org", "marketing", ""] is True
+
+
+def test_a_signed_time_is_good_for_minutes_and_once(hooked: House) -> None:
+    body = json.dumps({"id": "1", "submitted_at": "2026-11-20T10:00:00Z", "email": "aino@example.org"}).encode()
+    now = int(hooked.world.now.timestamp())
+    first = signed(hooked, body, now)
+    assert (first.status_code, first.json()["status"]) == (202, "landed")
+    again = signed(hooked, body, now)
+    assert (again.status_code, again.json()["status"]) == (202, "known")
+    assert signed(hooked, body, now - 301).status_code == 401
+    assert signed(hooked, body, now + 301).status_code == 401
+    assert signed(hooked, body, now, bent=True).status_code == 401
+    assert len(hooked.world.query("select from intake.batch")) == 1
+
+
+def signed(house: House, body: bytes, at: int, *, bent: bool = False) -> requests.Response:
+    mac = hmac.new(NEW.encode(), f"{at}.".encode() + body, sha256).hexdigest()
+    headers = {"X-Intake-Timestamp": str(at), "X-Intake-Signature": f"sha256={mac}", "Content-Type": "application/json"}
+    return requests.post(f"{house.url}/hooks/plain", data=body + b" " * bent, headers=headers, timeout=30)
+
+
+def test_a_feed_without_a_secret_takes_nothing_and_answers_as_a_wrong_secret(hooked: House) -> None:
+    wrong = post(hooked, {}, secret=WRONG)
+    nobody = requests.post(f"{hooked.url}/hooks/none", data=b"{}", timeout=30)
+    assert (nobody.status_code, nobody.content) == (wrong.status_code, wrong.content)
