@@ -10,6 +10,7 @@ from pipelines.commands.consenting import CONSENT
 from pipelines.commands.console import PURPOSE, noting_readings
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
+from pipelines.commands.policies import POLICY
 from pipelines.commands.preferring import PREFERENCES
 from pipelines.commands.privacy import PRIVACY
 from pipelines.operations.access import NOT_STATED
@@ -46,6 +47,7 @@ APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(POLICY, name="policy")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(ACCESS, name="access")
 APP.add_typer(PREFERENCES, name="preferences")
