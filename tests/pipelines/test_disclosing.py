@@ -165,8 +165,9 @@ def test_who_objected_or_cancelled_is_not_on_the_list(bursar: Bursar, tmp_path: 
 
 
 def test_recipients_must_be_told_of_what_changed_by_the_references_in_their_files(
-    bursar: Bursar, tmp_path: Path
-) -> None:  # noqa: F811
+    bursar: Bursar,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     session = session_of(bursar)
     made = disclose(session, ask("transport"), tmp_path / "bus.zip", passphrase=SECRET)
     references = {row["given_name"]: row["reference"] for row in opened(tmp_path / "bus.zip")}
