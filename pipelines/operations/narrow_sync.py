@@ -23,6 +23,7 @@ from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.planning import blast_radius
+from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
@@ -133,7 +134,7 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
     """Plan these addresses and write the intents down. Held back is what a run would hold back: all but lowering."""
     with session.transaction() as conn:
         raises = any(intent.is_raising for intent in _plan(session, conn, contact_point_ids).intents)
-    refused = reasons_to_refuse(crm, session.workspace.policy) if raises else ()
+    refused = (*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)) if raises else ()
     with session.transaction() as conn:
         narrow_planning.set_aside(conn, contact_point_ids)
         busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
