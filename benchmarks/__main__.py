@@ -13,6 +13,7 @@ from benchmarks.admitted_rate import run_admitted_rate
 from benchmarks.consenting import ROWS_A_PERSON
 from benchmarks.deliveries import Terms
 from benchmarks.first_load import run_first_load
+from benchmarks.known_contacts import run_changed, run_unchanged
 from benchmarks.measuring import pin_to_cores
 from benchmarks.poison import run_poison
 from benchmarks.report import Report, write_report
@@ -23,10 +24,12 @@ from benchmarks.side_by_side import run_side_by_side
 from benchmarks.whole_intake import run_whole_intake
 
 # Rows of each at its published size; for the delivery benchmarks contacts and consent rows together.
-ROWS = {"B1": 40_000, "B4": 10_000, "B5": 20_000, "B11": 100_000, "side_by_side": 10_000}
+ROWS = {"B1": 40_000, "B2": 200_000, "B3": 200_000, "B4": 10_000, "B5": 20_000, "B11": 100_000, "side_by_side": 10_000}
 RESULTS = ROOT / "benchmarks" / "results"
 DELIVERIES: dict[str, Callable[..., Report]] = {
     "B1": run_first_load,
+    "B2": run_changed,
+    "B3": run_unchanged,
     "B4": run_admitted_rate,
     "B5": run_poison,
     "side_by_side": run_side_by_side,
@@ -35,7 +38,10 @@ DELIVERIES: dict[str, Callable[..., Report]] = {
 
 def main(
     name: Annotated[
-        str, typer.Argument(help="B1 first load, B4 limited server, B5 poison, B11 intake, side_by_side.")
+        str,
+        typer.Argument(
+            help="B1 first load, B2 and B3 known contacts, B4 limited server, B5 poison, B11 intake, side_by_side."
+        ),
     ] = "B11",
     rows: Annotated[int, typer.Option(min=0, help="Rows to be delivered, at least; 0: the published size.")] = 0,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each; 5 for publishing.")] = 3,

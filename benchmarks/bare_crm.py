@@ -6,6 +6,7 @@ It has the wire form of the Web API and none of its validation, so that its own 
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -41,11 +42,19 @@ class Work:
 @dataclass
 class BareCrm:
     """Rows by entity set and key. A row whose address begins with REFUSED_CONTACT or REFUSED_CONSENT is refused in its
-    own table, and with it the whole bulk call that it comes in.
+    own table, and with it the whole bulk call that it comes in. What is written is listed in `written`, by set, key and
+    columns, once `keep` has given it rows to begin with.
     """
 
     rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    written: list[tuple[str, str, list[str]]] | None = None
     _versions: itertools.count = field(default_factory=lambda: itertools.count(1000))
+
+    def keep(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Hold rows from the start: set, key, columns."""
+        for set_name, key, columns in rows:
+            self._put(set_name, key, columns)
+        self.written = []
 
     def answer(self, work: Work) -> Answer:
         """The answer to a request, with `rows` the number of rows it had."""
@@ -73,6 +82,8 @@ class BareCrm:
         row = self.rows.setdefault(set_name, {}).setdefault(key, {})
         row.update(_as_kept(name, value) for name, value in columns.items() if name[0] != "@")
         row["@odata.etag"] = f'W/"{next(self._versions)}"'
+        if self.written is not None:
+            self.written.append((set_name, key, sorted(name for name in columns if name[0] != "@")))
 
     def _batch(self, work: Work) -> Answer:
         """Independent operations, each with an answer of its own."""

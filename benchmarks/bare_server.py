@@ -1,7 +1,7 @@
-"""The bare CRM's process: `python -m benchmarks.bare_server DIR LIMITS_JSON`; TLS, a token endpoint, latency, limits, counts.
+"""The bare CRM's process: `python -m benchmarks.bare_server DIR LIMITS_JSON [ROWS]`.
 
-Prints its address as one JSON line and ends with its standard input. `/_bare/counts` and `/_bare/rows/SET` are for the
-benchmark only.
+TLS, a token endpoint, latency, limits, counts. Prints its address as one JSON line and ends with its standard input.
+`/_bare/counts`, `/_bare/rows/SET` and `/_bare/written` are for the benchmark only.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uvicorn
 
 from benchmarks.bare_crm import API, BareCrm, Work
@@ -31,8 +32,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class Application:
     """The ASGI application over one bare CRM."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, kept: Path | None = None) -> None:
         self._crm = BareCrm()
+        if kept is not None:
+            with kept.open("rb") as lines:
+                self._crm.keep(orjson.loads(line) for line in lines)
         self._admission = Admission(limits)
         self._limits = limits
 
@@ -66,6 +70,8 @@ class Application:
     def _tell(self, asked: str) -> Answer:
         if asked == "counts":
             return answer_json({**self._admission.counted.as_json(), "cpu_s": time.process_time()})
+        if asked == "written":
+            return answer_json({"written": self._crm.written})
         return answer_json({"rows": self._crm.rows.get(asked.removeprefix("rows/"), {})})
 
 
@@ -109,13 +115,13 @@ async def _send(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def main(directory: Path, limits: Limits) -> None:
-    """Serve until standard input ends."""
+def main(directory: Path, limits: Limits, kept: Path | None = None) -> None:
+    """Serve until standard input ends; `kept` has rows to begin with, one JSON list (set, key, columns) a line."""
     make_certificates(directory / "tls")
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        Application(limits),
+        Application(limits, kept),
         lifespan="off",
         access_log=False,
         log_level="warning",
@@ -136,4 +142,4 @@ def main(directory: Path, limits: Limits) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Limits(**json.loads(sys.argv[2])))
+    main(Path(sys.argv[1]), Limits(**json.loads(sys.argv[2])), *map(Path, sys.argv[3:]))

@@ -11,13 +11,16 @@ from typing import Any
 
 from benchmarks.bare_crm import REFUSED_CONSENT, REFUSED_CONTACT
 from benchmarks.bare_limits import Limits
-from benchmarks.consenting import ROWS_A_PERSON, Person, copy_database, seed_store, write_config, write_rows
+from benchmarks.consenting import NOW, ROWS_A_PERSON, Person, copy_database, seed_store, write_config, write_rows
 from benchmarks.inputs import fresh_database
+from benchmarks.known import make_known, rename
 from benchmarks.machine import PEERS, PEERS_PYTHON
 from benchmarks.measuring import Run, measure
 from benchmarks.servers import ROOT, BareServer, CrmAccess, run_bare_server
 from connectors.store.address import ServerAddress
 from connectors.store.server import ensure_server, stop_server
+from pipelines.operations.workspace import open_workspace
+from pipelines.settings import load_settings
 from schemas.tables import CONSENT, CONTACT, ConsentValue
 
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
@@ -73,6 +76,18 @@ class Deliveries:
         """Keep people as a store to be copied for each of our runs, and as files of rows for the peers."""
         seed_store(fresh_database(self.address, name), people)
         write_rows(people, self._directory / "rows" / name, purpose_id=self.purpose_id)
+
+    def make_known(self, name: str, kept: Path, *, changed: Sequence[Person] = ()) -> None:
+        """Let a seeded store know that the CRM holds its people as they are (written to `kept` for the bare CRM to begin
+        with); some then `changed` their names.
+        """
+        settings = load_settings(data_dir=self._directory, config_dir=self._config, fixed_now=NOW)
+        workspace = open_workspace(settings, address=self.address.with_database(name))
+        try:
+            make_known(workspace, kept)
+            rename(workspace, changed)
+        finally:
+            workspace.engine.dispose()
 
     def ours(self, name: str, people: Sequence[Person], limits: Limits) -> Delivered:
         """Our delivery of a seeded store."""

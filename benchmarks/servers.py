@@ -53,6 +53,11 @@ class BareServer:
         rows: dict[str, dict[str, Any]] = self._told(f"rows/{entity_set}")["rows"]
         return rows
 
+    def written(self) -> list[tuple[str, str, list[str]]]:
+        """Set, key and columns of every row written since it began with rows that it was given."""
+        written = self._told("written")["written"]
+        return [(set_name, key, columns) for set_name, key, columns in written]
+
     def _told(self, what: str) -> Any:
         context = ssl.create_default_context(cafile=self.access.ca_path)
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
@@ -62,10 +67,11 @@ class BareServer:
 
 
 @contextmanager
-def run_bare_server(directory: Path, limits: Limits) -> Iterator[BareServer]:
-    """An empty bare CRM in a process of its own, ended at the end; its certificates stay in the directory."""
+def run_bare_server(directory: Path, limits: Limits, kept: Path | None = None) -> Iterator[BareServer]:
+    """A bare CRM, empty or with `kept` rows, in a process of its own, ended at the end; its certificates stay there."""
     directory.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.bare_server", str(directory), json.dumps(asdict(limits))]
+    command += [] if kept is None else [str(kept)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         line = process.stdout.readline() if process.stdout else b""
         if not line:

@@ -81,8 +81,16 @@ def as_cell(value: Any) -> str | None:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dict | list | tuple):
-        return orjson.dumps(value, default=str).decode()
+        return _written_out(value)
     return str(value) if not isinstance(value, timedelta) else str(value.total_seconds())
+
+
+def _written_out(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        remedy = "Deliver the submissions as a plain list, each with its answers."
+        raise BatchRefused("too_deep", "The delivery is nested too deeply to be read.", remedy=remedy) from None
 
 
 def refuse_too_large(rows: int, columns: int) -> None:

@@ -8,11 +8,11 @@ import zipfile
 from typing import Any
 
 import pandas as pd
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
+from connectors.raw_frames import as_cell, raw_frame
 from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
+from connectors.workbooks import read_sheet, unreadable
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
@@ -24,17 +24,18 @@ _SMALL = 1 << 20
 def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     """The raw frame of one sheet: the one that the mapping names, or the first.
 
-    Raises BatchRefused: `cut_short`, `zip_bomb`, `unreadable_table`, `unknown_sheet`, `too_large`.
+    Raises BatchRefused: `cut_short`, `zip_bomb`, `merged_cells` and those of `connectors.workbooks.read_sheet`.
     """
     refuse_unsound_zip(payload)
-    sheet = _sheet(payload, shape.sheet)
-    refuse_too_large(sheet.total_height, sheet.total_width)
-    rows = sheet.to_python(skip_empty_area=False)
+    sheet = read_sheet(payload, shape.sheet)
+    rows = sheet.rows
     at = titles_at(([as_cell(cell) or "" for cell in row] for row in rows), shape)
     below = at + rows_of_titles(shape.layout)
     titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
     if not any(titles):
-        raise _unreadable("it has no row of titles")
+        raise unreadable("it has no row of titles")
+    if any(first_row >= below for first_row, *_ in sheet.merged):
+        raise _MERGED
     return without_summary(_frame(titles, rows[below:]), shape.layout)
 
 
@@ -53,17 +54,6 @@ def refuse_unsound_zip(payload: bytes) -> None:
         raise BatchRefused("zip_bomb", message, remedy="Save the workbook anew, or deliver its data as CSV.")
 
 
-def _sheet(payload: bytes, name: str | None) -> CalamineSheet:
-    try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(payload))
-        if name is not None and name not in workbook.sheet_names:
-            remedy = "Correct file.sheet in the mapping, or name the sheet so in the workbook."
-            raise BatchRefused("unknown_sheet", f"The workbook has no sheet {name!r}.", remedy=remedy)
-        return workbook.get_sheet_by_name(name) if name else workbook.get_sheet_by_index(0)
-    except (CalamineError, zipfile.BadZipFile, OSError, ValueError):
-        raise _unreadable("it cannot be opened") from None
-
-
 def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     """Rows to a raw frame; columns without title that hold nothing are no columns."""
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in titles]
@@ -71,6 +61,8 @@ def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     return raw_frame([title for title, _ in named], [column for _, column in named])
 
 
-def _unreadable(what: str) -> BatchRefused:
-    remedy = "Check file.type, sheet and header_row in the mapping, and save the workbook anew as .xlsx."
-    return BatchRefused("unreadable_table", f"The file is no workbook that can be read: {what}.", remedy=remedy)
+_MERGED = BatchRefused(
+    "merged_cells",
+    "Cells below the titles are merged, and nobody can tell for which rows their value holds.",
+    remedy="Unmerge them (each row with its own values), and save the workbook anew.",
+)

@@ -8,8 +8,10 @@ from pipelines.commands import clustering, quarantine, repairing, running, sandb
 from pipelines.commands.accessing import ACCESS
 from pipelines.commands.consenting import CONSENT
 from pipelines.commands.console import PURPOSE, noting_readings
+from pipelines.commands.counting import STATISTICS
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
+from pipelines.commands.keying import KEYS
 from pipelines.commands.preferring import PREFERENCES
 from pipelines.commands.privacy import PRIVACY
 from pipelines.operations.access import NOT_STATED
@@ -48,6 +50,8 @@ APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(ACCESS, name="access")
+APP.add_typer(STATISTICS, name="statistics")
+APP.add_typer(KEYS, name="keys")
 APP.add_typer(PREFERENCES, name="preferences")
 APP.add_typer(PRIVACY, name="privacy")
 APP.add_typer(sandboxing.SANDBOX, name="sandbox")

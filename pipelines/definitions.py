@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from connectors.mappings import load_policy
+from pipelines.alerting import watch
 from pipelines.assets.calls import calls_asset
 from pipelines.assets.crm import crm_assets
 from pipelines.assets.finance import finance_assets
 from pipelines.assets.intake import Days, intake_assets
 from pipelines.assets.ops import ops_assets
+from pipelines.assets.statistics import statistics_asset
 from pipelines.assets.steps import TRANSIENT
 from pipelines.checks.gate import gate_checks
 from pipelines.resources import WorkspaceResource
@@ -45,6 +47,7 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
             *ops_assets(TRANSIENT),
             *finance_assets(TRANSIENT),
             calls_asset(TRANSIENT),
+            statistics_asset(TRANSIENT),
         ]
     intake, crm, finance, calls = intake_job(), crm_job(), finance_job(), calls_job()
     return dg.Definitions(
@@ -57,6 +60,7 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
             crm_sync_after_intake(crm),
             finance_after_intake(finance),
             calls_waiting(calls),
+            watch(),
         ],
         resources={"workspace": workspace or WorkspaceResource()},
         executor=executor_of(settings),

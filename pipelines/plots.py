@@ -56,3 +56,29 @@ def _png(figure: "Figure") -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="png")
     return out.getvalue()
+
+
+def draw_participants(cells: Sequence[Mapping[str, Any]]) -> bytes:
+    """Published cells (`dimension`, `value`, `participants`; None: withheld), a panel for each dimension, largest first."""
+    named = ("kind", "topic", "region", "occasion")
+    groups = {name: [cell for cell in cells if cell["dimension"] == name][:25] for name in named}
+    groups = {name: found for name, found in groups.items() if found} or {"nothing published": []}
+    sizes = [max(len(found), 1) for found in groups.values()]
+    figure = _figure(height=0.9 * len(sizes) + 0.28 * sum(sizes))
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=sizes, sharex=True)[:, 0]
+    for axes, (name, found) in zip(panels, groups.items(), strict=True):
+        _draw_cells(axes, name, sorted(found, key=lambda cell: -(cell["participants"] or 0)))
+    panels[-1].set_xlabel("participants")
+    return _png(figure)
+
+
+def _draw_cells(axes: Any, name: str, cells: Sequence[Mapping[str, Any]]) -> None:
+    labels = [" ".join(filter(None, (cell.get("period"), str(cell["value"])))) for cell in cells]
+    counts = [int(cell["participants"] or 0) for cell in cells]
+    bars = axes.barh(range(len(cells)), counts, color=COLOURS[0])
+    shown = ["withheld" if cell["participants"] is None else f"{cell['participants']:,}" for cell in cells]
+    axes.bar_label(bars, labels=shown, padding=3, fontsize=8)
+    axes.set_yticks(range(len(cells)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_title(name, loc="left", fontsize=9)

@@ -5,7 +5,7 @@ Values come from the environment (prefix INTAKE_, and DATABASE_URL), then from t
 """
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_sender: str | None = None
+    alert_mail_to: str | None = None
+    alert_webhook_url: str | None = None
+    alert_webhook_secret: SecretStr | None = None
+    dataverse_secret_expires_on: date | None = Field(default=None, description="the portal's; it cannot be asked for")
 
     partitions_first_on: str = "2026-01-01"
     partitions_per_run: int = Field(default=0, ge=0, description="0: a backfill is one run; n: n days a run")

@@ -192,7 +192,9 @@ class OccasionMap(_Strict):
     """The course or event that a row registers for: constants for a form of one event, columns for a feed of many.
 
     `is_sale` tells whether the registration is a purchase. `notice_shown` tells that the form told of similar events
-    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes.
+    (the soft opt-in of the Finnish Act 917/2014 section 200(3)). `ends_at` rules when its data goes. `recipients` are those of
+    the policy that the form names: to them, and nobody else, its participants may be disclosed. `shares_contacts` tells
+    that the form says that the list for networking has contact details too.
     """
 
     id: ColumnRef
@@ -202,6 +204,8 @@ class OccasionMap(_Strict):
     field: ColumnRef | None = None
     is_sale: ChoiceRef | None = None
     notice_shown: bool = False
+    recipients: tuple[str, ...] = ()
+    shares_contacts: bool = False
     organiser_unit: str | None = None
     organiser_contact: str | None = None
 

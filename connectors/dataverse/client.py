@@ -74,6 +74,18 @@ class DataverseClient:
         """The gate of each application user, in the order of the settings: what limits us just now."""
         return [sender.gate for sender in self._lanes.senders]
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within the block no request is begun, and all waiting ends: what is not under way fails as `CrmCancelled`."""
+        stop = self._pacing.cancelled
+        was_set = stop.is_set()
+        stop.set()
+        try:
+            yield
+        finally:
+            if not was_set:
+                stop.clear()
+
     def close(self) -> None:
         """Closes pooled connections."""
         self._wire.close()

@@ -12,7 +12,7 @@ from connectors.dataverse.pacing import Deadline, Pacing, retry_after_s
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.throttle import ThrottleGate
 from connectors.dataverse.tokens import Tokens
-from connectors.dataverse.wire import Lost, NotSent, Reply, Wire
+from connectors.dataverse.wire import Held, Lost, NotSent, Reply, Wire
 from schemas.errors import ChangeTokenExpired, CrmConflict, CrmError, CrmMisconfigured, CrmUnavailable
 
 
@@ -52,6 +52,8 @@ class Sender:
         rejected: str | None = None
         while True:
             reply, token = self._exchange(request, deadline)
+            if isinstance(reply, Held):
+                continue
             if isinstance(reply, NotSent):
                 self._wait(unsent, deadline, reason=reply.reason, request=request)
                 unsent += 1
@@ -95,7 +97,7 @@ class Sender:
                 token = self._lane.tokens.token()
             except CrmUnavailable:
                 return NotSent("no token", ""), ""
-            reply = self._wire.exchange(request, token)
+            reply = self._wire.exchange(request, token, is_open=lambda: self._lane.gate.is_open)
             # Before the place is given back: else another thread would slip in inside the Retry-After.
             self._steer(reply, admitted_at)
         return reply, token

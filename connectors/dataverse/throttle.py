@@ -45,6 +45,11 @@ class ThrottleGate:
         """Seconds until anybody is admitted again; 0 when the gate is open."""
         return max(0.0, self._resume_at - self._pacing.clock())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever was admitted may still send: nobody is inside a Retry-After that was read meanwhile."""
+        return self._resume_at <= self._pacing.clock()
+
     @contextmanager
     def admitted(self, deadline: Deadline) -> Iterator[float]:
         """Waits for a place and holds it; gives the moment of admission.

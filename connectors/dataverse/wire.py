@@ -8,9 +8,10 @@ import logging
 import ssl
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3.exceptions
@@ -40,7 +41,12 @@ class NotSent:
     request_id: str
 
 
-Reply = Answer | Lost | NotSent
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The gate closed while the request was being made ready; it was not sent, and waits for its turn again."""
+
+
+Reply = Answer | Lost | NotSent | Held
 
 
 class Wire:
@@ -56,16 +62,21 @@ class Wire:
         self.may_send: Callable[[], None] = _always
         _quieten_urllib3()
 
-    def exchange(self, request: Request, token: str) -> Reply:
+    def exchange(self, request: Request, token: str, *, is_open: Callable[[], bool] = lambda: True) -> Reply:
         """Sends a request once. Never raises for what happens on the network, and never follows a redirect.
 
-        Raises what `may_send` raises, and then has sent nothing.
+        Raises what `may_send` raises, and then has sent nothing. `is_open` is asked at the last moment, when all is ready
+        to be written to the connection.
         """
         self.may_send()
         request_id = str(uuid.uuid4())
         started_s = time.perf_counter()
+        prepared = self._prepare(request, token, request_id=request_id)
+        options = self._session.merge_environment_settings(prepared.url, {}, True, self._verify, None)
+        if not is_open():
+            return Held()
         try:
-            reply: Reply = self._answer(self._prepare(request, token, request_id=request_id), request_id)
+            reply: Answer | Lost | NotSent = self._answer(prepared, request_id, options)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # Only the kind of error goes on: its text holds the URL with its query.
             reply = (NotSent if _never_connected(error) else Lost)(type(error).__name__, request_id)
@@ -91,9 +102,8 @@ class Wire:
             return target
         return f"{self._settings.origin}{self._settings.api_path}{target}"
 
-    def _answer(self, prepared: requests.PreparedRequest, request_id: str) -> Answer:
+    def _answer(self, prepared: requests.PreparedRequest, request_id: str, options: Mapping[str, Any]) -> Answer:
         settings = self._settings
-        options = self._session.merge_environment_settings(prepared.url, {}, True, self._verify, None)
         timeout = (settings.connect_timeout_s, settings.read_timeout_s)
         started_s = time.perf_counter()
         response = self._session.send(prepared, timeout=timeout, allow_redirects=False, **options)
@@ -142,7 +152,7 @@ def _never_connected(error: Exception) -> bool:
     return isinstance(inner, ssl.SSLCertVerificationError)
 
 
-def _log_exchange(request: Request, reply: Reply, *, request_id: str, elapsed_s: float) -> None:
+def _log_exchange(request: Request, reply: Answer | Lost | NotSent, *, request_id: str, elapsed_s: float) -> None:
     outcome = reply.status if isinstance(reply, Answer) else f"{type(reply).__name__} ({reply.reason})"
     server_id = reply.request_id if isinstance(reply, Answer) else None
     level = logging.DEBUG if isinstance(reply, Answer) and reply.status < 400 else logging.WARNING

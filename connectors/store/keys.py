@@ -20,6 +20,11 @@ from schemas.errors import ConfigurationError
 # tombstone: hashes what was erased. link: signs preference links.
 # ledger_head: signs the heads of the ledger's hash chain.
 KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link")
+# What is made under these would be made a second time under others.
+UNROTATABLE = {
+    "guid_salt": "The GUID salt never rotates: CRM rows already made would be made again.",
+    "ledger": "The ledger's key never rotates: consent events already known would be made again.",
+}
 _BYTES = 32
 _FILE = re.compile(r"(?P<name>[a-z_]+)-(?P<number>[0-9]{4})\.key\Z")
 
@@ -63,8 +68,8 @@ class KeyRing:
 
     def rotate(self, name: str) -> Key:
         """A new current key. The GUID salt never rotates: rows in the CRM would be made a second time."""
-        if name == "guid_salt":
-            raise ConfigurationError("The GUID salt never rotates: CRM rows already made would be made again.")
+        if name in UNROTATABLE:
+            raise ConfigurationError(UNROTATABLE[name])
         while True:
             number = max(self._numbers(name), default=0) + 1
             if self._make(name, number):

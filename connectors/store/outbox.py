@@ -89,6 +89,15 @@ def supersede_open(conn: Connection) -> int:
     return conn.execute(text(outbox_sql.SUPERSEDE_OPEN)).rowcount
 
 
+def refuse_unsent(conn: Connection, run_id: UUID, refused: Iterable[tuple[Intent, str]]) -> None:
+    """Mark intents of a run that cannot be sent as they are as refused, each with a code that says which column and why."""
+    rows = [
+        {"phase": int(i.phase), "method": i.method, "table_name": i.table_name, "row_id": i.row_id, "code": code}
+        for i, code in refused
+    ]
+    conn.execute(text(outbox_sql.REFUSE_UNSENT), {"run_id": run_id, "refused": orjson.dumps(rows).decode()})
+
+
 def open_groups(conn: Connection, run_id: UUID, phases: Sequence[Phase]) -> list[tuple[Phase, Method, str]]:
     """The (phase, method, table) triples that still have intents to send in some phases of a run."""
     rows = conn.execute(

@@ -140,6 +140,13 @@ update intake.outbox_intent set state = 'superseded', finished_at = now()
 where state in ('pending', 'waiting') and finished_at is null
 """
 
+REFUSE_UNSENT = """
+update intake.outbox_intent i set state = 'refused', code = r.code, finished_at = now()
+from json_to_recordset(cast(:refused as json)) as r (phase int, method text, table_name text, row_id uuid, code text)
+where i.run_id = :run_id and i.finished_at is null and i.state in ('pending', 'waiting')
+  and i.row_id = r.row_id and i.table_name = r.table_name and i.phase = r.phase and i.method = r.method
+"""
+
 PURGE_IMAGES = """
 update intake.outbox_intent i set
     columns = (select coalesce(jsonb_object_agg(k.name, null), '{}') from jsonb_object_keys(i.columns) as k (name)),

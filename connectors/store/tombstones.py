@@ -98,6 +98,12 @@ def erased_at(conn: Connection, address_key: str, keys: KeyRing) -> datetime | N
     return found
 
 
+def erased_hashes(conn: Connection, kind: Kind) -> set[bytes]:
+    """The hashes of what was erased of a kind."""
+    statement = "select key_hash from intake.tombstone where kind = :kind"
+    return {bytes(found) for found in conn.execute(text(statement), {"kind": str(kind)}).scalars()}
+
+
 def hold_off_merges(conn: Connection) -> None:
     """Until the end of the transaction no merge is under way: one that began before is finished first."""
     conn.execute(text("select pg_advisory_xact_lock(:key)"), {"key": lock_key(_ERASURE_LOCK)})

@@ -15,7 +15,7 @@ from pipelines.commands.console import (
     session_for,
 )
 from pipelines.operations.acts import Deed
-from pipelines.operations.consents import Told, record_told, show_consent
+from pipelines.operations.consents import Told, consent_record, receipt, record_told, show_consent
 from pipelines.operations.ledger import as_facts, sign_head, verify
 
 CONSENT = typer.Typer(help="The ledger of consents: one contact point's, and entries by staff.", no_args_is_help=True)
@@ -24,11 +24,19 @@ Person = Annotated[str, typer.Argument(help="An id; or `-`: an address on standa
 
 
 @CONSENT.command("show")
-def show(person: Person, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def show(
+    person: Person,
+    as_record: Annotated[
+        bool, typer.Option("--record", help="As consent records (ISO/IEC TS 27560), in JSON.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """States, events with their evidence, and living purposes. This shows a person's data."""
     with session_for(config) as session:
-        found = show_consent(session, **_who(person))
-    if as_json:
+        read = consent_record if as_record else show_consent
+        found = read(session, **_who(person))
+    if as_json or as_record:
         print_json(found)
         return
     for name, rows in found.items():
@@ -76,6 +84,13 @@ def record(
         print_json({"events": events})
     else:
         CONSOLE.print(f"Recorded: {len(events)} event{'s' if len(events) > 1 else ''}. The next run tells the CRM.")
+
+
+@CONSENT.command("receipt")
+def receipt_of(person: Person, config: ConfigOption = None) -> None:
+    """The consent receipt for a person, as JSON-LD with the Data Privacy Vocabulary."""
+    with session_for(config) as session:
+        print_json(receipt(session, **_who(person)))
 
 
 @CONSENT.command("verify")

@@ -2,8 +2,11 @@
 
 import typer
 
-from pipelines.commands import erasing
+from pipelines.commands import disclosing, erasing, registering
 
 PRIVACY = typer.Typer(help="The rights of the data subject, and how long data lives.", no_args_is_help=True)
 PRIVACY.command("erase")(erasing.erase)
+PRIVACY.command("disclose")(disclosing.disclose_event)
+PRIVACY.command("disclosures")(disclosing.disclosures)
+PRIVACY.command("register")(registering.register)
 PRIVACY.command("replay")(erasing.replay_journal)

@@ -16,6 +16,7 @@ from pipelines.commands.console import (
 )
 from pipelines.operations.explain import explain as explained
 from pipelines.operations.status import as_prometheus, check_status
+from pipelines.operations.watching import tell_breaches
 
 
 def explain(
@@ -39,11 +40,14 @@ def explain(
 def status(
     as_json: JsonOption = False,
     prometheus: Annotated[bool, typer.Option(help="Print Prometheus text.")] = False,
+    tell: Annotated[bool, typer.Option("--tell", help="Tell of new breaches by mail or webhook, once each.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Last good run, silent sources, oldest withdrawal not yet in the CRM, age of quarantine. Exit 1 on an alarm."""
     with session_for(config) as session:
         found = check_status(session)
+        if tell:
+            tell_breaches(session, found.alarms)
     if prometheus:
         sys.stdout.write(as_prometheus(found))
     elif as_json:

@@ -9,6 +9,8 @@ from pipelines.operations.acts import Act, ActEvidence, Deed, ShownWording, reco
 from pipelines.operations.explain import explain, person_id_of
 from pipelines.operations.sessions import Session
 from pipelines.transforms.civil_time import normalise_timestamp
+from pipelines.transforms.consent_receipts import consent_receipt
+from pipelines.transforms.consent_records import consent_records, objections
 from pipelines.transforms.identity_codes import redact_text
 from schemas.consent import Actor
 from schemas.errors import ActRefused
@@ -44,6 +46,19 @@ def show_consent(session: Session, *, address: str | None = None, person: str | 
     """States, events and living purposes of an address or a person; it shows the person's data."""
     history = explain(session, address=address, person=person)
     return {name: history[name] for name in _SHOWN}
+
+
+def consent_record(session: Session, *, address: str | None = None, person: str | None = None) -> dict[str, Any]:
+    """The consent records of an address or a person (ISO/IEC TS 27560), and apart from them what was objected to."""
+    history = explain(session, address=address, person=person)
+    policy = session.workspace.policy
+    return {"records": consent_records(history, policy), "objections": objections(history, policy)}
+
+
+def receipt(session: Session, *, address: str | None = None, person: str | None = None) -> dict[str, Any]:
+    """The consent receipt of an address or a person, as JSON-LD."""
+    found = consent_record(session, address=address, person=person)
+    return consent_receipt(found["records"], made_at=session.now)
 
 
 def record_told(session: Session, told: Told) -> list[UUID]:

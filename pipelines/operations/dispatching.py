@@ -15,6 +15,7 @@ from connectors.store import outbox
 from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.sending import Crm, send_chunk, table_name
 from pipelines.operations.sessions import Session
+from schemas.errors import CrmCancelled
 from schemas.intents import Method, Phase
 
 Sent = Future[list[Settled]]
@@ -52,19 +53,35 @@ class Dispatch:
         self.progress = Progress()
 
     def drain(self) -> Progress:
-        """Send it all. What a sender raises is raised once the others' answers are settled; its chunk stays claimed."""
+        """Send it all. What a sender raises is raised once the others' answers are settled; its chunk stays claimed.
+
+        Interrupted, it begins no request any more, and settles what was under way before it lets the interruption through.
+        """
         with ThreadPoolExecutor(self._senders, thread_name_prefix="crm-sender") as pool:
-            while True:
-                chunks, moved = self._claim_and_settle(self._answers())
-                for phase, chunk in chunks:
-                    self._running[pool.submit(send_chunk, self._crm, chunk)] = phase
-                if self._running:
-                    wait(self._running, return_when=FIRST_COMPLETED)
-                elif not moved:
-                    break
+            try:
+                while self._send_next(pool):
+                    pass
+            except BaseException:
+                self._wind_up()
+                raise
         if self._error is not None:
             raise self._error
         return self.progress
+
+    def _send_next(self, pool: ThreadPoolExecutor) -> bool:
+        """One turn; False once nothing moves any more."""
+        chunks, moved = self._claim_and_settle(self._answers())
+        for phase, chunk in chunks:
+            self._running[pool.submit(send_chunk, self._crm, chunk)] = phase
+        if self._running:
+            wait(self._running, return_when=FIRST_COMPLETED)
+        return bool(self._running) or moved
+
+    def _wind_up(self) -> None:
+        with self._crm.stopped():
+            wait(self._running)
+        self._error = self._error or CrmCancelled("The work was stopped. Remedy: run again.")
+        self._claim_and_settle(self._answers())
 
     def _answers(self) -> list[Settled]:
         """The answers that have come, taken off what is on its way."""

@@ -5,6 +5,7 @@ comes out.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,6 +20,8 @@ class Crm(Protocol):
     """What delivery needs of the CRM's client (connectors.dataverse.DataverseClient is it)."""
 
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int: ...
+
+    def stopped(self) -> AbstractContextManager[None]: ...
 
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 

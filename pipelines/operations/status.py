@@ -9,6 +9,7 @@ from connectors.store.inspection import read_status
 from pipelines.operations.quarantine import owner_of
 from pipelines.operations.questions import changed_feeds
 from pipelines.operations.sessions import Session
+from pipelines.operations.watching import read_watch, watch_alarms
 
 WITHDRAWAL_DUE_S = 3600
 SILENT_DAYS = 8
@@ -31,8 +32,8 @@ def check_status(session: Session) -> Status:
         facts = read_status(conn, since=session.now - timedelta(days=7))
     for feed in facts["quarantine"]:
         feed["owner"] = owner_of(session, feed["feed"])
-    facts["questions"] = changed_feeds(session)
-    return Status(facts, list(_alarms(facts, session.now)), session.now)
+    facts |= {**read_watch(session), "questions": changed_feeds(session)}
+    return Status(facts, [*_alarms(facts, session.now), *watch_alarms(facts)], session.now)
 
 
 def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
@@ -115,6 +116,14 @@ def as_prometheus(status: Status) -> str:
         _sample("crm_intake_quarantine_oldest_seconds", feed, (status.now - feed["oldest_at"]).total_seconds())
         for feed in facts["quarantine"]
     ]
+    lines.append("# TYPE crm_intake_overdue_deletions gauge")
+    lines += [
+        f'crm_intake_overdue_deletions{{of="{of}"}} {found["rows"]}' for of, found in facts["overdue_deletions"].items()
+    ]
+    lines.append("# TYPE crm_intake_days_left gauge")
+    lines += [f'crm_intake_days_left{{of="{of}"}} {days:.1f}' for of, days in facts["days_left"].items()]
+    lines.append("# TYPE crm_intake_feed_last_timestamp_seconds gauge")
+    lines += [_sample("crm_intake_feed_last_timestamp_seconds", f, f["last_at"].timestamp()) for f in facts["feeds"]]
     if facts["last_good_at"]:
         lines += [
             "# TYPE crm_intake_last_good_run_timestamp_seconds gauge",

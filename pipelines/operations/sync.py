@@ -21,6 +21,7 @@ from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
+from pipelines.operations.validating import DescribedCrm, refuse_invalid
 from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
 
@@ -35,7 +36,7 @@ class GuardedCrm(Protocol):
     def guarded(self, may_send: Callable[[], None]) -> AbstractContextManager[None]: ...
 
 
-class Crm(delivery.Crm, ReadableCrm, SearchableCrm, GuardedCrm, Protocol):
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, DescribedCrm, GuardedCrm, Protocol):
     """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
@@ -86,7 +87,9 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = reasons_to_refuse(crm, session.workspace.policy)
-    return SyncReport(recovered, decisions, adoption, plan_now(session, refused=refused))
+    plan = plan_now(session, refused=refused)
+    refuse_invalid(session, crm, plan.intents)
+    return SyncReport(recovered, decisions, adoption, plan)
 
 
 def _recover_ended(session: Session, crm: Crm) -> int:

@@ -88,8 +88,10 @@ def _evidence(reading: Reading, spoken: SpokenMap) -> pd.DataFrame:
 def _is_complete(reading: Reading, spoken: SpokenMap, stated: pd.DataFrame, *, is_dated: pd.Series) -> pd.Series:
     """Whether a yes has all its evidence; each part that is missing is written down."""
     is_grant = stated["value"] == Value.GRANT
-    has = {**{name: stated[name].notna() for name in _EVIDENCE}, "said_at": is_dated}
-    refs: dict[str, str | TimeRef | ColumnRef] = {name: getattr(spoken, name) for name in has}
+    has = {**{name: stated[name].notna() for name in (*_EVIDENCE, "notice_version")}, "said_at": is_dated}
+    refs: dict[str, str | TimeRef | ColumnRef | None] = {
+        name: None if name == "notice_version" else getattr(spoken, name) for name in has
+    }
     for name, is_there in has.items():
         reading.note_rows(f"spoken.{name}", refs[name], "spoken_incomplete", rows=is_grant & ~is_there, blocks="effect")
     return pd.DataFrame(has).all(axis=1)

@@ -26,6 +26,16 @@ def test_a_first_load_lands_every_row_by_way_of_the_outbox(tmp_path: Path) -> No
     assert one["counts"]["most_at_once"] <= 52
 
 
+def test_of_known_people_the_changed_columns_of_the_changed_rows_are_written_and_no_others(tmp_path: Path) -> None:
+    [one] = run("B2", 400, tmp_path)["runs"]["crm-intake"]
+    assert (one["rows_written"], one["told"]["outcomes"]) == (2, {"acknowledged": 2})
+
+
+def test_of_known_people_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:
+    [one] = run("B3", 400, tmp_path)["runs"]
+    assert (one["rows_written"], one["told"]["intents"], one["requests"]) == (0, 0, 0)
+
+
 def test_a_limited_server_loses_no_row_and_is_left_alone_while_it_says_so(tmp_path: Path) -> None:
     summary = run("B4", 400, tmp_path)
     [one] = summary["runs"]

@@ -144,7 +144,7 @@ SHEETS: list[Case] = [
     ),
     book(
         "formulas",
-        "D3 a formula without a saved value says nothing",
+        "D3 a formula without a saved value is refused, for nobody knows what it says",
         people(file=XLSX),
         [["Id", "Time", "Email", "First", "Last", "News"], [1, AT, "aino@example.org", "=1+1", "Virtanen", "yes"]],
     ),

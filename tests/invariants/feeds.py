@@ -111,6 +111,7 @@ MAPPINGS: dict[str, dict[str, Any]] = {
             "topic": "Topic",
             "decision": "Decision",
             "decisions": {"yes": "grant", "no": "withdraw"},
+            "notice_version": "2026-01",
         },
     ),
 }

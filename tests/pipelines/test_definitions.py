@@ -34,6 +34,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     "ops__images": {"crm__removals"},
     "ops__quarantine": CORES,
     "ops__funnel": CORES | {"crm__removals"},
+    "ops__statistics": CORES,
     "finance__entries": {f"raw_{source}__{noun}" for source, noun in SOURCES.items()},
     "finance__retention": {"finance__entries"},
     "calls__people": set(),
@@ -106,6 +107,7 @@ def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start
         "crm_sync_after_intake": "RUNNING",
         "dropped_files": "STOPPED",
         "finance_after_intake": "RUNNING",
+        "watch": "RUNNING",
     }
     [nightly] = repository.schedule_defs
     assert (nightly.name, nightly.cron_schedule, nightly.execution_timezone) == (

@@ -121,3 +121,10 @@ def test_an_unknown_word_quarantines_the_effect_only(change: dict[str, str | Non
     assert told(batch) == [(1, *fault, "effect")]
     assert batch.decisions.empty
     assert batch.submissions.loc[0, "is_usable"]
+
+
+def test_a_yes_under_a_template_that_names_no_notice_is_no_grant() -> None:
+    spoken = {name: value for name, value in SPOKEN.items() if name != "notice_version"}
+    batch = shape({}, mapping=entries(spoken=spoken))
+    assert batch.decisions.empty
+    assert told(batch) == [(1, "spoken.notice_version", "spoken_incomplete", "effect")]

@@ -91,16 +91,17 @@ def test_each_bad_row_is_found_within_two_k_log_n_calls_and_the_rest_lands_once(
     assert all(size < SINGLY_ROWS for size in server.batches)
 
 
-def test_a_bad_row_among_a_hundred_is_looked_for_in_bulk_and_found_in_a_batch_of_a_quarter() -> None:
-    server = AllOrNothing({b"80": ROWS_FAULT})
-    land(server, 100)
-    assert (server.calls, server.batches) == ([100, 50, 25], [25])
+def test_a_bad_row_in_a_grown_chunk_is_looked_for_in_bulk_and_found_in_a_batch_of_a_quarter() -> None:
+    server = AllOrNothing({b"350": ROWS_FAULT})
+    land(server, 400)
+    assert (server.calls, server.batches) == ([400, 200, 100], [100])
 
 
-def test_a_small_chunk_with_a_bad_row_goes_singly_at_once() -> None:
+@pytest.mark.parametrize("count", [10, 100])
+def test_a_chunk_of_the_starting_size_with_a_bad_row_goes_singly_at_once(count: int) -> None:
     server = AllOrNothing({b"2": ROWS_FAULT})
-    land(server, 10)
-    assert (server.calls, server.batches) == ([10], [10])
+    land(server, count)
+    assert (server.calls, server.batches) == ([count], [count])
 
 
 def test_a_table_without_bulk_messages_goes_singly() -> None:
@@ -166,8 +167,8 @@ def test_a_write_whose_answer_is_lost_is_unresolved_and_not_sent_again(reply: An
 
 
 def test_a_loss_in_one_half_leaves_the_other_half_its_own_result() -> None:
-    server = AllOrNothing({b"99": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
-    assert outcomes(land(server, 100)) == ["unresolved"] * 50 + ["acknowledged"] * 49 + ["refused"]
+    server = AllOrNothing({b"199": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
+    assert outcomes(land(server, 200)) == ["unresolved"] * 100 + ["acknowledged"] * 99 + ["refused"]
 
 
 def test_an_unknown_column_stops_the_call_before_anything_is_executed() -> None:

@@ -107,3 +107,13 @@ def test_a_call_whose_deadline_has_passed_already_is_unavailable(
         client.upsert_many(kit.contacts, [kit.row(1)])
     assert caught.value.status is None
     assert script.seen == []
+
+
+def test_within_stopped_no_request_is_begun_and_afterwards_again(
+    client: DataverseClient, script: Any, kit: Any
+) -> None:
+    with client.stopped(), pytest.raises(CrmCancelled):
+        client.upsert_many(kit.contacts, [kit.row(1)])
+    assert script.seen == []
+    (result,) = client.upsert_many(kit.contacts, [kit.row(1)])
+    assert result.outcome == "acknowledged"

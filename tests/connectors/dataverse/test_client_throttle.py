@@ -6,9 +6,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from connectors.dataverse import DataverseClient
 from connectors.dataverse.pacing import Pacing, retry_after_s
 from connectors.dataverse.throttle import FirstAlone, ThrottleGate
 from schemas.errors import CrmUnavailable
@@ -224,3 +226,32 @@ def test_the_first_call_on_a_table_goes_alone_and_later_ones_together() -> None:
     for thread in (first, *others):
         thread.join(5)
     assert sorted(entered) == ["b", "c", "first"]
+
+
+def test_whoever_passed_the_gate_before_a_429_was_read_does_not_send_inside_its_retry_after(
+    script: Any, kit: SimpleNamespace
+) -> None:
+    """The gate closes while the request is made ready; the token is taken in between, so it tells us when that is."""
+    clock = kit.manual_clock()
+
+    closes = [30.0]
+
+    class Late(kit.tokens):  # type: ignore[misc, name-defined]
+        def token(self) -> str:
+            if closes:
+                client.gates[0].pause(closes.pop(), admitted_at=clock())
+            return str(super().token())
+
+    client = DataverseClient(kit.settings(script.base_url), tokens=Late(), clock=clock, sleep=clock.sleep)
+    sent_at: list[float] = []
+
+    def reply(seen: Any) -> tuple[int, dict[str, str], bytes]:
+        sent_at.append(clock())
+        return 204, {}, b""
+
+    script.reply = reply
+    began = clock()
+    (result,) = client.upsert_many(kit.contacts, [kit.row(1)])
+    client.close()
+    assert result.outcome == "acknowledged"
+    assert [at - began for at in sent_at] == [30.0]

@@ -3,8 +3,11 @@
 The CRM is one in memory that does what it is told to do with a row: take it, refuse it, or lose its answer.
 """
 
+import time
+from _thread import interrupt_main
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -38,10 +41,15 @@ class MemoryCrm:
     etags: list[str] = field(default_factory=list)
     rows_at_once: int = 100
     asked_in_bulk: set[bool] = field(default_factory=set)
+    is_stopped: bool = False
 
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int:
         self.asked_in_bulk.add(in_bulk)
         return self.rows_at_once
+
+    def stopped(self) -> AbstractContextManager[None]:
+        self.is_stopped = True
+        return nullcontext()
 
     def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
         return self._write("upsert", table, rows)
@@ -339,6 +347,42 @@ def test_several_writers_send_every_row_once(
     sent = Counter(row_id for _, _, ids in crm.written() for row_id in ids)
     assert sent == Counter(str(one.row_id) for one in intents)
     assert report.counts["acknowledged"] == 30
+
+
+def test_an_interrupted_delivery_settles_what_was_under_way_and_begins_nothing_more(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Interrupted(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            time.sleep(0.2)  # So that it is waited for.
+            interrupt_main()
+            time.sleep(0.2)
+            return super().upsert_many(table, rows)
+
+    crm = Interrupted(rows_at_once=2)
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(6)))
+    with pytest.raises(KeyboardInterrupt):
+        deliver_all(chunked(workspace, 2), crm, run_id)
+    assert crm.is_stopped
+    assert len(crm.written()) == 1
+    assert states_of(store, run_id) == ["acknowledged"] * 2 + ["pending"] * 4
+
+
+def test_what_one_sender_raises_leaves_the_others_their_answers(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Failing(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            if str(intents[0].row_id) in {str(row[table.primary_key]) for row in rows}:
+                raise CrmUnavailable("down")
+            time.sleep(0.2)
+            return super().upsert_many(table, rows)
+
+    intents = [replace(intent, row_id=uuid4()) for _ in range(4)]
+    run_id = add(store, *intents)
+    with pytest.raises(CrmUnavailable, match="down"):
+        deliver_all(chunked(workspace, 1, writers=2), Failing(rows_at_once=1), run_id)
+    assert states_of(store, run_id) == ["claimed", "acknowledged", "pending", "pending"]
 
 
 def test_a_chunk_of_which_all_is_set_aside_does_not_end_the_phase(

@@ -1,0 +1,110 @@
+"""Reading who takes part in an event, writing down to whom that was disclosed, and who has changed since."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, text
+
+from connectors.store.disclosure_tables import DISCLOSURE, DISCLOSURE_SUBJECT
+
+_EVENT = """
+select o.occasion_pk, o.source, o.occasion_id, o.kind, o.name, o.starts_at, o.ends_at,
+    array(select distinct s.feed from intake.registration g join intake.submission s using (source, submission_id)
+          where g.occasion_pk = o.occasion_pk order by 1) as feeds
+from intake.occasion o where o.occasion_id = :event and (cast(:source as text) is null or o.source = :source)
+"""
+# Of whom objected to this purpose, and of whom nobody may use the data now (GDPR Art. 18 and 21), nothing is told.
+_PARTICIPANTS = """
+select g.source, g.submission_id, g.subject_id, g.contact_point_id, s.given_name, s.family_name, c.address as email,
+    s.phone, s.organisation, s.country, s.postal_code, s.city, s.content_hash,
+    (select coalesce(jsonb_object_agg(a.question, a.answer), '{}') from intake.answer a
+     where a.source = g.source and a.submission_id = g.submission_id) as answers
+from intake.registration g
+join intake.submission s using (source, submission_id)
+join intake.contact_point c on c.contact_point_id = g.contact_point_id
+where g.occasion_pk = :occasion_pk and g.status = 'active'
+  and not exists (select from intake.consent_state n where n.contact_point_id = g.contact_point_id
+                  and n.purpose = :purpose and n.state = 'withdrawn')
+order by s.family_name nulls last, s.given_name nulls last, g.submission_id
+"""
+_CHANGED = """
+select d.disclosure_id, d.recipient, d.source, d.occasion_id, d.purpose, d.disclosed_at, t.reference, t.source
+    as submission_source, t.submission_id, t.content_hash <> s.content_hash as is_rectified, g.status,
+    (select array_agg(distinct e.purpose order by e.purpose) from intake.consent_event e
+     where e.subject_id = t.subject_id and e.value = 'withdraw' and e.recorded_at > d.disclosed_at
+       and (t.told_at is null or e.recorded_at > t.told_at)
+       and not exists (select from intake.consent_void v where v.event_key = e.event_key)) as lowered, t.told_of
+from intake.disclosure d join intake.disclosure_subject t using (disclosure_id)
+left join intake.submission s on s.source = t.source and s.submission_id = t.submission_id
+left join intake.registration g on g.source = t.source and g.submission_id = t.submission_id
+order by d.disclosed_at, d.disclosure_id, t.reference
+"""
+_TOLD = """
+update intake.disclosure_subject set told_by = :by, told_of = :of, told_at = :at
+where disclosure_id = :disclosure_id and reference = :reference
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureRecord:
+    """One file that was made for somebody."""
+
+    disclosure_id: UUID
+    source: str
+    occasion_id: str
+    recipient: str
+    purpose: str
+    columns: list[str]
+    people: int
+    reason: str
+    disclosed_by: str
+    disclosed_at: datetime
+    file_hash: str
+
+
+def find_events(conn: Connection, event: str, source: str | None = None) -> list[dict[str, Any]]:
+    """The courses and events with an id, and the feeds by which people registered."""
+    return [dict(row) for row in conn.execute(text(_EVENT), {"event": event, "source": source}).mappings()]
+
+
+def read_participants(conn: Connection, occasion_pk: UUID, purpose: str) -> list[dict[str, Any]]:
+    """Who is registered and not cancelled, by name, as they registered; without those who objected to the purpose."""
+    return [
+        dict(row)
+        for row in conn.execute(text(_PARTICIPANTS), {"occasion_pk": occasion_pk, "purpose": purpose}).mappings()
+    ]
+
+
+def record_disclosure(conn: Connection, record: DisclosureRecord, subjects: Sequence[dict[str, Any]]) -> None:
+    """Write a disclosure down with whom it told of (`reference` and ids), in the caller's transaction."""
+    conn.execute(insert(DISCLOSURE).values(asdict(record)))
+    if subjects:
+        rows = [{**subject, "disclosure_id": record.disclosure_id} for subject in subjects]
+        conn.execute(insert(DISCLOSURE_SUBJECT), rows)
+
+
+def list_disclosures(conn: Connection, contact_point_ids: Sequence[UUID] | None = None) -> list[dict[str, Any]]:
+    """Every disclosure, newest first; or those that told of the given contact points."""
+    query = select(DISCLOSURE).order_by(DISCLOSURE.c.disclosed_at.desc())
+    if contact_point_ids is not None:
+        told = select(DISCLOSURE_SUBJECT.c.disclosure_id).where(
+            DISCLOSURE_SUBJECT.c.contact_point_id.in_(contact_point_ids)
+        )
+        query = query.where(DISCLOSURE.c.disclosure_id.in_(told))
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def changed_since(conn: Connection) -> list[dict[str, Any]]:
+    """Everybody that was disclosed, with what became of them since: `lowered` purposes, `status` of the registration
+    (None: it is gone), whether it was `is_rectified`, and what the recipient was `told_of` already."""
+    return [dict(row) for row in conn.execute(text(_CHANGED)).mappings()]
+
+
+def mark_told(conn: Connection, disclosure_id: UUID, told: Sequence[tuple[str, str]], *, by: str, at: datetime) -> None:
+    """Note by reference what the recipient was told of, in the caller's transaction."""
+    for reference, of in told:
+        values = {"by": by, "of": of, "at": at, "disclosure_id": disclosure_id, "reference": reference}
+        conn.execute(text(_TOLD), values)

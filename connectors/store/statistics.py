@@ -1,0 +1,90 @@
+"""Gathering counts of participants before personal data goes, and keeping what was published of them."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text
+
+from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STATISTIC_PERIOD
+
+# Of a course or event that is over, whose month is not published, and of which registrations are still known.
+_OVER = """
+create temporary table t_over on commit drop as
+select o.occasion_pk, o.source, o.occasion_id, coalesce(o.name, o.occasion_id) as name, o.kind,
+    coalesce(o.field, 'unknown') as topic, date_trunc('month', o.ends_at at time zone :timezone)::date as month
+from intake.occasion o
+where o.ends_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
+  and not exists (select from intake.statistic_period p
+                  where p.period = to_char(o.ends_at at time zone :timezone, 'YYYY-MM'))
+"""
+_AGAIN = """
+delete from intake.participation p using t_over o where p.source = o.source and p.occasion_id = o.occasion_id
+"""
+_COUNTED = """
+insert into intake.participation (source, occasion_id, region, name, kind, topic, month, participants)
+select o.source, o.occasion_id,
+    case when coalesce(s.country, 'FI') <> 'FI' then 'abroad' else coalesce(r.region, 'unknown') end,
+    o.name, o.kind, o.topic, o.month, count(distinct g.subject_id)
+from t_over o join intake.registration g using (occasion_pk)
+left join intake.submission s on s.source = g.source and s.submission_id = g.submission_id
+left join unnest(cast(:prefixes as text[]), cast(:regions as text[])) as r(prefix, region)
+    on r.prefix = left(s.postal_code, 2)
+where g.status = 'active' group by 1, 2, 3, 4, 5, 6, 7
+"""
+
+
+def gather(conn: Connection, regions: dict[str, str], *, now: datetime, timezone: str) -> int:
+    """Count the participants of what is over, anew as long as the month is not published; how many counts there are.
+
+    `regions` is the region by the first two digits of a postal code. To be done before any of it is deleted.
+    """
+    conn.execute(text(_OVER), {"now": now, "timezone": timezone})
+    conn.execute(text(_AGAIN))
+    told = {"prefixes": list(regions), "regions": list(regions.values())}
+    gathered = conn.execute(text(_COUNTED), told).rowcount
+    conn.execute(text("drop table t_over"))
+    return gathered
+
+
+def counts_of(conn: Connection, month: date) -> list[dict[str, Any]]:
+    """The gathered counts of a month."""
+    query = select(PARTICIPATION).where(PARTICIPATION.c.month == month)
+    return [dict(row) for row in conn.execute(query.order_by(*PARTICIPATION.primary_key.columns)).mappings()]
+
+
+def gathered_months(conn: Connection) -> list[date]:
+    """The months that are gathered and not published."""
+    return list(conn.execute(select(PARTICIPATION.c.month).distinct().order_by(PARTICIPATION.c.month)).scalars())
+
+
+def is_published(conn: Connection, period: str) -> bool:
+    """Whether a period was published already."""
+    query = select(STATISTIC_PERIOD.c.period).where(STATISTIC_PERIOD.c.period == period)
+    return conn.execute(query).first() is not None
+
+
+def publish(
+    conn: Connection,
+    cells: Sequence[dict[str, Any]],
+    *,
+    period: str,
+    month: date,
+    smallest_cell: int,
+    by: str,
+    at: datetime,
+) -> None:
+    """Keep what is published and let go of the counts it was made of, in the caller's transaction."""
+    told = {"period": period, "smallest_cell": smallest_cell, "published_by": by, "published_at": at}
+    conn.execute(insert(STATISTIC_PERIOD).values(told))
+    if cells:
+        conn.execute(insert(STATISTIC_CELL), [{**cell, "period": period} for cell in cells])
+    conn.execute(delete(PARTICIPATION).where(PARTICIPATION.c.month == month))
+
+
+def published(conn: Connection, period: str | None = None) -> list[dict[str, Any]]:
+    """Published cells, of one period or of all; participants None where withheld."""
+    query = select(STATISTIC_CELL).order_by(*STATISTIC_CELL.primary_key.columns)
+    if period is not None:
+        query = query.where(STATISTIC_CELL.c.period == period)
+    return [dict(row) for row in conn.execute(query).mappings()]

@@ -1,0 +1,61 @@
+"""What is overdue in the store beside the runs, and which breaches somebody was told of already."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, Text, text
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from connectors.store.metadata import METADATA
+
+# A breach has a row while it lasts; it is told of once, and again only if it ended and came back.
+ALERT = Table(
+    "alert",
+    METADATA,
+    Column("breach", Text, primary_key=True),
+    Column("sentence", Text, nullable=False),
+    Column("told_at", TIMESTAMP(timezone=True), nullable=False, server_default=sql("clock_timestamp()")),
+)
+
+_OVERDUE = {
+    "landing": (
+        "select count(*) as rows, min(b.expires_at) as oldest_at from intake.batch b"
+        " where b.expires_at < :due and exists (select from intake.landing_key k where k.batch_id = b.batch_id)"
+    ),
+    "purposes": (
+        "select count(*) as rows, min(next_end_at) as oldest_at from intake.contact_point where next_end_at < :due"
+    ),
+}
+_TOKENS = "select table_name, moved_at from intake.crm_cursor order by table_name"
+_ENDED = """
+select g.user_name, g.role, g.ends_on from intake.access_grant g
+where g.revoked_at is null and g.ends_on < cast(:today as date)
+  and exists (select from pg_auth_members m join pg_roles u on u.oid = m.member where u.rolname = g.user_name)
+order by 1, 2
+"""
+_TELL = "insert into intake.alert (breach, sentence) values (:breach, :sentence) on conflict do nothing"
+
+
+def read_overdue(conn: Connection, *, due: datetime, today: datetime) -> dict[str, Any]:
+    """What should have been deleted before `due`, change tokens with their age, and logins whose last day has passed."""
+    found = {name: dict(conn.execute(text(query), {"due": due}).mappings().one()) for name, query in _OVERDUE.items()}
+    return {
+        "overdue_deletions": found,
+        "change_tokens": [dict(row) for row in conn.execute(text(_TOKENS)).mappings()],
+        "ended_access": [dict(row) for row in conn.execute(text(_ENDED), {"today": today.date()}).mappings()],
+    }
+
+
+def untold(conn: Connection, breaches: Mapping[str, str]) -> dict[str, str]:
+    """The breaches that nobody was told of; those that have ended are forgotten, so that they count as new next time."""
+    conn.execute(text("delete from intake.alert where not breach = any(:now)"), {"now": list(breaches)})
+    told = set(conn.execute(text("select breach from intake.alert")).scalars())
+    return {breach: sentence for breach, sentence in breaches.items() if breach not in told}
+
+
+def mark_told(conn: Connection, breaches: Mapping[str, str]) -> None:
+    """Somebody was told of these."""
+    for breach, sentence in breaches.items():
+        conn.execute(text(_TELL), {"breach": breach, "sentence": sentence})

@@ -1,0 +1,132 @@
+"""Workbooks read at arm's length: in a process of its own, whose memory and time are limited, whatever the file is.
+
+An honest workbook takes what its size lets expect; one that takes more is refused with the reason, and this process
+has not grown by it.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import psutil
+
+from connectors.raw_frames import refuse_too_large
+from schemas.errors import BatchRefused
+
+CHILD = Path(__file__).with_name("workbook_child.py")
+# What any workbook may take, and what each byte of it may add: measured on honest ones, 25 bytes a byte at most.
+LEAST_MEMORY, MEMORY_A_BYTE = 512 << 20, 40
+LEAST_CPU_S, CPU_S_A_MB = 30, 2
+MOST_CELLS = 100_000_000
+OUT_OF_MEMORY = 3
+LOOK_EVERY_S = 0.02
+
+_REFUSALS = {
+    "entities": ("The workbook declares entities of its own, which no spreadsheet program writes.", "Save it anew."),
+    "uncalculated": (
+        "A sheet has formulas without the values that they give.",
+        "Open the workbook in a spreadsheet program, save it, and deliver that.",
+    ),
+    "unknown_sheet": (
+        "The workbook has no sheet of the name in the mapping.",
+        "Correct file.sheet in the mapping, or name the sheet so in the workbook.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet: its rows from the first on (texts, numbers, booleans; times as ISO text; blank is ''), and the merged
+    ranges as (first row, first column, last row, last column), from 0."""
+
+    rows: list[list[Any]]
+    merged: list[tuple[int, int, int, int]]
+
+
+def read_sheet(payload: bytes, name: str | None) -> Sheet:
+    """The sheet of that name, or the first.
+
+    Raises BatchRefused: `unreadable_table`, `unknown_sheet`, `uncalculated`, `entities`, `too_large`, `too_costly`.
+    """
+    memory = LEAST_MEMORY + max(0, len(payload) - (8 << 20)) * MEMORY_A_BYTE
+    seconds = LEAST_CPU_S + (len(payload) >> 20) * CPU_S_A_MB
+    words = [str(memory), str(seconds), str(MOST_CELLS), *([name] if name is not None else [])]
+    child = subprocess.Popen(
+        [sys.executable, "-I", str(CHILD), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    watch = threading.Thread(target=_watch, args=(child, memory, time.monotonic() + 2 * seconds), daemon=True)
+    with child:
+        watch.start()
+        try:
+            return _told(child, payload)
+        finally:
+            child.kill()
+            watch.join()
+
+
+def _watch(child: "subprocess.Popen[bytes]", memory: int, deadline: float) -> None:
+    """End the child once it holds more than it may, or takes too long: not every system keeps the limits it is told."""
+    try:
+        seen = psutil.Process(child.pid)
+        while child.poll() is None:
+            if seen.memory_info().rss > memory or time.monotonic() > deadline:
+                child.kill()
+            time.sleep(LOOK_EVERY_S)
+    except psutil.Error:
+        return
+
+
+def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
+    if child.stdin is None or child.stdout is None:
+        raise unreadable("its reader cannot be started")
+    try:
+        child.stdin.write(payload)
+        child.stdin.close()
+    except BrokenPipeError:
+        raise _failed(child) from None
+    head = child.stdout.readline()
+    if not head:
+        raise _failed(child)
+    found = orjson.loads(head)
+    if "refused" in found:
+        what, remedy = _REFUSALS[found["refused"]]
+        raise BatchRefused(found["refused"], what, remedy=remedy)
+    refuse_too_large(found["height"], found["width"])
+    if found["height"] * found["width"] > MOST_CELLS:
+        raise _too_costly()
+    rows = _rows(child.stdout)
+    if child.wait() != 0:
+        raise _failed(child)
+    return Sheet(rows, [(first[0], first[1], first[2], first[3]) for first in found["merged"]])
+
+
+def _rows(lines: IO[bytes]) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for line in lines:
+        rows += orjson.loads(line)
+    return rows
+
+
+def _failed(child: "subprocess.Popen[bytes]") -> BatchRefused:
+    """Why the child ended: killed by its limits, or by what it read."""
+    ended = child.wait()
+    return _too_costly() if ended < 0 or ended == OUT_OF_MEMORY else unreadable("it cannot be opened")
+
+
+def _too_costly() -> BatchRefused:
+    message = "The workbook takes more memory or time to read than one of its size ever needs."
+    return BatchRefused("too_costly", message, remedy="Save it anew with only the sheet in question, or deliver CSV.")
+
+
+def unreadable(what: str) -> BatchRefused:
+    """The refusal of what is no workbook with a table in it."""
+    remedy = "Check file.type, sheet and header_row in the mapping, and save the workbook anew as .xlsx."
+    return BatchRefused("unreadable_table", f"The file is no workbook that can be read: {what}.", remedy=remedy)

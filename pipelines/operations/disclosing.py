@@ -1,0 +1,182 @@
+"""Disclosure: the file that the policy allows of an event for a recipient, written down with whom it told of.
+
+Marketing data is disclosed to nobody: no purpose that rests on consent or the soft opt-in may disclose, and none is looked
+for by another name. GDPR Art. 5(2), 13(1)(e), 19, 30(1)(d).
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from connectors.sealed_files import seal
+from connectors.store import disclosures as store
+from connectors.store.tombstones import KEY_NAME, Kind, erased_hashes, keyed_hash
+from pipelines.operations.sessions import Session
+from pipelines.transforms.sheets import csv_table, xlsx_table
+from schemas.errors import ConfigurationError
+from schemas.policy import Policy
+from schemas.purposes import ANSWER, Basis, PurposePolicy
+
+NETWORKING, PARTICIPANTS = "networking", "participants"
+CONTACTS = ("email", "phone")
+REFERENCE = "reference"
+_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which event's participants, for whom, why, by whose word."""
+
+    event: str
+    recipient: str
+    by: str
+    reason: str
+    source: str | None = None
+    form: str = "xlsx"
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """What was disclosed: its id for the record, the columns, and of how many."""
+
+    disclosure_id: UUID
+    columns: list[str]
+    people: int
+
+
+def disclose(session: Session, asked: Asked, path: Path, *, passphrase: str) -> Disclosed:
+    """Make the sealed file at `path`, and write it down first; ConfigurationError says why the policy does not allow it."""
+    if not asked.by.strip() or not asked.reason.strip():
+        raise ConfigurationError("A disclosure is by a named person and for a reason: give --by NAME and --reason.")
+    name, purpose = purpose_for(session.workspace.policy, asked.recipient)
+    with session.transaction() as conn:
+        event = _event(session, store.find_events(conn, asked.event, asked.source), asked)
+        columns = [REFERENCE, *_columns(session, event, name, purpose)]
+        people = store.read_participants(conn, event["occasion_pk"], name)
+        session.note_read(conn, [person["contact_point_id"] for person in people])
+        rows = [{REFERENCE: _reference(), **person} for person in people]
+        content = _content(columns, rows, asked)
+        record = store.DisclosureRecord(
+            disclosure_id=uuid4(),
+            source=event["source"],
+            occasion_id=event["occasion_id"],
+            recipient=asked.recipient,
+            purpose=name,
+            columns=columns,
+            people=len(rows),
+            reason=asked.reason,
+            disclosed_by=asked.by,
+            disclosed_at=session.now,
+            file_hash=hashlib.sha256(content).hexdigest(),
+        )
+        store.record_disclosure(conn, record, [_subject(row) for row in rows])
+        # Sealed within the transaction: a file that cannot be written was not disclosed, and no file is without its record.
+        seal(path, f"{asked.event}-{asked.recipient}.{asked.form}", content, passphrase=passphrase)
+    return Disclosed(record.disclosure_id, columns, len(rows))
+
+
+def purpose_for(policy: Policy, recipient: str) -> tuple[str, PurposePolicy]:
+    """The one purpose under which a recipient may be given something. ConfigurationError where there is none."""
+    found = [
+        (name, purpose)
+        for name, purpose in policy.purposes.items()
+        if recipient in purpose.recipients and purpose.discloses
+    ]
+    if len(found) != 1:
+        known = sorted({one for purpose in policy.purposes.values() if purpose.discloses for one in purpose.recipients})
+        raise ConfigurationError(
+            f"No purpose of the policy discloses anything to {recipient!r}; recipients are {', '.join(known)}."
+            " Marketing data is disclosed to nobody."
+        )
+    name, purpose = found[0]
+    if purpose.basis in (Basis.CONSENT, Basis.SOFT_OPT_IN) or name == "marketing":
+        raise ConfigurationError("What was given for marketing is disclosed to nobody.")
+    return name, purpose
+
+
+def to_tell(session: Session) -> list[dict[str, Any]]:
+    """Whom each recipient must be told of since their file was made, by the file's own references, and why (Art. 19)."""
+    with session.transaction() as conn:
+        changed = store.changed_since(conn)
+        hashes = erased_hashes(conn, Kind.SUBMISSION)
+    keys = session.workspace.keys.all_keys(KEY_NAME) if hashes else []
+    told = []
+    for row in changed:
+        value = f"{row['submission_source']}|{row['submission_id']}"
+        is_erased = any(keyed_hash(key, Kind.SUBMISSION, value) in hashes for key in keys)
+        causes = _causes(row, is_erased=is_erased)
+        if causes and causes != row["told_of"]:
+            kept = ("disclosure_id", "recipient", "occasion_id", "disclosed_at", "reference")
+            told.append({**{name: row[name] for name in kept}, "of": causes})
+    return told
+
+
+def mark_told(session: Session, disclosure_id: UUID, *, by: str) -> int:
+    """The recipient of a disclosure was told of all that is to be told now; of how many."""
+    told = [(row["reference"], row["of"]) for row in to_tell(session) if row["disclosure_id"] == disclosure_id]
+    with session.transaction() as conn:
+        store.mark_told(conn, disclosure_id, told, by=by, at=session.now)
+    return len(told)
+
+
+def _event(session: Session, found: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+    if len(found) != 1:
+        what = "several sources have" if found else "there is no"
+        raise ConfigurationError(f"{what.capitalize()} event {asked.event!r}. Give its id, and --source where needed.")
+    event = found[0]
+    maps = [session.workspace.mappings[feed].occasion for feed in event["feeds"] if feed in session.workspace.mappings]
+    if not maps or not all(one is not None and asked.recipient in one.recipients for one in maps):
+        raise ConfigurationError(
+            f"The event's form does not name {asked.recipient} as a recipient: what it did not say is not disclosed."
+            " List it under occasion.recipients of the feed if the form tells of it."
+        )
+    if event["ends_at"] is not None and event["ends_at"] <= session.now:
+        raise ConfigurationError("The event is over, and with it the purpose of the disclosure.")
+    return event
+
+
+def _columns(session: Session, event: dict[str, Any], name: str, purpose: PurposePolicy) -> list[str]:
+    columns = list(purpose.discloses)
+    if name == NETWORKING:
+        maps = [session.workspace.mappings[feed].occasion for feed in event["feeds"]]
+        shares = all(one is not None and one.shares_contacts for one in maps)
+        columns = [column for column in columns if column not in CONTACTS] + (list(CONTACTS) if shares else [])
+    return columns
+
+
+def _content(columns: list[str], rows: list[dict[str, Any]], asked: Asked) -> bytes:
+    cells = [[_cell(row, column) for column in columns] for row in rows]
+    if asked.form == "csv":
+        return csv_table(columns, cells)
+    return xlsx_table(columns, cells, title=asked.recipient)
+
+
+def _cell(row: dict[str, Any], column: str) -> str | None:
+    if column.startswith(ANSWER):
+        answer = row["answers"].get(column.removeprefix(ANSWER))
+        return None if answer is None else str(answer)
+    value = row[column]
+    return None if value is None else str(value)
+
+
+def _subject(row: dict[str, Any]) -> dict[str, Any]:
+    kept = (REFERENCE, "source", "submission_id", "subject_id", "contact_point_id", "content_hash")
+    return {name: row[name] for name in kept}
+
+
+def _reference() -> str:
+    """What the file calls a person by, and nobody else: it is in no other file and made of nothing."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def _causes(row: dict[str, Any], *, is_erased: bool) -> str:
+    causes = ["erased"] if is_erased else []
+    if row["status"] in ("cancelled", "deleted"):
+        causes.append(f"registration {row['status']}")
+    if row["is_rectified"]:
+        causes.append("rectified")
+    causes += [f"withdrawn or objected: {purpose}" for purpose in row["lowered"] or ()]
+    return "; ".join(causes)

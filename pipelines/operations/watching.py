@@ -1,0 +1,110 @@
+"""Watching: what is overdue beside the runs, days left of secrets and tokens, and telling somebody of a breach once."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from connectors.alerts import AlertSettings, send_alert
+from connectors.mail import SmtpSettings
+from connectors.store import watching as store
+from pipelines.operations.sessions import Session
+from pipelines.settings import Settings
+from schemas.policy import Policy
+
+DELETION_DUE = timedelta(days=2)
+DAYS_LEFT = 21
+# The CRM's change tracking forgets after seven days, unless its administrator has lengthened it.
+TOKEN_DAYS, TOKEN_LEFT = 7, 2
+
+
+def read_watch(session: Session) -> dict[str, Any]:
+    """Overdue deletions, ended logins, and by name the days left of what expires."""
+    with session.transaction() as conn:
+        facts = store.read_overdue(conn, due=session.now - DELETION_DUE, today=session.now)
+    return {**facts, "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now)}
+
+
+def days_left(settings: Settings, tokens: list[dict[str, Any]], now: datetime) -> dict[str, float]:
+    """Days until the secret and the certificate of the CRM's application user and its oldest change token expire."""
+    left: dict[str, float] = {}
+    if settings.dataverse_secret_expires_on is not None:
+        left["secret"] = float((settings.dataverse_secret_expires_on - now.date()).days)
+    if settings.dataverse_certificate_path is not None:
+        left["certificate"] = (_expires_at(settings.dataverse_certificate_path) - now) / timedelta(days=1)
+    if tokens:
+        oldest = min(token["moved_at"] for token in tokens)
+        left["change_token"] = (oldest + timedelta(days=TOKEN_DAYS) - now) / timedelta(days=1)
+    return left
+
+
+def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
+    """Sentences for what is overdue or about to expire."""
+    for what, found in facts["overdue_deletions"].items():
+        if found["rows"]:
+            yield f"{found['rows']} {_WHAT[what]} since {found['oldest_at']:%Y-%m-%d}: run `crm-intake run`, and see retention."
+    for name, days in facts["days_left"].items():
+        if days < (TOKEN_LEFT if name == "change_token" else DAYS_LEFT):
+            yield f"The {_NAMES[name]} has {max(days, 0):.0f} days left: {_REMEDIES[name]}"
+    for login in facts["ended_access"]:
+        user = login["user_name"]
+        yield f"The access of {user} ended on {login['ends_on']}: `crm-intake access revoke {user} --by NAME`."
+
+
+_WHAT = {
+    "landing": "landed batches should have been deleted",
+    "purposes": "addresses have purposes that ended, and were not cleared from the CRM,",
+}
+_NAMES = {"secret": "CRM's secret", "certificate": "CRM's certificate", "change_token": "CRM's change token"}
+_REMEDIES = {
+    "secret": "make a new one, and set INTAKE_DATAVERSE_CLIENT_SECRET and _SECRET_EXPIRES_ON.",
+    "certificate": "renew it at INTAKE_DATAVERSE_CERTIFICATE_PATH and in the application user.",
+    "change_token": "run `crm-intake run`, or all rows are compared at the next one.",
+}
+
+
+def tell_breaches(session: Session, alarms: list[str]) -> list[str]:
+    """Tell whom the settings name of every breach that is new, once while it lasts; the sentences that were told.
+
+    SourceUnavailable where nobody could be told: the breach stays new. Nothing is told, or noted, where nobody is named.
+    """
+    settings = alert_settings(session.workspace.settings, session.workspace.policy)
+    if not settings.is_set:
+        return []
+    with session.transaction() as conn:
+        new = store.untold(conn, {breach_of(alarm): alarm for alarm in alarms})
+    if new:
+        send_alert(settings, list(new.values()))
+        with session.transaction() as conn:
+            store.mark_told(conn, new)
+    return list(new.values())
+
+
+def breach_of(alarm: str) -> str:
+    """The breach that a sentence tells of, whatever its numbers are today."""
+    return re.sub(r"[0-9][0-9.,:-]*", "#", alarm)
+
+
+def alert_settings(settings: Settings, policy: Policy) -> AlertSettings:
+    """Whom the settings name."""
+    secret = settings.alert_webhook_secret.get_secret_value().encode() if settings.alert_webhook_secret else None
+    return AlertSettings(settings.alert_mail_to, smtp_of(settings, policy), settings.alert_webhook_url, secret)
+
+
+def smtp_of(settings: Settings, policy: Policy) -> SmtpSettings | None:
+    """The mail server that the settings name; None where none is."""
+    if settings.smtp_host is None:
+        return None
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    sender = settings.smtp_sender or policy.organisation.contact
+    return SmtpSettings(
+        settings.smtp_host, settings.smtp_port, sender, settings.smtp_security, settings.smtp_username, password
+    )
+
+
+def _expires_at(path: Path) -> datetime:
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    return certificate.not_valid_after_utc.astimezone(UTC)

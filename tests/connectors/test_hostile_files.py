@@ -1,0 +1,194 @@
+"""Files made to harm: no code is run, memory and time are bounded, and each is refused with a reason (or read right)."""
+
+import io
+import random
+import resource
+import time
+import zipfile
+from pathlib import Path
+
+import orjson
+import pytest
+from openpyxl import Workbook
+
+from connectors import workbooks
+from connectors.csv_files import decode_csv
+from connectors.form_definitions import read_definition
+from connectors.json_documents import decode_json_file
+from connectors.unknown_files import look_at
+from connectors.workbooks import read_sheet
+from connectors.xlsx_files import decode_xlsx
+from schemas.errors import BatchRefused, IntakeError
+from schemas.mappings import FileShape
+from tests.feeds import make_mapping
+from tests.sizes import sized
+
+XLSX = FileShape(type="xlsx", pattern="*")
+CSV = FileShape(type="csv", pattern="*")
+LONGEST_S = 30
+TYPES = b'<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
+
+
+def workbook(rows: list[list[object]], *, merged: str | None = None) -> bytes:
+    book = Workbook()
+    sheet = book.active
+    for row in rows:
+        sheet.append(row)
+    if merged:
+        sheet.merge_cells(merged)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+PLAIN = workbook([["Id", "Email"], ["1", "a@example.org"]])
+
+
+def with_part(payload: bytes, name: str, content: bytes) -> bytes:
+    """The workbook with one part replaced."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(payload)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(part, content if part == name else old.read(part))
+    return out.getvalue()
+
+
+def sheet_xml(body: str, *, before: str = "") -> bytes:
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    return f'<?xml version="1.0"?>{before}<worksheet xmlns="{space}"><sheetData>{body}</sheetData></worksheet>'.encode()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+LAUGHING = sheet_xml(
+    '<row r="1"><c r="A1" t="inlineStr"><is><t>&l9;</t></is></c></row>',
+    before=f'<!DOCTYPE x [<!ENTITY l0 "ha">{LAUGHS}]>',
+)
+FAR_CELL = sheet_xml('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+WIDE = workbook([[f"c{n}" for n in range(10_000)]])
+UNCALCULATED = workbook([["Id", "Email"], ["1", "=1+1"]])
+MERGED = workbook([["Id", "Email"], ["1", "a@example.org"], ["2", None]], merged="B2:B3")
+
+HOSTILE_WORKBOOKS = {
+    "billion laughs": (with_part(PLAIN, SHEET, LAUGHING), "entities"),
+    "a cell far away": (with_part(PLAIN, SHEET, FAR_CELL), "too_large"),
+    "10,000 columns": (WIDE, "too_large"),
+    "zip bomb": (with_part(PLAIN, SHEET, sheet_xml(" " * (300 << 20))), "zip_bomb"),
+    "formula never calculated": (UNCALCULATED, "uncalculated"),
+    "merged cells": (MERGED, "merged_cells"),
+    "no workbook": (b"PK\x03\x04" + b"\0" * 500, "cut_short"),
+    "an archive of something else": (with_part(PLAIN, "xl/workbook.xml", TYPES), "unreadable_table"),
+    "empty": (b"", "cut_short"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_WORKBOOKS)
+def test_a_hostile_workbook_is_refused_with_its_reason_within_bounds(name: str) -> None:
+    payload, code = HOSTILE_WORKBOOKS[name]
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.monotonic()
+    with pytest.raises(BatchRefused) as refused:
+        decode_xlsx(payload, XLSX)
+    assert refused.value.code == code, str(refused.value)
+    assert refused.value.remedy
+    assert time.monotonic() - started < LONGEST_S
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown < 512 << 10, "kilobytes, on Linux"
+
+
+def test_a_workbook_that_needs_more_memory_or_time_than_it_may_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = workbook([[f"cell {r} {c}" for c in range(20)] for r in range(2_000)])
+    monkeypatch.setattr(workbooks, "LEAST_MEMORY", 12 << 20)
+    with pytest.raises(BatchRefused) as refused:
+        read_sheet(rows, None)
+    assert refused.value.code == "too_costly"
+    monkeypatch.undo()
+    assert len(read_sheet(rows, None).rows) == 2_000
+
+
+def test_formula_cells_are_read_as_text_and_never_run() -> None:
+    text = 'Id;Email\n1;"=HYPERLINK(""http://evil.example"")"\n2;@SUM(1)\n3;+1\n4;-1\n'
+    frame = decode_csv(text.encode(), CSV)
+    assert frame["Email"].tolist() == ['=HYPERLINK("http://evil.example")', "@SUM(1)", "+1", "-1"]
+
+
+@pytest.mark.parametrize("depth", [100, 1_000, 100_000])
+def test_deep_json_is_refused_or_read_and_never_a_crash(depth: int) -> None:
+    for payload in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+        try:
+            frame = decode_json_file(payload, make_mapping())
+        except BatchRefused:
+            continue
+        assert len(frame.columns) <= 1
+
+
+def test_ten_thousand_columns_and_a_megabyte_cell() -> None:
+    wide = ";".join(f"c{n}" for n in range(10_000)) + "\n"
+    with pytest.raises(BatchRefused) as refused:
+        decode_csv(wide.encode(), CSV)
+    assert refused.value.code == "too_large"
+    with pytest.raises(BatchRefused):
+        decode_json_file(orjson.dumps([{f"c{n}": 1 for n in range(10_000)}]), make_mapping())
+    large = "x" * (1 << 20)
+    assert decode_csv(f"Id;Email\n1;{large}\n".encode(), CSV)["Email"].str.len().tolist() == [1 << 20]
+
+
+SEEDS: dict[str, bytes] = {
+    "csv": 'Id;Nimi;Email\r\n1;"Äijä; O";a@example.org\r\n2;Öst;b@example.org\r\n'.encode(),
+    "json": orjson.dumps([{"sid": "1", "data": {"email": "a@example.org", "n": [1, 2]}}]),
+    "xlsx": PLAIN,
+    "yml": (
+        Path(__file__).parents[1] / "samples/drupal_webform/suomidigi__conf_cmi_webform.webform.palaute.yml"
+    ).read_bytes(),
+}
+ROUNDS = {"csv": sized(150, 8_000), "json": sized(150, 8_000), "xlsx": sized(15, 1_500), "yml": sized(40, 2_500)}
+MARKS = (
+    b"\0",
+    b'"',
+    b"\xff\xfe",
+    b"\xc3",
+    b";",
+    b"\n",
+    b"[" * 50,
+    b"&a [*a]",
+    b"<!ENTITY",
+    b"\xed\xa0\x80",
+    b"9" * 400,
+    b"-1e999",
+)
+
+
+def mutated(seed: bytes, dice: random.Random) -> bytes:
+    payload = bytearray(seed)
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(payload) + 1)
+        match dice.randrange(4):
+            case 0:
+                payload[at : at + dice.randint(1, 40)] = b""
+            case 1:
+                payload[at:at] = dice.choice(MARKS)
+            case 2:
+                payload[at:at] = payload[: dice.randint(0, 80)]
+            case _ if payload:
+                payload[min(at, len(payload) - 1)] = dice.randrange(256)
+    return bytes(payload)
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_no_mutation_of_a_file_crashes_a_reader(kind: str) -> None:
+    for round_ in range(ROUNDS[kind]):
+        payload = mutated(SEEDS[kind], random.Random(f"{kind}{round_}"))
+        for read in READERS[kind]:
+            try:
+                read(payload)
+            except IntakeError:
+                continue
+            except Exception as crashed:  # noqa: BLE001 - a reader's crash is what is looked for
+                pytest.fail(f"seed {kind}{round_}: {type(crashed).__name__}: {crashed}")
+
+
+READERS = {
+    "csv": (lambda payload: decode_csv(payload, CSV), look_at),
+    "json": (lambda payload: decode_json_file(payload, make_mapping()), look_at),
+    "xlsx": (lambda payload: decode_xlsx(payload, XLSX), look_at),
+    "yml": (read_definition,),
+}

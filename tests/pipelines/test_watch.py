@@ -1,0 +1,136 @@
+"""Watching: what is overdue is an alarm, somebody is told of it once by mail and by webhook, and keys are rotated."""
+
+import hashlib
+import hmac
+import json
+import logging
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from connectors.store.landing import get_payload
+from pipelines.operations.rotation import list_keys, rotate_key
+from pipelines.operations.sessions import Session
+from pipelines.operations.status import as_prometheus, check_status
+from pipelines.operations.watching import breach_of, days_left, tell_breaches
+from sandbox.mailbox import Mailbox
+from schemas.errors import ConfigurationError, SourceUnavailable
+from tests.connectors.http_stub import Answer, stub_server
+from tests.finance.conftest import NOW, Bursar, bursar, make_row  # noqa: F401 - a fixture
+
+
+def watched(bursar: Bursar, now: datetime = NOW, **changes: Any) -> Session:  # noqa: F811
+    settings = bursar.workspace.settings.model_copy(update={"fixed_now": now, **changes})
+    return Session(replace(bursar.workspace, settings=settings))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def landed(bursar: Bursar) -> None:  # noqa: F811
+    bursar.take(make_row(1))
+
+
+def test_what_is_overdue_is_an_alarm_and_a_number(bursar: Bursar) -> None:  # noqa: F811
+    assert not [alarm for alarm in check_status(watched(bursar)).alarms if "deleted" in alarm]
+    late = watched(bursar, NOW + timedelta(days=40), dataverse_secret_expires_on=date(2027, 1, 10))
+    found = check_status(late)
+    text = "\n".join(found.alarms)
+    assert "landed batches should have been deleted" in text
+    assert "secret has 11 days left" in text
+    assert "has been silent" in text
+    numbers = as_prometheus(found)
+    assert 'crm_intake_overdue_deletions{of="landing"} 1' in numbers
+    assert 'crm_intake_days_left{of="secret"} 11.0' in numbers
+
+
+def test_a_login_whose_last_day_has_passed_is_an_alarm(bursar: Bursar) -> None:  # noqa: F811
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text("create role once_here login in role intake_operator"))
+        conn.execute(
+            sa.text(
+                "insert into intake.access_grant (user_name, role, granted_by, ends_on)"
+                " values ('once_here', 'intake_operator', 'Anna Admin', '2026-11-01')"
+            )
+        )
+    try:
+        assert any("access of once_here ended" in alarm for alarm in check_status(watched(bursar)).alarms)
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text("drop role once_here"))
+    assert not any("once_here" in alarm for alarm in check_status(watched(bursar)).alarms)
+
+
+def test_a_change_token_that_is_about_to_be_too_old_has_days_left(bursar: Bursar) -> None:  # noqa: F811
+    tokens = [{"table_name": "contact", "moved_at": NOW - timedelta(days=6)}]
+    assert days_left(bursar.workspace.settings, tokens, NOW) == {"change_token": 1.0}
+
+
+def test_a_breach_is_told_once_while_it_lasts_and_signed(bursar: Bursar) -> None:  # noqa: F811
+    answers = iter([Answer(status=500), *[Answer()] * 5])
+    with stub_server(lambda asked: next(answers)) as stub:
+        ways = {"alert_webhook_url": f"{stub.url}/alert", "alert_webhook_secret": SecretStr("k")}
+        session = watched(bursar, **ways)
+        waiting = ["Feed courses: 2 quarantined faults.", "A withdrawal has waited 1.5 hours."]
+        with pytest.raises(SourceUnavailable):
+            tell_breaches(session, waiting)
+        assert tell_breaches(session, waiting) == waiting, "what nobody took is told again"
+        assert tell_breaches(session, ["Feed courses: 3 quarantined faults.", waiting[1]]) == []
+        assert tell_breaches(session, [waiting[1]]) == []
+        assert tell_breaches(session, waiting) == [waiting[0]], "it ended, and came back"
+        assert tell_breaches(session, []) == []
+    assert len(stub.asked) == 3
+    asked = stub.asked[1]
+    assert json.loads(asked.body)["alarms"] == waiting
+    headers = {name.casefold(): value for name, value in asked.headers.items()}
+    assert headers["x-signature-sha256"] == hmac.new(b"k", asked.body.encode(), hashlib.sha256).hexdigest()
+
+
+def test_a_breach_is_mailed_where_an_address_and_a_server_are_named(bursar: Bursar) -> None:  # noqa: F811
+    with Mailbox() as mailbox:
+        ways = {"alert_mail_to": "watch@example.org", "smtp_host": "127.0.0.1", "smtp_port": mailbox.port}
+        session = watched(bursar, **ways, smtp_security="none")
+        assert tell_breaches(session, ["Feed mailed is silent."]) == ["Feed mailed is silent."]
+        [mail] = mailbox.wait_for(1, to="watch@example.org")
+    assert "Feed mailed is silent." in mail.get_content()
+
+
+def test_where_nobody_is_named_nothing_is_noted(bursar: Bursar) -> None:  # noqa: F811
+    assert tell_breaches(watched(bursar), ["Something."]) == []
+    assert bursar.rows("select count(*) from intake.alert where breach = 'Something.'") == [(0,)]
+
+
+def test_a_breach_is_the_same_whatever_its_numbers() -> None:
+    assert breach_of("A withdrawal has waited 1.5 hours.") == breach_of("A withdrawal has waited 12.5 hours.")
+    assert breach_of("Feed a has been silent since 2026-11-01.") != breach_of(
+        "Feed b has been silent since 2026-11-01."
+    )
+
+
+def test_a_landing_key_is_rotated_and_every_batch_is_under_it(bursar: Bursar) -> None:  # noqa: F811
+    session = watched(bursar)
+    [(batch_id,)] = bursar.rows("select batch_id from intake.landing_key limit 1")
+    with session.transaction() as conn:
+        before = get_payload(conn, batch_id, keys=session.workspace.keys)
+    done = rotate_key(session, "landing")
+    assert done["rewrapped"] >= 1
+    with session.transaction() as conn:
+        assert get_payload(conn, batch_id, keys=session.workspace.keys) == before
+    keys = [key for key in list_keys(session) if key["name"] == "landing"]
+    assert [(key["is_current"], key["needed_by"] > 0) for key in keys] == [(False, False), (True, True)]
+
+
+@pytest.mark.parametrize("name", ["guid_salt", "ledger"])
+def test_what_would_be_made_a_second_time_never_rotates(bursar: Bursar, name: str) -> None:  # noqa: F811
+    with pytest.raises(ConfigurationError, match="never rotates"):
+        rotate_key(watched(bursar), name)
+
+
+def test_no_secret_is_listed(bursar: Bursar, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+    caplog.set_level(logging.DEBUG)
+    session = watched(bursar)
+    secret = session.workspace.keys.current("landing").secret.hex()
+    assert secret not in str(list_keys(session))
+    assert secret not in caplog.text
