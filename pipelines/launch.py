@@ -211,6 +211,18 @@ def _written(value: object) -> str:
 
 
 @dataclass(frozen=True)
+class Listen:
+    """Where the web UI listens: loopback only by default, since it has no log-in and whoever reaches it can start runs.
+
+    With `read_only` it refuses whatever would change something, and no daemon runs beside it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
 class RunningUi:
     """The web UI at `url` and the daemon beside it."""
 
@@ -223,28 +235,21 @@ class RunningUi:
 
 
 @contextmanager
-def served_ui(
-    settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, address: ServerAddress | None = None
-) -> Iterator[RunningUi]:
-    """The web UI and the daemon as processes of their own, while the block lasts.
-
-    Loopback only by default: the UI has no login, and whoever reaches it can start runs.
-    """
+def served_ui(settings: Settings, listen: Listen, *, address: ServerAddress | None = None) -> Iterator[RunningUi]:
+    """The web UI and the daemon as processes of their own, while the block lasts."""
     address = address or server_address(settings)
-    environment = child_environment(settings, address)
     workspace = ["-w", str(ROOT / "workspace.yaml")]
-    commands = [
-        ["dagster-webserver", *workspace, "-h", host, "-p", str(port), "--log-level", "warning"],
-        ["dagster-daemon", "run", *workspace, "--log-level", "warning"],
-    ]
-    with running(commands, environment, log_dir=dagster_home(settings)) as started:
-        _wait_until_listening(host, port, started[0])
-        yield RunningUi(f"http://{host}:{port}", tuple(started))
+    server = ["dagster-webserver", *workspace, "-h", listen.host, "-p", str(listen.port), "--log-level", "warning"]
+    daemon = ["dagster-daemon", "run", *workspace, "--log-level", "warning"]
+    commands = [[*server, "--read-only"]] if listen.read_only else [server, daemon]
+    with running(commands, child_environment(settings, address), log_dir=dagster_home(settings)) as started:
+        _wait_until_listening(listen.host, listen.port, started[0])
+        yield RunningUi(f"http://{listen.host}:{listen.port}", tuple(started))
 
 
-def serve_ui(settings: Settings, host: str = "127.0.0.1", port: int = 3000) -> None:
-    """Serve the UI and run the daemon until interrupted (KeyboardInterrupt), or until one of the two ends."""
-    with served_ui(settings, host=host, port=port) as ui:
+def serve_ui(settings: Settings, listen: Listen) -> None:
+    """Serve the UI, with the daemon, until interrupted (KeyboardInterrupt), or until one of the two ends."""
+    with served_ui(settings, listen) as ui:
         while ui.is_running():
             time.sleep(1)
 

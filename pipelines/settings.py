@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         """The journal of erasures, kept outside the database and its dumps, and backed up apart from it."""
         return self.journal_path or self.data_dir / "erasures.jsonl"
 
+    def certificates_dir(self) -> Path:
+        """Where the signed certificates of retention are kept."""
+        return self.data_dir / "certificates"
+
     def dropped_files_dir(self) -> Path:
         """The folder in which exports are dropped."""
         return self.drop_dir or self.data_dir / "drop"

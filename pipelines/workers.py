@@ -46,7 +46,7 @@ def with_broker(settings: Settings, address: ServerAddress) -> Settings:
     """
     if settings.celery_broker is not None:
         broker, backend = settings.celery_broker, settings.celery_backend or SecretStr("rpc://")
-    elif _answers(*RABBITMQ):
+    elif answers(*RABBITMQ):
         broker, backend = SecretStr(f"pyamqp://guest:guest@{RABBITMQ[0]}:{RABBITMQ[1]}//"), SecretStr("rpc://")
     else:
         ensure_database(address, BROKER_DATABASE)
@@ -62,7 +62,8 @@ def scheme_of(settings: Settings) -> str:
     return settings.celery_broker.get_secret_value().partition("://")[0] if settings.celery_broker else "none"
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Whether something listens there."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0

@@ -80,8 +80,8 @@ _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from 
 
 DELETE_ROWS = {
     "pending_grant": f"""
-        delete from intake.pending_grant where {_BY_SUBMISSION} or (:is_whole and address_key = (
-            select address_key from intake.contact_point where contact_point_id = :contact_point_id))""",
+        delete from intake.pending_grant where {_BY_SUBMISSION} or (address_key = :address_key and (
+            :is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject)))""",
     "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",
@@ -106,6 +106,10 @@ DELETE_ROWS = {
     "crm_review": """
         delete from intake.crm_review where contact_point_id = :contact_point_id
           and (:is_whole or persons && cast(:persons as uuid[]))""",
+    "restriction": "delete from intake.restriction where person_id = any(cast(:persons as uuid[]))",
+    "data_request": """
+        update intake.data_request set contact_point_id = null, person_id = null
+        where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
     "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
     "crm_row": """
         delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",

@@ -43,13 +43,13 @@ def cluster(
 
 def _serve(settings: Settings, workers: int, port: int) -> None:
     from pipelines.cluster import local_workers
-    from pipelines.launch import served_ui
+    from pipelines.launch import Listen, served_ui
 
     address = server_address(settings)
     settings = with_broker(settings, address)
     with (
         local_workers(settings, workers, address=address) as crew,
-        served_ui(settings, port=port, address=address) as ui,
+        served_ui(settings, Listen(port=port), address=address) as ui,
     ):
         CONSOLE.print(f"Dagster UI: {ui.url}, {workers} workers over {scheme_of(settings)}  (Ctrl-C stops all)")
         while ui.is_running() and all(one.poll() is None for one in crew):

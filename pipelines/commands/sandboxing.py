@@ -194,18 +194,22 @@ def ui(
     people: PeopleOption = 5000,
     days: DaysOption = 60,
     seed: SeedOption = 1,
-    port: Annotated[int, typer.Option(help="The web server's port, on the loopback address only.")] = 3000,
+    port: Annotated[int, typer.Option(help="The web server's port.")] = 3000,
+    host: Annotated[
+        str, typer.Option(help="It has no log-in: put a proxy that has before any but this.")
+    ] = "127.0.0.1",
+    read_only: Annotated[bool, typer.Option("--read-only", help="Refuse what changes anything; no daemon.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """The Dagster web server and daemon on this machine, until Ctrl-C. It has no log-in: it listens on loopback only."""
-    from pipelines.launch import serve_ui
+    """The Dagster web server and daemon on this machine, until Ctrl-C."""
+    from pipelines.launch import Listen, serve_ui
 
     with speaking(), ExitStack() as stack:
         settings = settings_for(config)
         if sandbox:
             settings = with_sandbox(settings, stack, people=people, days=days, seed=seed)
-        CONSOLE.print(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C stops it)")
-        serve_ui(settings, port=port)
+        CONSOLE.print(f"Dagster UI: http://{host}:{port}  (Ctrl-C stops it)")
+        serve_ui(settings, Listen(host, port, read_only))
 
 
 def with_sandbox(settings: Settings, stack: ExitStack, *, people: int, days: int, seed: int) -> Settings:

@@ -66,6 +66,7 @@ class _Sides:
     owners: dict[RowKey, UUID]
     ours: set[RowKey]
     in_review: set[RowKey] = field(default_factory=set)
+    restricted: set[UUID] = field(default_factory=set)
     differing: dict[RowKey, Difference] = field(default_factory=dict)
 
 
@@ -95,6 +96,8 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
         sides.wanted |= rows
         if view.is_in_review:
             sides.in_review |= rows.keys()
+        if view.is_restricted:
+            sides.restricted.add(view.contact_point_id)
         sides.owners |= dict.fromkeys(rows, view.contact_point_id)
     if sample is None:
         for row in load_occasions(conn, table=EVENT.logical_name, every=True):
@@ -150,8 +153,14 @@ def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconci
     for start in range(0, len(keys), _ROWS_AT_A_TIME):
         owners = {key: sides.owners.get(key) for key in keys[start : start + _ROWS_AT_A_TIME]}
         for key, record in records_of(conn, owners, now=session.now, allowed=allowed):
-            rules = "in_review" if key in sides.in_review else explain_difference(sides.differing[key], _known(record))
-            _note(outcome, key, sides.differing[key], rules)
+            _note(outcome, key, sides.differing[key], _rules_of(sides, key, record))
+
+
+def _rules_of(sides: _Sides, key: RowKey, record: RowRecord) -> str | None:
+    if key in sides.in_review:
+        return "in_review"
+    explained = explain_difference(sides.differing[key], _known(record))
+    return "restricted" if explained is None and sides.owners.get(key) in sides.restricted else explained
 
 
 def _note(outcome: Reconciliation, key: RowKey, difference: Difference, rules: str | None) -> None:

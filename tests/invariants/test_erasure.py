@@ -50,7 +50,7 @@ def test_i11_an_erased_person_is_nowhere(known: World) -> None:
     assert in_crm.gone["msdynmkt_contactpointconsent4"] == 7
     assert in_crm.history_entries >= 10, "the audit is forgotten with the rows"
     assert report.counts["person"] == 1 and report.counts["submission"] == 5 and report.landed == 5
-    assert {"ledger", "tombstones", "accounting", "backups"} == set(report.kept)
+    assert {"ledger", "tombstones", "disclosures", "accounting", "backups"} == set(report.kept)
     assert len(known.holds().contacts) == 1, "Kalle stays"
 
 

@@ -3,8 +3,6 @@
 The daemon looks at backfills every 30 s, and starts runs as processes of their own, so this takes a minute or two.
 """
 
-import hashlib
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,30 +15,14 @@ import pytest
 import requests
 
 from pipelines.assets.intake import NOUNS, chain_of
-from pipelines.launch import run_in_process, served_ui
+from pipelines.launch import Listen, run_in_process, served_ui
 from schemas.records import Window
 from tests.pipelines.conftest import World
+from tests.pipelines.end_states import CONSENT, CONTACT, FACTS, crm_rows, digest, facts
 
 DAYS = 30
 PIECES = (22, 7, 1)
 POLLS_S = 240.0
-
-# What the store says of whom, without ids that are random or made of what came first, times of recording and runs.
-FACTS = {
-    "addresses": "select address_key, is_role_address from intake.contact_point",
-    "people": "select c.address_key, p.given_name, p.family_name, p.phone, p.organisation from intake.person p"
-    " join intake.contact_point c using (contact_point_id)",
-    "purposes": "select c.address_key, p.given_name, u.purpose, u.begins_at, u.ends_at from intake.person_purpose u"
-    " join intake.person p using (person_id) join intake.contact_point c on c.contact_point_id = u.contact_point_id",
-    "registrations": "select source, submission_id, status, registered_at, is_sale, is_payer, notice_shown"
-    " from intake.registration",
-    "events": "select encode(event_key, 'hex'), purpose, topic, value, actor, clock, occurred_at, effective_at, reason, source"
-    " from intake.consent_event",
-    "consents": "select c.address_key, s.purpose, s.topic, s.state from intake.consent_state s"
-    " join intake.contact_point c using (contact_point_id)",
-}
-CONTACT = ("firstname", "lastname", "emailaddress1", "mobilephone", "donotbulkemail", "followemail")
-CONSENT = ("msdynmkt_contactpointvalue", "msdynmkt_value", "_msdynmkt_purposeid_value", "_msdynmkt_topicid_value")
 
 LAUNCH = """mutation Launch($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
@@ -63,7 +45,7 @@ class Backfilled:
 def backfilled(make_world: Callable[..., AbstractContextManager[World]]) -> Iterator[Backfilled]:
     with (
         make_world(people=50, days=DAYS) as at_once,
-        served_ui(at_once.settings, port=free_port(), address=at_once.address) as ui,
+        served_ui(at_once.settings, Listen(port=free_port()), address=at_once.address) as ui,
         make_world(people=50, days=DAYS, keys=at_once.settings.keys_dir()) as in_pieces,
     ):
         backfill_id = launch(ui.url, at_once.days())
@@ -104,20 +86,6 @@ def test_the_crm_is_the_same_at_once_and_in_pieces(
     at_once = crm_rows(backfilled.at_once, entity_set, columns)
     assert len(at_once) > 5
     assert at_once == crm_rows(backfilled.in_pieces, entity_set, columns)
-
-
-def facts(world: World, name: str) -> set[tuple[str, ...]]:
-    return {tuple(map(str, row)) for row in world.rows(FACTS[name])}
-
-
-def digest(rows: set[tuple[str, ...]]) -> str:
-    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
-
-
-def crm_rows(world: World, entity_set: str, columns: tuple[str, ...]) -> list[list[str]]:
-    """The rows of a set; in lower case, since an address is spelt as in the delivery that came first, here or there."""
-    rows = world.sandbox.emulator.control.rows(entity_set)
-    return sorted([str(row.get(column)).lower() for column in columns] for row in rows)
 
 
 def take_in_pieces(world: World) -> None:

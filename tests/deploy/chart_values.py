@@ -1,0 +1,157 @@
+"""Values of Dagster's Helm chart as far as deploy/values.yaml uses them: a model of our own, of the chart's documentation.
+
+The chart's own schema is no part of this project; what is not modelled here is refused, so that a misspelt key is found.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Name(_Closed):
+    name: str
+
+
+class Image(_Closed):
+    repository: str
+    tag: str
+    pullPolicy: Literal["Always", "IfNotPresent", "Never"]
+
+
+class Service(_Closed):
+    type: Literal["ClusterIP"]
+    port: int
+
+
+class Switch(_Closed):
+    enabled: bool
+
+
+class Resources(_Closed):
+    requests: dict[str, str]
+    limits: dict[str, str]
+
+
+class Global(_Closed):
+    dagsterHome: str
+
+
+class Webserver(_Closed):
+    replicaCount: int
+    image: Image
+    enableReadOnly: bool
+    envSecrets: list[Name]
+    service: Service
+
+
+class Mount(_Closed):
+    name: str
+    mountPath: str
+    readOnly: bool
+
+
+class CodeLocation(_Closed):
+    name: str
+    image: Image
+    dagsterApiGrpcArgs: list[str]
+    port: int
+    envSecrets: list[Name]
+    includeConfigInLaunchedRuns: Switch
+    volumes: list[dict[str, Any]]
+    volumeMounts: list[Mount]
+    resources: Resources
+
+
+class CodeLocations(_Closed):
+    enabled: bool
+    enableSubchart: bool
+    deployments: list[CodeLocation]
+
+
+class K8sRunLauncher(_Closed):
+    envSecrets: list[Name]
+    imagePullPolicy: Literal["Always", "IfNotPresent", "Never"]
+    loadInclusterConfig: bool
+    resources: Resources
+
+
+class RunLauncherConfig(_Closed):
+    k8sRunLauncher: K8sRunLauncher
+
+
+class RunLauncher(_Closed):
+    type: Literal["K8sRunLauncher"]
+    config: RunLauncherConfig
+
+
+class Queue(_Closed):
+    maxConcurrentRuns: int
+
+
+class CoordinatorConfig(_Closed):
+    queuedRunCoordinator: Queue
+
+
+class Coordinator(_Closed):
+    enabled: bool
+    type: Literal["QueuedRunCoordinator"]
+    config: CoordinatorConfig
+
+
+class Monitoring(_Closed):
+    enabled: bool
+    startTimeoutSeconds: int
+    pollIntervalSeconds: int
+
+
+class Retries(_Closed):
+    enabled: bool
+    maxRetries: int
+
+
+class Daemon(_Closed):
+    enabled: bool
+    image: Image
+    envSecrets: list[Name]
+    runCoordinator: Coordinator
+    runMonitoring: Monitoring
+    runRetries: Retries
+
+
+class Postgresql(_Closed):
+    enabled: bool
+    postgresqlHost: str
+    postgresqlUsername: str
+    postgresqlDatabase: str
+
+
+class Redis(_Closed):
+    enabled: bool
+    internal: bool
+
+
+_ALIASES = {"of_all": "global", "code_locations": "dagster-user-deployments"}
+
+
+class ChartValues(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=lambda name: _ALIASES.get(name, name))
+
+    of_all: Global
+    dagsterWebserver: Webserver
+    code_locations: CodeLocations
+    runLauncher: RunLauncher
+    dagsterDaemon: Daemon
+    computeLogManager: dict[str, Any]
+    postgresql: Postgresql
+    generatePostgresqlPasswordSecret: bool
+    rabbitmq: Switch
+    redis: Redis
+    flower: Switch
+    telemetry: Switch
+    ingress: Switch

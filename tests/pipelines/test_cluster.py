@@ -1,0 +1,192 @@
+"""A window of days spread over workers ends as in one process, also when workers are killed in the middle of a step.
+
+Over RabbitMQ a worker is killed whole, and its step goes to another. Over a database as broker it is the worker's process
+that is killed: there a message that a whole worker had taken is not given to another.
+At gate size two workers and two days; by night one, two and four of them and thirty days.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import dagster_celery.core_execution_loop
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from pipelines.assets.intake import NOUNS
+from pipelines.cluster import cut, local_workers, run_on_workers, start_worker
+from pipelines.launch import RunSummary, run_in_process
+from pipelines.settings import Settings
+from pipelines.workers import scheme_of
+from schemas.errors import ConfigurationError
+from schemas.records import Window
+from tests.pipelines.brokers import own_broker
+from tests.pipelines.conftest import World
+from tests.pipelines.end_states import CONSENT, CONTACT, FACTS, crm_rows, digest, facts, store_digests
+from tests.sizes import sized
+
+DAYS = sized(2, 30)
+PEOPLE = sized(30, 300)
+# Workers, and the seconds between two kills (0: none).
+CREWS = [(2, 10.0)] if sized(0, 1) == 0 else [(1, 0.0), (2, 0.0), (4, 0.0), (2, 10.0)]
+# So that the gate's run ends on a busy machine too, where a step takes longer than ten seconds.
+MOST_KILLS = sized(2, 10_000)
+_UNDER_WAY = """
+select run_id, step_key, max(substring(event from 'worker-([0-9]+)@')) from event_logs e
+where step_key is not null and (dagster_event_type = 'STEP_START' or event like '%%Celery worker%%')
+  and not exists (select from event_logs o where o.run_id = e.run_id and o.step_key = e.step_key
+    and o.dagster_event_type in ('STEP_SUCCESS', 'STEP_FAILURE', 'STEP_UP_FOR_RETRY'))
+group by 1, 2 having bool_or(dagster_event_type = 'STEP_START') and max(substring(event from 'worker-([0-9]+)@')) is not null
+"""
+_STARTS = (
+    "select count(*) from event_logs where run_id = :run and step_key = :step and dagster_event_type = 'STEP_START'"
+)
+
+
+@dataclass
+class Killer:
+    """Kills a worker in the middle of a step, starts it anew, and remembers which step it was."""
+
+    settings: Settings
+    world: World
+    crew: list
+    struck: list[tuple[str, str]] = field(default_factory=list)
+
+    def strike(self) -> None:
+        engine = sa.create_engine(self.world.address.dagster.url_psycopg)
+        with engine.connect() as conn:
+            under_way = conn.execute(sa.text(_UNDER_WAY)).all()
+        engine.dispose()
+        if not under_way:
+            return
+        run_id, step, number = under_way[0]
+        worker = self.crew[int(number) - 1]
+        if scheme_of(self.settings) == "pyamqp":
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+            self.crew[int(number) - 1] = start_worker(self.settings, int(number), address=self.world.address)
+        else:
+            for child in psutil.Process(worker.pid).children():
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+        self.struck.append((run_id, step))
+
+
+@contextmanager
+def striking(killer: Killer, every_s: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def go() -> None:
+        ready = time.monotonic()
+        while not over.wait(0.1):
+            if time.monotonic() >= ready and len(killer.struck) < MOST_KILLS:
+                before = len(killer.struck)
+                killer.strike()
+                ready = time.monotonic() + (every_s if len(killer.struck) > before else 0)
+
+    thread = threading.Thread(target=go)
+    if every_s:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if every_s:
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One organisation twice: taken in by one process, and by workers."""
+
+    alone: World
+    spread: World
+    summary: RunSummary
+    killer: Killer | None
+
+
+@pytest.fixture(scope="module")
+def alone(make_world: Callable[..., AbstractContextManager[World]]) -> Iterator[World]:
+    with make_world(people=PEOPLE, days=DAYS) as world:
+        for day in cut(world.window, 1):
+            summary = run_in_process(world.settings, sources=list(NOUNS), window=day, address=world.address)
+            assert summary.is_success, summary.problems
+        yield world
+
+
+@pytest.fixture(scope="module", params=CREWS, ids=lambda crew: f"{crew[0]} workers, killed every {crew[1]:g} s")
+def compared(
+    request: pytest.FixtureRequest, alone: World, make_world: Callable[..., AbstractContextManager[World]]
+) -> Iterator[Compared]:
+    workers, every_s = request.param
+    with (
+        make_world(people=PEOPLE, days=DAYS, keys=alone.settings.keys_dir()) as spread,
+        own_broker(spread.settings.model_copy(update={"partitions_per_run": 1}), spread.address) as settings,
+        pytest.MonkeyPatch.context() as patch,
+        local_workers(settings, workers, address=spread.address) as crew,
+    ):
+        # How often the library looks whether a step has ended: of no matter to what is tested, and seconds a run.
+        patch.setattr(dagster_celery.core_execution_loop, "TICK_SECONDS", 0.1)
+        killer = Killer(settings, spread, crew)
+        with striking(killer, every_s):
+            summary = run_on_workers(settings, sources=list(NOUNS), window=spread.window, address=spread.address)
+        yield Compared(alone, spread, summary, killer if every_s else None)
+
+
+def test_every_part_of_the_window_ends_well(compared: Compared) -> None:
+    assert compared.summary.is_success, compared.summary
+    assert len(compared.summary.states) == DAYS + 2, "a run a day, then the CRM and finance"
+
+
+def test_a_step_of_a_killed_worker_is_done_again_elsewhere(compared: Compared) -> None:
+    if compared.killer is None:
+        assert CREWS[-1][1] > 0, "another crew is killed"
+        return
+    assert compared.killer.struck, "no worker was killed in a step"
+    engine = sa.create_engine(compared.spread.address.dagster.url_psycopg)
+    with engine.connect() as conn:
+        starts = [conn.execute(sa.text(_STARTS), {"run": r, "step": s}).scalar_one() for r, s in compared.killer.struck]
+    engine.dispose()
+    assert min(starts) >= 2, compared.killer.struck
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_the_store_says_the_same_of_everybody(compared: Compared, name: str) -> None:
+    alone, spread = facts(compared.alone, name), facts(compared.spread, name)
+    assert len(alone) > 3
+    assert alone - spread == spread - alone == set()
+    assert digest(alone) == digest(spread)
+
+
+def test_every_table_has_the_same_rows(compared: Compared) -> None:
+    alone, spread = store_digests(compared.alone), store_digests(compared.spread)
+    assert len(alone) > 60
+    assert sorted(name for name in alone if alone[name] != spread[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("entity_set", "columns"), [("contacts", CONTACT), ("msdynmkt_contactpointconsent4s", CONSENT)]
+)
+def test_the_crm_has_the_same_rows(compared: Compared, entity_set: str, columns: tuple[str, ...]) -> None:
+    alone = crm_rows(compared.alone, entity_set, columns)
+    assert len(alone) > 3
+    assert alone == crm_rows(compared.spread, entity_set, columns)
+
+
+def test_a_window_is_cut_into_parts_that_leave_out_no_day() -> None:
+    window = Window(date(2026, 1, 1), date(2026, 1, 7))
+    parts = cut(window, 3)
+    assert [(part.first_on.day, part.last_on.day) for part in parts] == [(1, 3), (4, 6), (7, 7)]
+    assert cut(window, 0) == [window]
+
+
+def test_days_that_the_workers_do_not_know_are_refused(alone: World) -> None:
+    early = Window(date(2000, 1, 1), alone.last_on)
+    with pytest.raises(ConfigurationError, match="INTAKE_PARTITIONS_FIRST_ON"):
+        run_on_workers(replace(alone).settings, sources=list(NOUNS), window=early, address=alone.address)
