@@ -43,11 +43,12 @@ _TITLES: dict[Role, str] = {
 }
 KNOWN_TITLES = {title: role for role, titles in _TITLES.items() for title in titles.split("|")}
 
-# Beginnings of words of every question that may be about a purpose: none of them is ever guessed.
+# Beginnings of words of every question that may be about a purpose: none of them is ever guessed. `user_consent` is the
+# consent to processing of Linked Registrations, and no purpose of ours.
 _CONSENT = re.compile(
     "suostu|lupa|luvan|uutiskirje|markkinoi|mainon|tilaa|postituslist|sähköpostilist|haluan|hyväksy|kiell|kielto"
     "|saa lähettä|saa ottaa|samtyck|nyhetsbrev|marknadsför|prenumer|utskick|tillåt|förbjud|godkänn|jag vill"
-    "|consent|newsletter|marketing|subscri|opt.?in|opt.?out|mailing|i want|i agree|i would like|permission|prohibit"
+    "|(?<!user_)consent|newsletter|marketing|subscri|opt.?in|opt.?out|mailing|i want|i agree|i would like|permission|prohibit"
     "|haluan_|markkinointi|news\\b|uutisia",
     re.IGNORECASE,
 )
