@@ -28,7 +28,8 @@ def confirming_router(door: Door, pages: Pages) -> APIRouter:
     """The routes of the link in a confirmation's mail."""
     router = APIRouter(tags=["confirm"])
 
-    @router.api_route("/confirm/{token}", methods=["GET", "HEAD"], operation_id="show_confirm")
+    @router.head("/confirm/{token}", include_in_schema=False)
+    @router.get("/confirm/{token}", operation_id="show_confirm")
     def show(request: Request, token: str) -> Response:
         door.mailbox_of(token, Scope.CONFIRM)
         if not read_token(token, Scope.CONFIRM, door.keys.known(), now=door.now()).is_good:

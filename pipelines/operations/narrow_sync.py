@@ -44,6 +44,9 @@ class NarrowReport:
     taken: int = 0
     served: int = 0
 
+    def __add__(self, other: "NarrowReport") -> "NarrowReport":
+        return NarrowReport(self.taken + other.taken, self.served + other.served)
+
 
 @dataclass(frozen=True)
 class _Plan:

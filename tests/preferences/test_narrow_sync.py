@@ -12,6 +12,7 @@ from connectors.dataverse import DataverseClient
 from connectors.store import narrow_calls, outbox
 from connectors.store.narrow_planning import PREFIX
 from pipelines.operations.following import follow
+from pipelines.operations.merging import as_merger
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.sessions import Session
@@ -200,6 +201,14 @@ def test_following_is_woken_by_the_act(house: House) -> None:
         with house.world.workspace.transaction() as conn:
             narrow_calls.call(conn, [])
         thread.join(60)
+
+
+def test_a_click_waits_neither_for_a_merge_nor_behind_pushed_forms(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    with as_merger(house.world.session()):
+        house.post(f"/p/{house.token()}/leave")
+        followed = house.follow()
+    assert (followed.calls.served, followed.deliveries) == (1, 0)
 
 
 def test_narrow_plans_are_told_apart_and_send_no_removal(house: House) -> None:
