@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test soak ui plan cluster lint types check bench docs clean stop preferences
+.PHONY: setup demo browser test soak ui plan cluster lint types check bench docs clean stop preferences
 
 setup: .venv/.ready
 
@@ -23,11 +23,15 @@ $(UV):
 demo: setup
 	$(BIN)/crm-intake demo $(ARGS)
 
-test: setup
+# Pages are tested in the real browser of the system.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { echo "Tests of pages need the Debian package 'chromium': apt-get install chromium" >&2; exit 1; }
+
+test: setup browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # Takes hours: the same tests, each at the size that it gives for a night.
-soak: setup
+soak: setup browser
 	INTAKE_TESTS=night $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 ui: setup

@@ -1,6 +1,7 @@
 """From a batch as received to its raw frame: one decoder per media type. Pure: the same bytes give the same frame."""
 
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -83,11 +84,7 @@ def _shape(mapping: Mapping) -> FileShape:
 
 
 def _decode_pulled(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
-    try:
-        envelope = parse_json(payload)
-        rows, titles, received_at = envelope["rows"], envelope["titles"], envelope["received_at"]
-    except (ValueError, KeyError, TypeError):
-        raise cut_short("The pulled batch is not whole.") from None
+    rows, titles, received_at = _envelope(payload)
     if media_type == MediaType.REST_JSON:
         pairs = mapping.arrangement.pairs
         frame = frame_of_rows([flat_row(with_pairs(row, pairs)) for row in rows])
@@ -95,7 +92,21 @@ def _decode_pulled(media_type: str, payload: bytes, mapping: Mapping) -> pd.Data
         frame = responses_frame(rows, mapping, titles=titles)
     else:
         frame = submissions_frame(rows, mapping, titles=titles)
+    if len(frame) != len(received_at):
+        raise cut_short("The pulled batch has rows that say nothing.")
     return with_received_at(frame, received_at)
+
+
+def _envelope(payload: bytes) -> tuple[list[dict[str, Any]], list[Any], list[str]]:
+    """The rows of a pull, the titles that came with them and when each row counts as received."""
+    try:
+        envelope = parse_json(payload)
+        rows, titles, received_at = (list(envelope[name]) for name in ("rows", "titles", "received_at"))
+    except (ValueError, KeyError, TypeError):
+        raise cut_short("The pulled batch is not whole.") from None
+    if len(rows) != len(received_at) or not all(isinstance(row, dict) for row in rows):
+        raise cut_short("The pulled batch is not whole.")
+    return rows, titles, received_at
 
 
 def _decode_arrow(payload: bytes) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The drop folder: files that people and systems leave, whichever source they are of.
+"""The drop folder: files that people and systems leave, whichever source they are of. It may lie in an object store.
 
 A file is received on the local day of its modification time. It is taken once it has stopped growing and is whole, and
 removed when its batch is durable (`acknowledge`). What is not whole stays where it is.
@@ -6,17 +6,20 @@ removed when its batch is durable (`acknowledge`). What is not whole stays where
 
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Mapping as Options
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
 from time import sleep
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.archives import is_archive
 from connectors.batches import delivered_batch
 from connectors.decoders import MediaType
-from connectors.manifests import is_manifest, lacks_proof, manifests_of
+from connectors.drop_places import DropPlace, Look, drop_place
+from connectors.manifests import LARGEST, is_manifest, lacks_proof, manifests_of
 from schemas.errors import BatchRefused, MappingError, SourceUnavailable
 from schemas.mappings import FileShape, Mapping
 from schemas.records import ReceivedBatch, Window
@@ -27,34 +30,27 @@ _MEDIA_TYPES = {"csv": MediaType.CSV, "xlsx": MediaType.XLSX, "json": MediaType.
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """The drop folder, the organisation's timezone, and how many seconds lie between the two looks at each file."""
+    """The drop folder, the organisation's timezone, and how many seconds lie between the two looks at each file.
 
-    folder: Path
+    `folder` may be an fsspec URL; `storage` is then what its file system is told (keys, end point).
+    """
+
+    folder: Path | str
     timezone: str = "Europe/Helsinki"
     settle_s: float = 2.0
     max_bytes: int = 100 << 20
     sleep: Callable[[float], None] = sleep
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A file as it was at one look."""
-
-    path: Path
-    size: int
-    mtime_ns: int
-
-    @property
-    def modified_at(self) -> datetime:
-        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
+    storage: Options[str, Any] = field(default_factory=dict, repr=False)
 
 
 class DroppedFiles:
     """Files of the drop folder; implements `connectors.sources.SourceConnector`."""
 
     def __init__(self, settings: FileSettings) -> None:
+        """Raises ConfigurationError where the folder is a URL that cannot be used."""
         self._settings = settings
-        self._taken: dict[str, list[_Look]] = {}
+        self._place: DropPlace = drop_place(settings.folder, settings.storage)
+        self._taken: dict[str, list[Look]] = {}
 
     def iter_batches(self, mapping: Mapping, window: Window, *, now: datetime) -> Iterator[ReceivedBatch]:
         """One batch per file in the folder that was modified on the window's last day or before, oldest first.
@@ -83,42 +79,44 @@ class DroppedFiles:
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Removes the files of a batch that is durable, with their manifests; a file that changed meanwhile stays."""
         for look in self._taken.pop(batch.origin, []):
-            if _look(look.path) == look:
+            if self._place.look(look.path) == look:
                 for path in (look.path, *manifests_of(look.path)):
-                    path.unlink(missing_ok=True)
+                    self._place.remove(path)
 
-    def _settled(self, shape: FileShape, last_on: date) -> list[_Look]:
+    def _settled(self, shape: FileShape, last_on: date) -> list[Look]:
         first = self._looks(shape, last_on)
         if first:
             self._settings.sleep(self._settings.settle_s)
-        return [look for look in first if _look(look.path) == look]
+        return [look for look in first if self._place.look(look.path) == look]
 
-    def _looks(self, shape: FileShape, last_on: date) -> list[_Look]:
-        if not self._settings.folder.is_dir():
-            raise SourceUnavailable("The drop folder is not there. Check its setting, and that it is mounted.")
+    def _looks(self, shape: FileShape, last_on: date) -> list[Look]:
+        if not self._place.is_there():
+            raise SourceUnavailable(
+                "The drop folder is not there. Check its setting, and that it is mounted or answers."
+            )
         zone = ZoneInfo(self._settings.timezone)
-        found = (_look(path) for path in self._settings.folder.glob(shape.pattern) if not is_manifest(path))
-        looks = [look for look in found if look and look.modified_at.astimezone(zone).date() <= last_on]
-        return sorted(looks, key=lambda look: (look.mtime_ns, look.path.name))
+        found = (look for look in self._place.looks(shape.pattern) if not is_manifest(look.name))
+        looks = [look for look in found if look.modified_at.astimezone(zone).date() <= last_on]
+        return sorted(looks, key=lambda look: (look.mtime_ns, look.name))
 
-    def _receive(self, look: _Look, mapping: Mapping, now: datetime) -> ReceivedBatch | None:
+    def _receive(self, look: Look, mapping: Mapping, now: datetime) -> ReceivedBatch | None:
         """The batch of a file; None if it changed while it was read, or another run has landed it and taken it away."""
         payload = self._payload(look)
-        if payload is None or _look(look.path) != look:
+        if payload is None or self._place.look(look.path) != look:
             return None
         media_type = media_type_of(mapping)
         if reason := _why_cut(media_type, payload) or lacks_proof(
-            look.path, payload, media_type=media_type, mapping=mapping
+            self._manifests(look), payload, media_type=media_type, mapping=mapping
         ):
             raise _refusal("cut_short", reason)
         received_at = min(look.modified_at, now)
         return delivered_batch(mapping, media_type, payload, received_at=received_at, timezone=self._settings.timezone)
 
-    def _payload(self, look: _Look) -> bytes | None:
+    def _payload(self, look: Look) -> bytes | None:
         if look.size > self._settings.max_bytes:
             raise _refusal("too_large", f"it is larger than {self._settings.max_bytes} bytes")
         try:
-            return look.path.read_bytes()
+            return self._place.read(look.path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -126,21 +124,18 @@ class DroppedFiles:
                 f"A dropped file cannot be read ({type(error).__name__}). Check its rights."
             ) from None
 
+    def _manifests(self, look: Look) -> Iterator[bytes | None]:
+        for path in manifests_of(look.path):
+            try:
+                yield self._place.read(path, LARGEST)
+            except OSError:
+                yield None
+
 
 def _shape(mapping: Mapping) -> FileShape:
     if mapping.file is None:
         raise MappingError(f"Feed {mapping.feed} has no file: give file.type and file.pattern.")
     return mapping.file
-
-
-def _look(path: Path) -> _Look | None:
-    """None for what is gone, and for folders and links: a link could lead anywhere."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    is_file = path.is_file() and not path.is_symlink()
-    return _Look(path, status.st_size, status.st_mtime_ns) if is_file else None
 
 
 def media_type_of(mapping: Mapping) -> MediaType:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from connectors.decoders import decode_rows
@@ -11,25 +11,28 @@ from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 
 SUFFIXES = (".sha256", ".manifest.json")
-_LARGEST = 1 << 16
+LARGEST = 1 << 16  # bytes of a manifest that are read
 
 
-def is_manifest(path: Path) -> bool:
+def is_manifest(name: str) -> bool:
     """Whether the file is itself a manifest, and so no delivery."""
-    return path.name.endswith(SUFFIXES)
+    return name.endswith(SUFFIXES)
 
 
-def manifests_of(path: Path) -> list[Path]:
-    """Where the manifests of a file may lie."""
-    return [path.with_name(path.name + suffix) for suffix in SUFFIXES]
+def manifests_of(path: str) -> list[str]:
+    """Where the manifests of a file may lie, as SUFFIXES are ordered."""
+    return [path + suffix for suffix in SUFFIXES]
 
 
-def lacks_proof(path: Path, payload: bytes, *, media_type: str, mapping: Mapping) -> str | None:
-    """Why the manifest that the mapping asks for does not prove the file whole; None where it does or none is asked."""
+def lacks_proof(manifests: Iterable[bytes | None], payload: bytes, *, media_type: str, mapping: Mapping) -> str | None:
+    """Why the manifest that the mapping asks for does not prove the file whole; None where it does or none is asked.
+
+    `manifests` are what lies at `manifests_of` the file, None for what does not; read only where one is asked.
+    """
     asked = mapping.file.manifest if mapping.file else "none"
     if asked == "none":
         return None
-    claims = _claims(path)
+    claims = _claims(*manifests)
     if claims.get(asked) is None:
         return f"a manifest that states its {asked} is missing"
     if claims.get("sha256") not in (None, hashlib.sha256(payload).hexdigest()):
@@ -39,22 +42,13 @@ def lacks_proof(path: Path, payload: bytes, *, media_type: str, mapping: Mapping
     return None
 
 
-def _claims(path: Path) -> dict[str, Any]:
-    checksum, document = (_read(manifest) for manifest in manifests_of(path))
+def _claims(checksum: bytes | None, document: bytes | None) -> dict[str, Any]:
     claims = _parsed(document) if document else {}
     if checksum and (stated := re.match(rb"[0-9A-Fa-f]{64}\b", checksum)):
         claims["sha256"] = stated[0].decode()
     if isinstance(claims.get("sha256"), str):
         claims["sha256"] = claims["sha256"].lower()
     return claims
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST)
-    except OSError:
-        return None
 
 
 def _parsed(document: bytes) -> dict[str, Any]:

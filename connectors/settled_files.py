@@ -6,9 +6,9 @@ Says nothing of a file's name, which may be a person's; a file is told by a hash
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
+from connectors.drop_places import DropPlace, Look
 from connectors.manifests import is_manifest
 from schemas.mappings import Mapping
 
@@ -20,36 +20,29 @@ class SettledFile:
     source: str
     modified_at: datetime
     look: str
-    path: Path
+    path: str
+    place: DropPlace
 
     def content_hash(self) -> str:
         """SHA-256 of what it holds; '' where it is gone by now."""
         try:
-            with self.path.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
+            return hashlib.sha256(self.place.read(self.path)).hexdigest()
         except OSError:
             return ""
 
 
-def settled_files(folder: Path, mappings: Iterable[Mapping], *, before: datetime) -> list[SettledFile]:
+def settled_files(place: DropPlace, mappings: Iterable[Mapping], *, before: datetime) -> list[SettledFile]:
     """The files of any feed last modified before an instant, oldest first; none where the folder is not there."""
     found = [
-        settled
+        _settled(look, str(mapping.source), place)
         for mapping in mappings
         if mapping.file is not None
-        for path in sorted(folder.glob(mapping.file.pattern))
-        if (settled := _settled(path, str(mapping.source), before)) is not None
+        for look in sorted(place.looks(mapping.file.pattern), key=lambda look: look.path)
+        if not is_manifest(look.name) and look.modified_at <= before
     ]
     return sorted(found, key=lambda file: (file.modified_at, file.look))
 
 
-def _settled(path: Path, source: str, before: datetime) -> SettledFile | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    modified_at = datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC)
-    if is_manifest(path) or path.is_symlink() or not path.is_file() or modified_at > before:
-        return None
-    look = hashlib.sha256(f"{path.name}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:16]
-    return SettledFile(source, modified_at, look, path)
+def _settled(look: Look, source: str, place: DropPlace) -> SettledFile:
+    told = "|".join([look.name, str(look.size), str(look.mtime_ns), *([look.etag] if look.etag else [])])
+    return SettledFile(source, look.modified_at, hashlib.sha256(told.encode()).hexdigest()[:16], look.path, place)

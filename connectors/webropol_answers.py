@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.json_documents import frame_of_rows, named_columns
+from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 
 RESPONSE_ID = "ResponseId"
@@ -41,7 +42,7 @@ def _own_fields(response: dict[str, Any], fields: Iterable[str]) -> dict[str, An
 
 def _answers(response: dict[str, Any], suffixes: dict[str, str]) -> dict[str, str]:
     cells: dict[str, str] = {}
-    for answer in response.get("RespondentAnswers") or []:
+    for answer in _objects(response.get("RespondentAnswers")):
         suffix = suffixes.get(str(answer.get("QuestionId")), "")
         for title, text in _cells(answer):
             name = title + suffix
@@ -56,11 +57,20 @@ def _cells(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _texts(title, answer.get("Answer"), answer.get("AttachedTextFieldValue"))
         return
     is_multiple = answer.get("QuestionTypeName") == _MULTIPLE
-    for option in answer["QuestionAnswers"] or []:
+    for option in _objects(answer["QuestionAnswers"]):
         part = option.get("RowText") or answer.get("Label") or (option.get("OptionAnswer") if is_multiple else None)
         title = _joined(answer.get("QuestionTitle"), part)
         attached = option.get("AttahedTextFieldValue") or option.get("AttachedTextFieldValue")
         yield from _texts(title, option.get("OptionAnswer"), attached)
+
+
+def _objects(listed: Any) -> list[dict[str, Any]]:
+    """A list of objects, or nothing at all. Raises BatchRefused (`unreadable_table`) for anything else."""
+    found = [] if listed is None else listed
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        message = "The responses are of none of the two shapes that the service is known to answer in."
+        raise BatchRefused("unreadable_table", message, remedy="Report the new shape; the batch can be replayed later.")
+    return found
 
 
 def _texts(title: str, text: Any, attached: Any) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from pipelines.commands.counting import STATISTICS
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
 from pipelines.commands.keying import KEYS
+from pipelines.commands.policies import POLICY
 from pipelines.commands.preferring import PREFERENCES
 from pipelines.commands.privacy import PRIVACY
 from pipelines.operations.access import NOT_STATED
@@ -48,6 +49,7 @@ APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
 APP.add_typer(CRM, name="crm")
+APP.add_typer(POLICY, name="policy")
 APP.add_typer(FINANCE, name="finance")
 APP.add_typer(ACCESS, name="access")
 APP.add_typer(STATISTICS, name="statistics")

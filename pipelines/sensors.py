@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from connectors.drop_places import drop_place
 from connectors.mappings import load_mappings
 from connectors.settled_files import SettledFile, settled_files
 from connectors.store.narrow_calls import awaited
@@ -49,10 +50,11 @@ def dropped_files(job: "AssetJob", timezone: str) -> dg.SensorDefinition:
 
 
 def files_of(settings: Settings) -> list[SettledFile]:
-    """The files in the drop folder that have settled."""
+    """The files in the drop folder, or at its URL, that have settled. A store is listed at every look, never watched."""
     settled_before = datetime.now(UTC) - timedelta(seconds=settings.settle_s)
     mappings = load_mappings(settings.config_dir).values()
-    return settled_files(settings.dropped_files_dir(), mappings, before=settled_before)
+    place = drop_place(settings.drop_location(), settings.drop_options())
+    return settled_files(place, mappings, before=settled_before)
 
 
 def requests_for(files: list[SettledFile], *, timezone: str, first_on: date) -> list[dg.RunRequest]:

@@ -4,10 +4,11 @@ Values come from the environment (prefix INTAKE_, and DATABASE_URL), then from t
 (default `.intake/intake.env`, which `crm-intake sandbox serve` writes). Secrets are never printed.
 """
 
+import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -26,7 +27,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".intake")
     config_dir: Path = Path("config")
-    drop_dir: Path | None = None
+    drop_dir: Path | str | None = Field(default=None, description="a folder, or an fsspec URL such as s3://bucket/in")
+    drop_storage: SecretStr | None = Field(default=None, description="JSON: what the URL's file system is told")
     journal_path: Path | None = Field(default=None, description="the journal of erasures, kept outside the database")
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
@@ -92,9 +94,35 @@ class Settings(BaseSettings):
         """The journal of erasures, kept outside the database and its dumps, and backed up apart from it."""
         return self.journal_path or self.data_dir / "erasures.jsonl"
 
-    def dropped_files_dir(self) -> Path:
-        """The folder in which exports are dropped."""
+    def certificates_dir(self) -> Path:
+        """Where the signed certificates of retention are kept."""
+        return self.data_dir / "certificates"
+
+    def drop_location(self) -> Path | str:
+        """Where exports are dropped: a folder of this machine, or an fsspec URL."""
+        if isinstance(self.drop_dir, str):
+            return self.drop_dir if "://" in self.drop_dir else Path(self.drop_dir)
         return self.drop_dir or self.data_dir / "drop"
+
+    def dropped_files_dir(self) -> Path:
+        """The folder in which exports are dropped. ConfigurationError where they are dropped at a URL."""
+        location = self.drop_location()
+        if isinstance(location, Path):
+            return location
+        raise ConfigurationError("INTAKE_DROP_DIR is a URL; a folder of this machine is needed here.")
+
+    def drop_options(self) -> dict[str, Any]:
+        """What the file system of the drop URL is told, secrets among it. ConfigurationError where it is no JSON object."""
+        given = self.drop_storage.get_secret_value() if self.drop_storage else "{}"
+        try:
+            options = json.loads(given)
+        except ValueError:
+            options = None
+        if not isinstance(options, dict):
+            raise ConfigurationError(
+                'INTAKE_DROP_STORAGE is no JSON object. Give it as {"key": "...", "secret": "..."}.'
+            )
+        return options
 
     def now(self) -> datetime:
         """The time, UTC."""

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from preferences.answers import BodyTooLarge, FormRefused
+from preferences.confirming import ConfirmationMails, confirming_router
 from preferences.consent_provider import consent_router
 from preferences.door import Door
 from preferences.headers import SecureHeaders
@@ -29,9 +30,13 @@ _STATIC = Path(__file__).parent / "static"
 def make_app(door: Door) -> FastAPI:
     """The service over an opened door; it closes the door when it ends."""
 
+    mails = ConfirmationMails(door)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        mails.start()
         yield
+        await run_in_threadpool(mails.stop)
         await run_in_threadpool(door.close)
 
     app = FastAPI(title="crm-intake preferences", docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -40,6 +45,7 @@ def make_app(door: Door) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(newsletter_router(door, pages))
     app.include_router(own_router(door, pages))
+    app.include_router(confirming_router(door, pages))
     app.include_router(webhook_router(door))
     app.include_router(consent_router(door))
     _health_routes(app, door)

@@ -45,9 +45,12 @@ class LinkKeys:
         return self._known
 
     def current(self) -> LinkKey:
-        """The key that signs."""
-        key = self.ring.current("link")
-        return LinkKey(key.key_id, key.secret)
+        """The key that signs; what it signs is known at once, also where the key was rotated in just now."""
+        found = self.ring.current("link")
+        key = LinkKey(found.key_id, found.secret)
+        if key.mark not in self._known:
+            self._read_at = float("-inf")
+        return key
 
 
 @dataclass

@@ -42,8 +42,10 @@ def newsletter_router(door: Door, pages: Pages) -> APIRouter:
 
 
 def _show_routes(router: APIRouter, door: Door, pages: Pages) -> None:
-    @router.api_route("/p/{token}", methods=["GET", "HEAD"], operation_id="show_link")
-    @router.api_route("/one-click/{token}", methods=["GET", "HEAD"], operation_id="show_one_click")
+    @router.head("/p/{token}", include_in_schema=False)
+    @router.get("/p/{token}", operation_id="show_link")
+    @router.head("/one-click/{token}", include_in_schema=False)
+    @router.get("/one-click/{token}", operation_id="show_one_click")
     def show(request: Request, token: str) -> Response:
         mailbox = door.mailbox_of(token, Scope.WITHDRAW)
         if mailbox is None:
@@ -115,7 +117,8 @@ def _mail_routes(router: APIRouter, door: Door, pages: Pages) -> None:
         mail_proof(door, pages.texts(request), pages.language(request), to)
         return mail_sent(pages, request)
 
-    @router.api_route("/", methods=["GET", "HEAD"], operation_id="start")
+    @router.head("/", include_in_schema=False)
+    @router.get("/", operation_id="start")
     def start(request: Request) -> Response:
         """The policy's own link, which names nobody: ask for a mail."""
         return pages.show(request, "refused", is_readable=False)

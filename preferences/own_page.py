@@ -36,7 +36,8 @@ def own_router(door: Door, pages: Pages) -> APIRouter:
     router = APIRouter(tags=["own"])
     _entry_routes(router, door, pages)
 
-    @router.api_route("/own", methods=["GET", "HEAD"], operation_id="show_own")
+    @router.head("/own", include_in_schema=False)
+    @router.get("/own", operation_id="show_own")
     def show(request: Request) -> Response:
         mailbox = _mailbox(door, request)
         return refused(door, pages, request) if mailbox is None else _show(door, pages, request, mailbox)
@@ -47,7 +48,8 @@ def own_router(door: Door, pages: Pages) -> APIRouter:
 
 
 def _entry_routes(router: APIRouter, door: Door, pages: Pages) -> None:
-    @router.api_route("/enter/{token}", methods=["GET", "HEAD"], operation_id="show_entry")
+    @router.head("/enter/{token}", include_in_schema=False)
+    @router.get("/enter/{token}", operation_id="show_entry")
     def show_entry(request: Request, token: str) -> Response:
         mailbox = door.mailbox_of(token, Scope.PROVE)
         return _press(door, pages, request, mailbox, ("enter", "open"))
@@ -64,7 +66,8 @@ def _entry_routes(router: APIRouter, door: Door, pages: Pages) -> None:
         answer.set_cookie(COOKIE, session, max_age=lasts, secure=door.is_https, httponly=True, samesite="strict")
         return answer
 
-    @router.api_route("/move/{token}", methods=["GET", "HEAD"], operation_id="show_move")
+    @router.head("/move/{token}", include_in_schema=False)
+    @router.get("/move/{token}", operation_id="show_move")
     def show_move(request: Request, token: str) -> Response:
         mailbox = door.mailbox_of(token, Scope.MOVE)
         return _press(door, pages, request, mailbox, ("move", "confirm"))

@@ -7,7 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OURS = {"schemas", "connectors", "pipelines", "preferences", "sandbox", "tests", "benchmarks"}
-NETWORK = {"requests", "urllib3", "httpx", "msal", "sqlalchemy", "psycopg", "psycopg2", "adbc_driver_postgresql"}
+NETWORK = {
+    "requests",
+    "urllib3",
+    "httpx",
+    "msal",
+    "sqlalchemy",
+    "psycopg",
+    "psycopg2",
+    "adbc_driver_postgresql",
+    "fsspec",
+}
 # Assets call operations, and may know no door of their own: neither the environment nor the network.
 DAGSTER_SIDE = {"os", "requests", "httpx", "preferences", "sandbox", "tests", "benchmarks"}
 

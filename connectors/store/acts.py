@@ -58,7 +58,16 @@ select a.*, false as states_current_value
 from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, purpose text, topic text, value text, actor text, clock text, occurred_at timestamptz,
     precision_s integer, effective_at timestamptz, reason text, channel text, wording_hash text, notice_version text,
-    collected_by text, method text)
+    collected_by text, method text, imported_key text)
+"""
+
+# Events of a copy of this ledger keep their keys.
+_COPIED_EVENTS = """
+create temporary table t_event as
+select distinct on (d.imported_key) d.*, r.source, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id,
+       r.address, r.given_name, r.family_name, r.received_at, decode(d.imported_key, 'hex') as event_key,
+       decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
+from t_decision d join t_row r on r.row_no = d.row_no order by d.imported_key
 """
 
 _DIRTY = (
@@ -102,10 +111,12 @@ def append_acts(
     rows: Sequence[Mapping[str, Any]],
     decisions: Sequence[Mapping[str, Any]],
     resolve: ResolveSubjects,
+    is_copy: bool = False,
 ) -> list[UUID]:
     """Append the decisions that are not known yet; returns the events' ids, of known and new alike, by key.
 
-    The columns of rows and decisions are those of t_row and t_decision above; times are ISO.
+    Those of a copy (`is_copy`) bring their keys with them, as `imported_key`. The columns
+    of rows and decisions are those of t_row and t_decision above; times are ISO.
     """
     drop_temporary(conn)
     run = statement_runner(conn, request)
@@ -120,7 +131,7 @@ def append_acts(
         intake_sql.FIND_SUBJECTS,
         _DIRTY,
         ANALYSE_DIRTY,
-        ledger_sql.NEW_EVENTS,
+        _COPIED_EVENTS if is_copy else ledger_sql.NEW_EVENTS,
     ):
         run(statement)
     keys = [bytes(row.event_key) for row in conn.execute(text("select event_key from t_event"))]

@@ -33,7 +33,8 @@ class Scope:
     def parameters(self) -> dict[str, Any]:
         """As the SQL takes it."""
         persons = list(self.person_ids)
-        return {"contact_point_id": self.contact_point_id, "persons": persons, "is_whole": self.is_whole}
+        known = {"contact_point_id": self.contact_point_id, "address_key": self.address_key}
+        return {**known, "persons": persons, "is_whole": self.is_whole}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def find(conn: Connection, scope: Scope) -> Found:
     for name in _TEMPORARY:
         conn.execute(text(f"drop table if exists pg_temp.{name}"))
     parameters = scope.parameters()
-    conn.execute(text(erasure_sql.FIND_SUBJECTS), parameters)
+    conn.execute(text(erasure_sql.FIND_SUBJECTS), _only(parameters, "contact_point_id", "is_whole", "persons"))
     conn.execute(text(erasure_sql.FIND_SUBMISSIONS), _only(parameters, "contact_point_id", "is_whole"))
     gone = list(conn.execute(text("select given_key from t_gone_subject order by 1")).scalars())
     others = conn.execute(
@@ -88,9 +89,8 @@ def find(conn: Connection, scope: Scope) -> Found:
         {"id": scope.contact_point_id},
     )
     submissions = conn.execute(text("select source, submission_id from t_gone_submission order by 1, 2"))
-    rows = conn.execute(
-        text(erasure_sql.CRM_ROWS), {**parameters, "registrations": REGISTRATION.logical_name}
-    ).mappings()
+    known = {**_only(parameters, "contact_point_id", "is_whole", "persons"), "registrations": REGISTRATION.logical_name}
+    rows = conn.execute(text(erasure_sql.CRM_ROWS), known).mappings()
     return Found(
         scope,
         gone,

@@ -11,14 +11,17 @@ from intake.contact_point c left join intake.person p using (contact_point_id)
 where c.address_key = :address_key group by c.contact_point_id
 """
 
+# An id of ours or of the contact in the CRM, each by its own index.
 FIND_BY_ID = """
+with meant as (
+    select person_id from intake.person where person_id = :id
+    union select person_id from intake.crm_link where row_id = :id and state <> 'gone'
+)
 select c.contact_point_id, c.address_key, array_agg(distinct o.person_id) as persons,
        array_agg(distinct p.person_id) as named
-from intake.person p
-left join intake.crm_link l using (person_id)
+from meant join intake.person p using (person_id)
 join intake.contact_point c on c.contact_point_id = p.contact_point_id
 join intake.person o on o.contact_point_id = c.contact_point_id
-where p.person_id = :id or (l.row_id = :id and l.state <> 'gone')
 group by c.contact_point_id
 """
 
@@ -32,10 +35,12 @@ where s.contact_point_id = :contact_point_id and (:is_whole or s.person_id = any
 
 FIND_SUBMISSIONS = """
 create temporary table t_gone_submission as
-select source, submission_id from intake.submission
-where subject_id in (select subject_id from t_gone_subject) or (:is_whole and contact_point_id = :contact_point_id)
+select source, submission_id from intake.submission where subject_id in (select subject_id from t_gone_subject)
 union
-select source, submission_id from intake.registration where subject_id in (select subject_id from t_gone_subject)
+select source, submission_id from intake.submission where :is_whole and contact_point_id = :contact_point_id
+union
+select source, submission_id from intake.registration
+where contact_point_id = :contact_point_id and subject_id in (select subject_id from t_gone_subject)
 union
 select e.source, v.submission_id from intake.consent_event e join intake.consent_evidence v using (event_key)
 where e.contact_point_id = :contact_point_id and e.subject_id in (select subject_id from t_gone_subject)
@@ -54,7 +59,7 @@ with known as (
 ), wanted as (
     select 'contact' as table_name, k.row_id from known k
     union select :registrations, g.registration_id from intake.registration g
-          where g.subject_id in (select subject_id from t_gone_subject)
+          where g.contact_point_id = :contact_point_id and g.subject_id in (select subject_id from t_gone_subject)
     union select r.table_name, r.row_id from intake.crm_row r where :is_whole and r.contact_point_id = :contact_point_id
 )
 select w.table_name, w.row_id, coalesce(r.is_ours, w.row_id = any(cast(:persons as uuid[]))) as is_ours,
@@ -80,8 +85,8 @@ _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from 
 
 DELETE_ROWS = {
     "pending_grant": f"""
-        delete from intake.pending_grant where {_BY_SUBMISSION} or (:is_whole and address_key = (
-            select address_key from intake.contact_point where contact_point_id = :contact_point_id))""",
+        delete from intake.pending_grant where {_BY_SUBMISSION} or (address_key = :address_key and (
+            :is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject)))""",
     "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",
@@ -106,6 +111,10 @@ DELETE_ROWS = {
     "crm_review": """
         delete from intake.crm_review where contact_point_id = :contact_point_id
           and (:is_whole or persons && cast(:persons as uuid[]))""",
+    "restriction": "delete from intake.restriction where person_id = any(cast(:persons as uuid[]))",
+    "data_request": """
+        update intake.data_request set contact_point_id = null, person_id = null
+        where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
     "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
     "crm_row": """
         delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",

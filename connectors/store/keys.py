@@ -17,9 +17,9 @@ from pathlib import Path
 from schemas.errors import ConfigurationError
 
 # landing: wraps batches' data keys. guid_salt: makes CRM row ids. ledger: makes events' keys.
-# tombstone: hashes what was erased. link: signs preference links.
+# certificate: signs what retention certifies. tombstone: hashes what was erased. link: signs preference links.
 # ledger_head: signs the heads of the ledger's hash chain.
-KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link")
+KEY_NAMES = ("landing", "guid_salt", "ledger", "ledger_head", "tombstone", "link", "certificate")
 # What is made under these would be made a second time under others.
 UNROTATABLE = {
     "guid_salt": "The GUID salt never rotates: CRM rows already made would be made again.",

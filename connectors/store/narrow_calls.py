@@ -75,6 +75,14 @@ def call(conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
     conn.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
 
 
+def call_by_events(conn: Connection, event_ids: Sequence[UUID]) -> None:
+    """The same for the addresses that some events of the ledger are about."""
+    statement = "select distinct contact_point_id from intake.consent_event where event_id = any(:ids)"
+    found = list(conn.execute(text(statement), {"ids": list(event_ids)}).scalars())
+    if found:
+        call(conn, found)
+
+
 def lease_due(conn: Connection, *, limit: int) -> list[Call]:
     """Take up to `limit` calls that are due, the longest due first. Only one at a time may serve: older leases are over."""
     rows = conn.execute(text(_LEASE), {"lease": LEASE, "limit": limit})

@@ -340,6 +340,7 @@ STATED_VALUE = Table(
     _at("stated_at", nullable=False),
     Column("reading_id", UUID),
     Index("ix_stated_value_reading", "reading_id"),
+    Index("ix_stated_value_contact_point", "contact_point_id"),
 )
 
 CONSENT_STATE = Table(

@@ -30,6 +30,11 @@ insert into intake.webhook_replay (feed, signature_hash) values (:feed, :signatu
 
 _FORGET = "delete from intake.webhook_replay where seen_at < clock_timestamp() - :age"
 
+_FORGET_DELIVERIES = """
+delete from intake.webhook_delivery d where delivered_at < clock_timestamp() - :age
+  and not exists (select from intake.batch b where b.batch_id = d.batch_id and b.state = 'landed')
+"""
+
 _LANDED = """
 select distinct b.batch_id, b.feed, b.media_type, b.received_at
 from intake.webhook_delivery d join intake.batch b using (batch_id)
@@ -93,6 +98,11 @@ def is_first_sight(conn: Connection, feed: str, signature: bytes) -> bool:
 def forget_signatures(conn: Connection, *, older_than: timedelta) -> int:
     """Forget signatures that are too old to be taken anyway."""
     return conn.execute(text(_FORGET), {"age": older_than}).rowcount
+
+
+def forget_deliveries(conn: Connection, *, older_than: timedelta) -> int:
+    """Forget which bodies came so long ago, save what was not read yet."""
+    return conn.execute(text(_FORGET_DELIVERIES), {"age": older_than}).rowcount
 
 
 def landed_deliveries(conn: Connection, *, limit: int) -> list[UUID]:

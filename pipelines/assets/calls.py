@@ -3,7 +3,9 @@
 import dagster as dg
 
 from pipelines.assets.steps import declared_errors
+from pipelines.operations.deliveries import sweep
 from pipelines.operations.following import follow_once
+from pipelines.operations.sessions import Session
 from pipelines.resources import WorkspaceResource, open_crm
 
 NAME, GROUP = "calls__people", "calls"
@@ -24,6 +26,7 @@ def calls_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
             opened = workspace.open()
             with open_crm(opened) as crm:
                 followed = follow_once(opened, crm)
+            sweep(Session(opened))
         counts = {
             "pushed_forms": followed.deliveries,
             "changes_of_address": followed.moves,

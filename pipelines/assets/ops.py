@@ -12,19 +12,25 @@ from pipelines.assets.crm import KINDS, POOL, STEPS
 from pipelines.assets.intake import NOUNS, asset_name
 from pipelines.assets.quarantine import quarantine_asset
 from pipelines.assets.steps import step
+from pipelines.operations.certificates import certify
+from pipelines.operations.erasure_crm import finish_in_crm
 from pipelines.operations.images import purge_images
 from pipelines.operations.reconciliation import Reconciliation, reconcile
+from pipelines.operations.retention import Retained, retain
+from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer
 from pipelines.plots import draw_funnel, draw_received
 from pipelines.resources import WorkspaceResource, open_crm
 
 ZERO_UNEXPLAINED = "zero_unexplained"
+NOTHING_OVERDUE = "nothing_overdue"
 SHOWN_DAYS = 60
 
 
 def ops_assets(retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
-    """Reconciliation, quarantine, the end of images, and the funnel."""
-    return [reconciliation_asset(retry), quarantine_asset(retry), images_asset(retry), funnel_asset(retry)]
+    """Reconciliation, quarantine, the end of images and of all else, and the funnel."""
+    makers = (reconciliation_asset, quarantine_asset, images_asset, retention_asset, funnel_asset)
+    return [make(retry) for make in makers]
 
 
 def reconciliation_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -92,6 +98,56 @@ def images_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
             return dg.MaterializeResult(metadata={f"{of}_forgotten": n for of, n in purge_images(session).items()})
 
     return forget
+
+
+def retention_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """The end of what has outlived its purpose, here and in the CRM; and what the CRM had not let go of the erased."""
+
+    @dg.asset(
+        name="ops__retention",
+        group_name="ops",
+        deps=["ops__reconciliation"],
+        check_specs=[
+            dg.AssetCheckSpec(
+                NOTHING_OVERDUE, asset="ops__retention", description="Nothing is kept longer than the policy says."
+            )
+        ],
+        retry_policy=retry,
+        pool=POOL,
+        kinds=KINDS,
+        description="What has outlived its purpose goes by the policy's rules, with a signed certificate.",
+    )
+    def keep_no_longer(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm:
+            own = Session(session.workspace)
+            with as_writer(own):
+                erased = finish_in_crm(own, crm)
+            done = retain(own, crm)
+            return _retained(done, certify(own, done).name, open_erasures=erased.open)
+
+    return keep_no_longer
+
+
+def _retained(done: Retained, certificate: str, *, open_erasures: int) -> dg.MaterializeResult:
+    rows = [{"rule": rule, "rows": n} for rule, n in sorted(done.deleted.items())]
+    overdue = sum(done.left.values()) + done.crm_still_there + open_erasures
+    check = dg.AssetCheckResult(
+        check_name=NOTHING_OVERDUE,
+        passed=not overdue and done.waits is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=done.waits or f"{overdue} things are overdue.",
+        metadata={"overdue": overdue},
+    )
+    told: dict[str, Any] = {
+        "deleted": sum(done.deleted.values()),
+        "removed_in_the_crm": sum(done.crm_removed.values()),
+        "read_back_as_absent": done.crm_absent,
+        "erasures_open_in_the_crm": open_erasures,
+        "legal_holds": done.holds,
+        "certificate": certificate,
+        "by_rule": md.table(rows, ("rule", "rows")),
+    }
+    return dg.MaterializeResult(metadata=told, check_results=[check])
 
 
 def funnel_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:

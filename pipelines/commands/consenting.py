@@ -1,6 +1,7 @@
 """`consent`: what stands for one contact point and why, and the entry of what a person told staff."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from pipelines.commands.console import (
 from pipelines.operations.acts import Deed
 from pipelines.operations.consents import Told, consent_record, receipt, record_told, show_consent
 from pipelines.operations.ledger import as_facts, sign_head, verify
+from pipelines.operations.ledger_copies import export_ledger, import_ledger
 
 CONSENT = typer.Typer(help="The ledger of consents: one contact point's, and entries by staff.", no_args_is_help=True)
 
@@ -91,6 +93,31 @@ def receipt_of(person: Person, config: ConfigOption = None) -> None:
     """The consent receipt for a person, as JSON-LD with the Data Privacy Vocabulary."""
     with session_for(config) as session:
         print_json(receipt(session, **_who(person)))
+
+
+@CONSENT.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="A new file; it will hold people's data.")], config: ConfigOption = None
+) -> None:
+    """Write the ledger with its evidence as signed JSON lines, readable by its owner alone."""
+    with session_for(config) as session:
+        count = export_ledger(session, file)
+    CONSOLE.print(f"{count} events written.")
+
+
+@CONSENT.command("import")
+def import_copy(
+    file: Annotated[Path, typer.Argument(help="A copy made by `consent export`.", exists=True, dir_okay=False)],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Append the events of a copy that the ledger does not have; what it has stays as it is."""
+    with session_for(config) as session:
+        counts = import_ledger(session, file)
+    if as_json:
+        print_json(dict(counts))
+    else:
+        CONSOLE.print("{added} added, {known} known before, {erased} of people erased since.".format_map(counts))
 
 
 @CONSENT.command("verify")

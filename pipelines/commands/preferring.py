@@ -20,8 +20,10 @@ from pipelines.commands.console import (
     settings_for,
     speaking,
 )
+from pipelines.operations.deliveries import sweep
 from pipelines.operations.following import follow, follow_once
 from pipelines.operations.preference_links import fill_links, mailing_links
+from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import dataverse_client, open_workspace
 
 PREFERENCES = typer.Typer(help="The people's door: preference page, links, webhooks.", no_args_is_help=True)
@@ -62,6 +64,7 @@ def sync(
                 follow(workspace, crm, until=_stopped().is_set)
                 return
             followed = follow_once(workspace, crm)
+            sweep(Session(workspace))
         finally:
             crm.close()
             workspace.engine.dispose()

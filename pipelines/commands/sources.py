@@ -17,7 +17,9 @@ from pipelines.commands.console import (
 )
 from pipelines.operations import suggesting
 from pipelines.operations.checking import check_file
+from pipelines.operations.entry_templates import entry_workbook, manual_feed
 from pipelines.operations.suggesting import Wish
+from schemas.errors import ConfigurationError
 from schemas.mappings import json_schema
 
 SHOWN_ROWS = 50
@@ -111,6 +113,32 @@ def suggest(
     dropped = [{"column": column, "why": why} for column, why in suggestion.dropped.items()]
     print_table("Dropped", dropped, ("column", "why"))
     print_table("To be decided", [{"field": path} for path in suggestion.to_decide], ("field",))
+
+
+@SOURCES.command("template")
+def template(
+    feed: Annotated[str, typer.Argument(help="A manual feed or its source: manual.")],
+    to: Annotated[Path, typer.Option("--to", help="The workbook to write (.xlsx); none that exists.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write the workbook for manual entries: the feed's titles, what each column means (fi, en), lists of what may be chosen."""
+    with session_for(config) as session:
+        mapping = manual_feed(session.workspace.mappings, feed)
+        _write_anew(to, entry_workbook(mapping, session.workspace.policy))
+    pattern = mapping.file.pattern if mapping.file else ""
+    CONSOLE.print(f"Written. Filled in, drop it under a name like {pattern}.", markup=False)
+
+
+def _write_anew(to: Path, workbook: bytes) -> None:
+    if to.suffix.lower() != ".xlsx":
+        raise ConfigurationError("--to: the template is a workbook, so give a name that ends with .xlsx.")
+    try:
+        with to.open("xb") as file:
+            file.write(workbook)
+    except FileExistsError:
+        raise ConfigurationError("--to: the file exists, and may hold entries. Give another name.") from None
+    except OSError as error:
+        raise ConfigurationError(f"--to cannot be written ({type(error).__name__}). Give another folder.") from None
 
 
 @SOURCES.command("page")

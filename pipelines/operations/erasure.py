@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 from connectors.erasure_journal import JournalEntry
 from connectors.store import erasure as store
 from connectors.store.crm_links import address_of
+from connectors.store.data_requests import answer_requests
 from connectors.store.erasure import CrmTarget, Found, Scope
 from connectors.store.merge import refresh_addresses
+from connectors.store.retention import is_held
 from connectors.store.tombstones import KEY_NAME, Tombstone, add_tombstones, hold_off_merges
 from pipelines.operations.adoption import SearchableCrm
 from pipelines.operations.delivery import table_name
@@ -41,6 +43,8 @@ KEPT = {
     "ledger": "Bare events of the consent ledger (random ids, purposes, times) stay, to prove that it is whole; the values"
     " and salts that tied them to the person are gone (GDPR 17(3)(e)).",
     "tombstones": "Keyed hashes stay, so that no old export brings the person back (GDPR 17(1), 32).",
+    "disclosures": "To whom something was disclosed stays, by reference, until they have been told of the erasure (GDPR"
+    " 19): `privacy disclosures`.",
     "accounting": "Vouchers and books in the finance schema stay for the years that accounting law asks for (Finnish"
     " Accounting Act 1336/1997, 2:10; GDPR 17(3)(b)).",
     "backups": "Backups of the database hold the person until they expire; a restored one is brought up to date by the"
@@ -111,7 +115,9 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
         with retention.transaction() as conn:
             hold_off_merges(conn)
             scope = find_person(conn, address=asked.address, person=asked.person, everyone=asked.everyone)
+            _require_not_held(session, conn, scope)
             found = store.find(conn, scope)
+            answer_requests(conn, scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
             found.crm_rows += _sought(conn, found, crm)
             key = session.workspace.keys.current(KEY_NAME)
             stones = store.tombstones_of(found, key, erased_at=session.now)
@@ -123,6 +129,13 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
             _erase_found(retention, conn, found, stones, report)
         _erase_landed(retention, [found], report)
     return report
+
+
+def _require_not_held(session: Session, conn: Connection, scope: Scope) -> None:
+    if is_held(conn, scope.person_ids, today=session.now.date()):
+        raise ConfigurationError(
+            "A legal hold keeps this person's data (GDPR 17(3)(e)). See `crm-intake privacy holds`; release it first."
+        )
 
 
 def erase_again(session: Session, conn: Connection, entry: JournalEntry, scopes: Sequence[Scope]) -> ErasureReport:

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from connectors.store import narrow_calls
 from connectors.store.refusals import store_errors
 from pipelines.operations.corrections import apply_moves
-from pipelines.operations.deliveries import take_in_deliveries
+from pipelines.operations.deliveries import sweep, take_in_deliveries
 from pipelines.operations.narrow_sync import NarrowReport, serve_calls
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm
@@ -25,6 +25,7 @@ from schemas.errors import IntakeError
 
 LOG = logging.getLogger(__name__)
 LOOK_EVERY_S = 5.0
+SWEEP_EVERY_S = 3600.0
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -38,23 +39,29 @@ class Followed:
 
 
 def follow_once(workspace: Workspace, crm: Crm) -> Followed:
-    """One round: forms that were pushed, changes of address, and the calls that are due."""
+    """One round: changes of address and the calls that are due; then forms that were pushed, and what they call for."""
     session = Session(workspace)
-    deliveries = take_in_deliveries(session)
     moves = apply_moves(session)
-    return Followed(deliveries, moves, serve_calls(workspace, crm))
+    calls = serve_calls(workspace, crm)
+    deliveries = take_in_deliveries(session)
+    if deliveries:
+        calls = calls + serve_calls(workspace, crm)
+    return Followed(deliveries, moves, calls)
 
 
 def follow(workspace: Workspace, crm: Crm, *, until: Callable[[], bool], look_every_s: float = LOOK_EVERY_S) -> None:
     """Rounds until told to stop. An error of ours is logged and the round tried again; nothing is lost meanwhile."""
-    pause = 1.0
+    pause, swept_at = 1.0, float("-inf")
     while not until():
         try:
             with _listening(workspace) as wait:
                 while not until():
                     followed = follow_once(workspace, crm)
                     pause = 1.0
-                    if not followed.calls.served:
+                    if time.monotonic() - swept_at > SWEEP_EVERY_S:
+                        sweep(Session(workspace))
+                        swept_at = time.monotonic()
+                    if not followed.calls.served and not followed.deliveries:
                         wait(look_every_s)
         except IntakeError as error:
             LOG.warning("Will try again in %.0f s: %s", pause, error)

@@ -4,6 +4,7 @@ Whoever can write to the database could write the chain anew; they could not sig
 ring, outside the database: keep a copy of the signed heads, or of the key's public half, elsewhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -94,6 +95,22 @@ def verify(session: Session) -> Verified:
 def public_key(key: Key) -> str:
     """The public half of a signing key, in hexadecimal: to keep elsewhere, and to check signatures with."""
     return _private(key).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def sign_text(session: Session, told: str) -> dict[str, str]:
+    """A signature over a text (`key_id`, `signature` in hexadecimal) by the key that signs the ledger's heads."""
+    key = session.workspace.keys.current(KEY_NAME)
+    return {"key_id": key.key_id, "signature": _private(key).sign(told.encode()).hex()}
+
+
+def is_signed(session: Session, told: str, seal: Mapping[str, str]) -> bool:
+    """Whether a key of the ring made this signature over the text."""
+    try:
+        key = session.workspace.keys.by_id(KEY_NAME, seal["key_id"])
+        _private(key).public_key().verify(bytes.fromhex(seal["signature"]), told.encode())
+    except (ConfigurationError, InvalidSignature):
+        return False
+    return True
 
 
 def _check_head(session: Session, head: SignedHead) -> list[Broken]:

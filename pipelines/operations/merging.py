@@ -13,9 +13,9 @@ MERGE_WAIT_S = 1800.0
 BATCHES_AT_A_TIME = 500
 
 
-def as_merger(session: Session) -> AbstractContextManager[None]:
-    """Hold the right to merge; StoreUnavailable after half an hour of waiting for another run."""
-    return session.holding(MERGE_LOCK, wait_s=MERGE_WAIT_S)
+def as_merger(session: Session, *, wait_s: float = MERGE_WAIT_S) -> AbstractContextManager[None]:
+    """Hold the right to merge; StoreUnavailable (55P03) after half an hour, or `wait_s`, of waiting for another run."""
+    return session.holding(MERGE_LOCK, wait_s=wait_s)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.planning import blast_radius
+from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
@@ -43,13 +44,17 @@ class NarrowReport:
     taken: int = 0
     served: int = 0
 
+    def __add__(self, other: "NarrowReport") -> "NarrowReport":
+        return NarrowReport(self.taken + other.taken, self.served + other.served)
+
 
 @dataclass(frozen=True)
 class _Plan:
-    """Intents of some addresses. `whole`: addresses and versions of which nothing is left to a run."""
+    """Intents of the addresses `planned`. `whole`: those, with their versions, of which nothing is left to a run."""
 
     intents: list[Intent]
     whole: list[tuple[UUID, int]]
+    planned: list[UUID]
 
 
 def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME) -> NarrowReport:
@@ -79,9 +84,10 @@ def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]
     Raises what reading and delivering raise; what has no answer then is looked up by whoever comes next.
     """
     with session.transaction() as conn:
-        since = narrow_planning.store_time(conn)
         narrow_planning.set_aside(conn, contact_point_ids)
     _recover_dead(session, crm, contact_point_ids)
+    with session.transaction() as conn:
+        since = narrow_planning.store_time(conn)
     free = _free(session, contact_point_ids, since)
     if not free:
         return set()
@@ -131,7 +137,7 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
     """Plan these addresses and write the intents down. Held back is what a run would hold back: all but lowering."""
     with session.transaction() as conn:
         raises = any(intent.is_raising for intent in _plan(session, conn, contact_point_ids).intents)
-    refused = reasons_to_refuse(crm, session.workspace.policy) if raises else ()
+    refused = (*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)) if raises else ()
     with session.transaction() as conn:
         narrow_planning.set_aside(conn, contact_point_ids)
         busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
@@ -145,12 +151,13 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
 
 
 def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
-    policy, plan, links = session.workspace.policy, _Plan([], []), link_maker(session.workspace)
+    policy, plan, links = session.workspace.policy, _Plan([], [], []), link_maker(session.workspace)
     views = iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids, links=links)
     for view, acknowledged in views:
         planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)
         sent = [intent for intent in planned if intent.phase in SENT]
         plan.intents.extend(sent)
+        plan.planned.append(view.contact_point_id)
         if len(sent) == len(planned):
             plan.whole.append((view.contact_point_id, view.version))
     return plan
@@ -159,18 +166,16 @@ def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID])
 def _lowering_only(plan: _Plan) -> _Plan:
     held: set[Any] = {intent.contact_point_id for intent in plan.intents if intent.phase is not Phase.LOWERING}
     lowering = [intent for intent in plan.intents if intent.phase is Phase.LOWERING]
-    return _Plan(lowering, [(one, version) for one, version in plan.whole if one not in held])
+    return _Plan(lowering, [(one, version) for one, version in plan.whole if one not in held], plan.planned)
 
 
 def _close(session: Session, plan: _Plan) -> set[UUID]:
     """Mark as up to date what is; an address of which something is left to a run was served as well."""
-    touched = {intent.contact_point_id for intent in plan.intents if intent.contact_point_id is not None}
-    known = touched | {one for one, _ in plan.whole}
     with session.transaction() as conn:
-        undone = narrow_planning.unacknowledged(conn, sorted(known), session.run_id)
+        undone = narrow_planning.unacknowledged(conn, plan.planned, session.run_id)
         closed = [(one, version) for one, version in plan.whole if one not in undone]
         outbox.close_unchanged(conn, closed, now=session.now)
-    return known - undone
+    return set(plan.planned) - undone
 
 
 def _settle(session: Session, calls: Sequence[Call], served: set[UUID]) -> None:

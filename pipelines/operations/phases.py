@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from connectors.store.reports import is_run_superseded
 from pipelines.operations.delivery import deliver_phases
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare
 from schemas.intents import Phase
@@ -35,7 +36,7 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
             counts += report.counts
         if closes:
             close(session)
-            require_safe(reasons_to_refuse(crm, session.workspace.policy))
+            require_safe((*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)))
     return counts
 
 

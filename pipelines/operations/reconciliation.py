@@ -66,6 +66,7 @@ class _Sides:
     owners: dict[RowKey, UUID]
     ours: set[RowKey]
     in_review: set[RowKey] = field(default_factory=set)
+    restricted: set[RowKey] = field(default_factory=set)
     differing: dict[RowKey, Difference] = field(default_factory=dict)
 
 
@@ -90,11 +91,13 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
     sides = _Sides({}, {}, our_rows(conn, among=among))
     maker = link_maker(session.workspace)
     links = replace(maker, only_keeps=True) if maker else None
-    for view, _ in iter_views(conn, policy, now=session.now, every=True, among=among, links=links):
+    for view, acknowledged in iter_views(conn, policy, now=session.now, every=True, among=among, links=links):
         rows = desired_rows(view, policy, now=session.now)
         sides.wanted |= rows
         if view.is_in_review:
             sides.in_review |= rows.keys()
+        if view.is_restricted:
+            sides.restricted |= rows.keys() | acknowledged.keys()
         sides.owners |= dict.fromkeys(rows, view.contact_point_id)
     if sample is None:
         for row in load_occasions(conn, table=EVENT.logical_name, every=True):
@@ -150,8 +153,14 @@ def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconci
     for start in range(0, len(keys), _ROWS_AT_A_TIME):
         owners = {key: sides.owners.get(key) for key in keys[start : start + _ROWS_AT_A_TIME]}
         for key, record in records_of(conn, owners, now=session.now, allowed=allowed):
-            rules = "in_review" if key in sides.in_review else explain_difference(sides.differing[key], _known(record))
-            _note(outcome, key, sides.differing[key], rules)
+            _note(outcome, key, sides.differing[key], _rules_of(sides, key, record))
+
+
+def _rules_of(sides: _Sides, key: RowKey, record: RowRecord) -> str | None:
+    if key in sides.in_review:
+        return "in_review"
+    explained = explain_difference(sides.differing[key], _known(record))
+    return "restricted" if explained is None and key in sides.restricted else explained
 
 
 def _note(outcome: Reconciliation, key: RowKey, difference: Difference, rules: str | None) -> None:

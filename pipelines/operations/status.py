@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.store.inspection import read_status
 from pipelines.operations.quarantine import owner_of
+from pipelines.operations.questions import changed_feeds
 from pipelines.operations.sessions import Session
 from pipelines.operations.watching import read_watch, watch_alarms
 
@@ -31,12 +32,14 @@ def check_status(session: Session) -> Status:
         facts = read_status(conn, since=session.now - timedelta(days=7))
     for feed in facts["quarantine"]:
         feed["owner"] = owner_of(session, feed["feed"])
-    facts |= read_watch(session)
+    facts |= {**read_watch(session), "questions": changed_feeds(session)}
     return Status(facts, [*_alarms(facts, session.now), *watch_alarms(facts)], session.now)
 
 
 def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     alarms = []
+    for feed in facts["questions"]:
+        alarms.append(f"Feed {feed['feed']}: its questions changed: {'; '.join(feed['diff'])}.")
     age = oldest_withdrawal_s(facts, now)
     if age > WITHDRAWAL_DUE_S:
         alarms.append(f"A withdrawal has waited {age / 3600:.1f} hours for the CRM: run `crm-intake run`.")

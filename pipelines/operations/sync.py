@@ -18,6 +18,7 @@ from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.double_opt_in import forget_expired
 from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
+from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
 from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
@@ -86,7 +87,7 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
     require_replayed(session)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
-    refused = reasons_to_refuse(crm, session.workspace.policy)
+    refused = (*settle_policy(session), *reasons_to_refuse(crm, session.workspace.policy))
     plan = plan_now(session, refused=refused)
     refuse_invalid(session, crm, plan.intents)
     return SyncReport(recovered, decisions, adoption, plan)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
+from connectors.store.data_requests import restricted_among
 from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
 from pipelines.operations.link_maker import LinkMaker
 from pipelines.transforms.crm_changes import GONE, MERGED, UNREGISTERED
@@ -36,11 +37,13 @@ def iter_views(
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
     cut_over = is_cut_over(conn)
     for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
+        restricted = restricted_among(conn, [address["contact_point_id"] for address in rows.addresses])
         for address in rows.addresses:
             view = _view(address, rows, lives, policy)
             acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
             view = view if links is None or column is None else links.with_link(view, acknowledged, column)
-            yield replace(view, is_cut_over=cut_over), acknowledged
+            is_restricted = view.contact_point_id in restricted
+            yield replace(view, is_cut_over=cut_over, is_restricted=is_restricted), acknowledged
 
 
 def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:

@@ -11,6 +11,7 @@ from cryptography import x509
 from connectors.alerts import AlertSettings, send_alert
 from connectors.mail import SmtpSettings
 from connectors.store import watching as store
+from connectors.store.data_requests import count_overdue
 from pipelines.operations.sessions import Session
 from pipelines.settings import Settings
 from schemas.policy import Policy
@@ -22,10 +23,15 @@ TOKEN_DAYS, TOKEN_LEFT = 7, 2
 
 
 def read_watch(session: Session) -> dict[str, Any]:
-    """Overdue deletions, ended logins, and by name the days left of what expires."""
+    """Overdue deletions, requests of data subjects, ended logins, and by name the days left of what expires."""
     with session.transaction() as conn:
         facts = store.read_overdue(conn, due=session.now - DELETION_DUE, today=session.now)
-    return {**facts, "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now)}
+        requests = count_overdue(conn, now=session.now)
+    return {
+        **facts,
+        "requests": requests,
+        "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now),
+    }
 
 
 def days_left(settings: Settings, tokens: list[dict[str, Any]], now: datetime) -> dict[str, float]:
@@ -46,6 +52,8 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
     for what, found in facts["overdue_deletions"].items():
         if found["rows"]:
             yield f"{found['rows']} {_WHAT[what]} since {found['oldest_at']:%Y-%m-%d}: run `crm-intake run`, and see retention."
+    if late := facts["requests"]["overdue"]:
+        yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."
     for name, days in facts["days_left"].items():
         if days < (TOKEN_LEFT if name == "change_token" else DAYS_LEFT):
             yield f"The {_NAMES[name]} has {max(days, 0):.0f} days left: {_REMEDIES[name]}"

@@ -140,9 +140,10 @@ def source_settings(settings: Settings, timezone: str) -> SourceSettings:
         web_forms = WebFormsSettings(base_url=settings.web_forms_url, api_key=key, timezone=timezone, http=http)
     if settings.short_courses_url:
         short_courses = ShortCoursesSettings(url=settings.short_courses_url.get_secret_value(), timezone=timezone)
-    folder: Path = settings.dropped_files_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    files = FileSettings(folder=folder, timezone=timezone, settle_s=settings.settle_s)
+    folder = settings.drop_location()
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+    files = FileSettings(folder=folder, timezone=timezone, settle_s=settings.settle_s, storage=settings.drop_options())
     secrets = {name: value.get_secret_value() for name, value in settings.rest_secrets.items()}
     rest = RestSettings(secrets=secrets, timezone=timezone, http=http)
     return SourceSettings(files=files, webropol=webropol, web_forms=web_forms, short_courses=short_courses, rest=rest)

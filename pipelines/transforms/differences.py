@@ -23,6 +23,7 @@ RULES = {
     "human_edit": "Somebody changed the value in the CRM, or deleted the row, and that is known.",
     "not_planned": "The address has changed since the last plan.",
     "in_review": "Somebody has yet to decide which contact of the CRM is whose.",
+    "restricted": "The person had their data restricted (GDPR Art. 18): only lowering is written until it is lifted.",
     "allow_list": "The address is not on the policy's allow list.",
 }
 _RULE_OF_STATE = {"waiting": "waiting", "pending": "in_transit", "claimed": "in_transit", "refused": "refused"}

@@ -78,7 +78,8 @@ class AddressView:
     `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns. `adopted`
     are those of them that we may use instead of making our own, and the contacts of our persons that we did not make;
     `owned` are the keys of the rows that we made. `is_in_review`: somebody has to decide first which contact is whose;
-    `is_cut_over`: rows without evidence are ours to lower.
+    `is_cut_over`: rows without evidence are ours to lower; `is_restricted`: somebody at the address had their data
+    restricted (GDPR Art. 18), so that nothing but lowering is planned until it is lifted.
     """
 
     contact_point_id: UUID
@@ -92,6 +93,7 @@ class AddressView:
     owned: frozenset[RowKey] = frozenset()
     is_in_review: bool = False
     is_cut_over: bool = False
+    is_restricted: bool = False
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:
@@ -136,7 +138,7 @@ def minimise_contact(person: PersonView, view: AddressView, policy: Policy, *, n
     }
     columns: dict[str, Any] = {name: value for name, value in values.items() if name in shown and value is not None}
     is_granted = "marketing" in living_purposes(person, now=now)
-    columns["donotbulkemail"] = not is_granted or _is_moved(person, view)
+    columns["donotbulkemail"] = not is_granted or view.is_restricted or _is_moved(person, view)
     columns["followemail"] = False
     link_column = policy.crm.preference_link_column
     if link_column is not None and person.preference_link and _has_newsletters(person, policy, now=now):

@@ -36,7 +36,7 @@ def history(who: Who, no: int = 1) -> list[Act]:
 @pytest.fixture
 def known(world: World) -> World:
     """Aino and Kalle, known from every door and shown in the CRM."""
-    world.perform([*history(AINO, 1), *history(KALLE, 2)])
+    world.perform([*history(AINO, 1), sign_up(2, KALLE, T0), register(2, KALLE, T0)])
     world.run()
     assert len(world.holds().contacts) == 2
     return world
@@ -50,11 +50,11 @@ def test_i11_an_erased_person_is_nowhere(known: World) -> None:
     assert in_crm.gone["msdynmkt_contactpointconsent4"] == 7
     assert in_crm.history_entries >= 10, "the audit is forgotten with the rows"
     assert report.counts["person"] == 1 and report.counts["submission"] == 5 and report.landed == 5
-    assert {"ledger", "tombstones", "accounting", "backups"} == set(report.kept)
+    assert {"ledger", "tombstones", "disclosures", "accounting", "backups"} == set(report.kept)
     assert len(known.holds().contacts) == 1, "Kalle stays"
 
 
-@pytest.mark.parametrize("seed", range(sized(3, 40)))
+@pytest.mark.parametrize("seed", range(sized(2, 40)))
 def test_i11_old_exports_in_any_order_bring_nothing_back(known: World, seed: int) -> None:
     acts = history(AINO, 1)
     erase(known, AINO.address)
@@ -164,7 +164,8 @@ def test_a_contact_that_staff_made_with_the_address_is_sought_and_kept(known: Wo
 def test_old_keys_verify_until_matched_and_are_then_hashed_anew(known: World) -> None:
     erase(known, AINO.address)
     newest = known.workspace.keys.rotate("tombstone")
-    known.at(NOW + timedelta(days=1)).perform(history(AINO, 1), at=RECEIVED + timedelta(minutes=7))
+    again = [*history(AINO, 1), *history(KALLE, 5)]
+    known.at(NOW + timedelta(days=1)).perform(again, at=RECEIVED + timedelta(minutes=7))
     known.run()
     assert traces(known, *WORDS) == set()
     kept = dict(
@@ -174,7 +175,7 @@ def test_old_keys_verify_until_matched_and_are_then_hashed_anew(known: World) ->
 
 
 def test_f15_erasures_race_imports_of_what_they_erase(world: World) -> None:
-    people = [Who(f"p{n}@example.org", "aino") for n in range(sized(20, 1000))]
+    people = [Who(f"p{n}@example.org", "aino") for n in range(sized(12, 1000))]
     acts = [sign_up(n, who, T0) for n, who in enumerate(people)]
     world.perform(acts)
     world.run()
@@ -192,13 +193,13 @@ def test_f15_erasures_race_imports_of_what_they_erase(world: World) -> None:
     assert traces(world, *(f'"{who.address}' for who in gone[:5])) == set()
 
 
-@pytest.mark.parametrize("role", ["intake_pipeline", "intake_retention"])
-def test_no_role_takes_a_tombstone_away(known: World, role: str) -> None:
+def test_no_role_takes_a_tombstone_away(known: World) -> None:
     erase(known, AINO.address)
-    with known.owner.connect() as conn:
-        conn.execute(sa.text(f"set role {role}"))
-        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
-            conn.execute(sa.text("delete from intake.tombstone"))
+    for role in ("intake_pipeline", "intake_retention"):
+        with known.owner.connect() as conn:
+            conn.execute(sa.text(f"set role {role}"))
+            with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+                conn.execute(sa.text("delete from intake.tombstone"))
 
 
 def test_an_erasure_is_by_a_named_person_of_somebody_known(known: World) -> None:

@@ -135,8 +135,8 @@ def test_what_a_sleeper_had_claimed_is_read_back_before_anything_is_raised(world
         claimed = []
         for phase in (Phase.LOWERING, Phase.CONTACTS):
             with sleeper.transaction() as conn:
-                for group in outbox.open_groups(conn, sleeper.run_id, phase):
-                    claimed += outbox.claim(conn, sleeper.run_id, phase, group, limit=100, now=sleeper.now)[0]
+                for _, *group in outbox.open_groups(conn, sleeper.run_id, [phase]):
+                    claimed += outbox.claim(conn, sleeper.run_id, phase, tuple(group), limit=100, now=sleeper.now)[0]
         assert claimed
         lose_lock(world)
         since = world.emulator.control.last_sequence()

@@ -3,11 +3,15 @@ sources hold beyond the purposes is found downstream of the landing.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from connectors.store.address import ServerAddress
+from pipelines.operations.certificates import certify, verify_certificate
+from pipelines.operations.retention import retain
+from pipelines.operations.sessions import Session
 from sandbox.dataverse.server import RunningEmulator
 from tests.invariants.model import Crm, expected
 from tests.invariants.organised import Organised, facts_of_history, organised
@@ -91,3 +95,33 @@ def registered(crm: Crm, names: dict[str, str] | None = None) -> list[tuple[tupl
     """Person, course or event, and status of each registration."""
     rows = crm.registrations.values()
     return sorted((person, names[event] if names else event, status) for person, event, status in rows)
+
+
+def test_three_years_on_nothing_overdue_remains_anywhere(lived: Organised) -> None:
+    world = lived.world
+    world.at(world.now + timedelta(days=3 * 365 + 90))
+    before = world.counts()
+    done = retain(Session(world.workspace), world.crm)
+    assert done.waits is None and done.crm_still_there == 0 and not any(done.left.values())
+    assert done.deleted["event_registrations"] and done.deleted["course_registrations"] and done.deleted["people"]
+    assert done.crm_absent == sum(done.crm_removed.values()) > 0
+    counts = world.counts()
+    for table in (
+        "registration",
+        "landing_payload",
+        "landing_key",
+        "quarantine",
+        "mended_cell",
+        "row_image",
+        "occasion",
+    ):
+        assert counts[f"intake.{table}"] == 0, f"{table} had {before[f'intake.{table}']}"
+    granted = world.query(
+        "select p.person_id from intake.person p where exists (select from intake.consent_state s"
+        " where s.contact_point_id = p.contact_point_id and s.purpose = 'marketing' and s.state = 'granted')"
+    )
+    assert 0 < counts["intake.person"] == len(granted), "only who still wants the newsletter is known by name"
+    assert len(world.rows("contacts")) == len(granted), "in the CRM too"
+    assert not world.rows("msevtmgt_eventregistrations") and not world.rows("msevtmgt_events")
+    session = Session(world.workspace)
+    assert verify_certificate(session, certify(session, done))["left_overdue"] == {}

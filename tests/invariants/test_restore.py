@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from pipelines.operations.erasure_crm import finish_in_crm
 from pipelines.operations.restores import Replay, replay
 from pipelines.operations.sessions import Session
 from schemas.errors import ConfigurationError, DatabaseRestored
-from tests.invariants.acts import RECEIVED, T0, Who, register, sign_up
+from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, register, sign_up
 from tests.invariants.erasing import erase, traces
 from tests.invariants.world import World, opened, take_in
 from tests.throwaway import fresh_database
@@ -35,6 +36,8 @@ def backed_up(world: World) -> Iterator[tuple[World, World]]:
         (shared,) = world.query("select person_id from intake.person join intake.contact_point using (contact_point_id)"
                                 " where given_name = 'Kalle' and address = 'maija@example.org'")  # fmt: skip
         erase(world, person=str(shared.person_id))
+        world.perform([answer(9, KALLE, NOW - timedelta(minutes=9), newsletter="No")], at=NOW - timedelta(minutes=8))
+        world.run()
         with opened(world.directory, world.emulator, copy) as restored:
             yield world, restored
 
@@ -67,6 +70,7 @@ def test_i11_nothing_runs_on_a_restored_database_until_the_journal_is_replayed(b
         == [row.given_name for row in world.query("select given_name from intake.person order by 1")]
     )
     held = restored.holds()
+    assert held.consents[KALLE.key, "marketing", ""] is False, "withdrawn after the backup was made"
     restored.run()
     assert restored.holds() == held and not restored.writes(restored.run().since), "the CRM is as it was"
     restored.perform([sign_up(0, AINO, T0), register(0, AINO, T0)], at=RECEIVED)

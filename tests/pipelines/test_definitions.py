@@ -32,6 +32,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     **{f"crm__{name}": {f"crm__{before}"} for before, name in pairwise(CRM)},
     "ops__reconciliation": {"crm__removals"},
     "ops__images": {"crm__removals"},
+    "ops__retention": {"ops__reconciliation"},
     "ops__quarantine": CORES,
     "ops__funnel": CORES | {"crm__removals"},
     "ops__statistics": CORES,
@@ -89,7 +90,7 @@ def test_only_the_gate_blocks(definitions: dg.Definitions) -> None:
     staged = {f"staged_{source}__{noun}" for source, noun in SOURCES.items()}
     raw = {f"raw_{source}__{noun}:feeds_delivered" for source, noun in SOURCES.items()}
     own = {"crm__plan:within_blast_radius", "crm__plan:set_up_protects_people", "ops__reconciliation:zero_unexplained"}
-    own |= {"ops__quarantine:nothing_overdue", "finance__entries:deliveries_read"}
+    own |= {"ops__quarantine:nothing_overdue", "ops__retention:nothing_overdue", "finance__entries:deliveries_read"}
     assert blocking == {f"{name}:gate" for name in staged}
     assert checks == blocking | {f"{name}:batches" for name in staged} | raw | own
 
@@ -97,7 +98,8 @@ def test_only_the_gate_blocks(definitions: dg.Definitions) -> None:
 def test_steps_that_write_to_the_crm_share_a_pool(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     pools = {key.to_user_string(): assets.op.pool for assets in graph.assets_defs for key in assets.keys}
-    assert {name for name, pool in pools.items() if pool} == {f"crm__{name}" for name in CRM} | {"ops__reconciliation"}
+    writers = {f"crm__{name}" for name in CRM} | {"ops__reconciliation", "ops__retention"}
+    assert {name for name, pool in pools.items() if pool} == writers
 
 
 def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start(definitions: dg.Definitions) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import fsspec
 import pytest
 
 from pipelines.assets.intake import chain_of
@@ -66,6 +67,17 @@ def test_a_settled_file_asks_for_the_intake_of_its_source_on_its_day(settings: S
     assert set(request.asset_selection) == set(chain_of(["manual"]))
     assert request.run_key.startswith("manual:2026-11-20:")
     assert "kirjaukset" not in str(request)
+
+
+def test_a_file_at_a_url_asks_for_its_intake_in_the_same_way(settings: Settings) -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/sensed/kirjaukset_20261120.xlsx", b"x")
+    store.store["/sensed/kirjaukset_20261120.xlsx"].modified = DAY
+    remote = settings.model_copy(update={"drop_dir": "memory://sensed"})
+    first = look(remote)
+    store.rm("/sensed", recursive=True)
+    drop(settings, "kirjaukset_20261120.xlsx", "x")
+    assert [each.run_key for each in first.run_requests] == [each.run_key for each in look(settings).run_requests]
 
 
 def test_a_file_is_asked_for_once_and_again_when_it_changes(settings: Settings) -> None:

@@ -28,6 +28,7 @@ def test_leaving_all_is_one_event_for_each_purpose_and_reaches_the_crm(house: Ho
     assert {row["msdynmkt_value"] for row in rows} == {OPTED_OUT}
     assert held.registrations, "notices of a course go on"
     assert house.narrow().taken == 0
+    assert house.world.run().sync.plan.counts() == {"clears:contact": 1}, "the link goes with the last newsletter"
     assert house.world.run().sync.plan.counts() == {}
 
 

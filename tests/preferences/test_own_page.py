@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipelines.operations.deliveries import sweep
 from tests.invariants.acts import Who
 from tests.preferences.people import AINO, House, link_in, paid_course, subscribed
 
@@ -123,3 +124,14 @@ def test_asking_for_a_link_tells_nobody_who_is_known(house: House) -> None:
     assert len(set(answers)) == 1
     house.mail.wait_for(2)
     assert {mail["To"] for mail in house.mail.messages()} == {AINO.address}
+
+
+def test_links_that_expired_are_forgotten_with_the_addresses_they_were_to_prove(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.enter()
+    house.post("/own/address", data={"form": house.form(), "new_address": "aino.new@example.org"})
+    sweep(house.world.session())
+    assert len(house.world.query("select from intake.mailbox_proof")) == 2
+    house.tick(days=2)
+    sweep(house.world.session())
+    assert house.world.query("select from intake.mailbox_proof") == []

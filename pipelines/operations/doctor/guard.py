@@ -28,6 +28,6 @@ def require_safe(reasons: Sequence[str]) -> None:
         found = "\n".join(f"  {reason}" for reason in reasons)
         raise RaisingRefused(
             ids,
-            "Nothing was raised, lowerings were sent: the CRM's set-up fails checks that protect people. Mend it, look"
-            f" again with `crm-intake crm doctor`, then run.\n{found}",
+            "Nothing was raised, lowerings were sent: the CRM's set-up fails checks that protect people, or the policy was"
+            f" changed. Mend it, look again with `crm-intake crm doctor`, then run.\n{found}",
         )

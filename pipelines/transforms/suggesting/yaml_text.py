@@ -90,7 +90,9 @@ def _time(proposal: Proposal, timezone: str) -> str:
 
 def _fields(by_role: dict[Role, Proposal]) -> Iterator[str]:
     yield "fields:"
-    named = [by_role[Role(name)] for name in FieldMap.model_fields if Role(name) in by_role]
+    # Not each field is a role: an age is read only where a human asks for it.
+    suggested = {str(role): proposal for role, proposal in by_role.items()}
+    named = [suggested[name] for name in FieldMap.model_fields if name in suggested]
     for proposal in named:
         order = {"order": TODO} if proposal.role is Role.FULL_NAME else {}
         asked = "; given_family or family_given?" if order else ""

@@ -1,0 +1,130 @@
+"""B8: from the click on a newsletter's link to its absence from the CRM, over real HTTP on both sides.
+
+The service in a process of its own, the Dataverse emulator in another; `preferences sync` follows in this one. Each click
+leaves all newsletters; it has arrived when the person's contact is shut in the CRM. The goal: p99 at most 60 s over 200.
+"""
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from pydantic import SecretStr
+
+from benchmarks.door_load import DoorUnderLoad, door_under_load
+from connectors.store import narrow_calls
+from pipelines.operations.following import follow
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import sync_crm
+from pipelines.operations.workspace import Workspace, dataverse_client, open_workspace
+from pipelines.settings import load_settings
+from sandbox.crm_seed import journey_rows, purpose_rows
+from sandbox.dataverse.server import RunningEmulator, start_emulator
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """Seconds from each click to the CRM, and those of the click's own answer."""
+
+    to_crm: Sequence[float]
+    answers: Sequence[float]
+
+    def told(self) -> str:
+        """One line."""
+        p50, p99 = (_quantile(self.to_crm, share) for share in (0.5, 0.99))
+        answered = _quantile(self.answers, 0.99)
+        return f"{len(self.to_crm)} clicks: to the CRM p50 {p50:.2f} s, p99 {p99:.2f} s; answered p99 {answered:.3f} s"
+
+
+def _quantile(seconds: Sequence[float], share: float) -> float:
+    return sorted(seconds)[min(len(seconds) - 1, round(share * len(seconds)))]
+
+
+def measure_clicks(directory: Path, *, clicks: int, per_second: float = 2.0) -> Clicks:
+    """So many people leave, one after another, and the CRM is looked at until it knows of each."""
+    (directory / "crm").mkdir()
+    with start_emulator(directory / "crm") as emulator, door_under_load(directory, clicks, is_durable=False) as door:
+        workspace = _workspace(directory, door, emulator)
+        crm = dataverse_client(workspace.settings, workspace.policy)
+        sync_crm(Session(workspace), crm)
+        stop = threading.Event()
+        follower = threading.Thread(target=follow, args=(workspace, crm), kwargs={"until": stop.is_set})
+        follower.start()
+        try:
+            return _clicked(door, emulator, clicks, per_second)
+        finally:
+            stop.set()
+            with workspace.transaction() as conn:
+                narrow_calls.call(conn, [])
+            follower.join(120)
+            crm.close()
+            workspace.engine.dispose()
+
+
+def _workspace(directory: Path, door: DoorUnderLoad, emulator: RunningEmulator) -> Workspace:
+    settings = load_settings(
+        data_dir=directory,
+        config_dir=ROOT / "config",
+        fast_for_tests=True,
+        blast_radius_rows=1_000_000,
+        dataverse_url=emulator.base_url,
+        dataverse_authority=emulator.base_url,
+        dataverse_tenant=emulator.tenant_id,
+        dataverse_client_id=emulator.client_id,
+        dataverse_client_secret=SecretStr(emulator.client_secret),
+        dataverse_ca_path=emulator.ca_path,
+    )
+    workspace = open_workspace(settings, address=door.address)
+    emulator.control.seed(purpose_rows(workspace.policy))
+    emulator.control.seed(journey_rows(workspace.policy))
+    with workspace.transaction() as conn:
+        conn.exec_driver_sql("update intake.contact_point set version = version + 1")
+    return workspace
+
+
+def _clicked(door: DoorUnderLoad, emulator: RunningEmulator, clicks: int, per_second: float) -> Clicks:
+    began: dict[str, float] = {}
+    arrived: dict[str, float] = {}
+    answers: list[float] = []
+
+    def press() -> None:
+        with requests.Session() as http:
+            for number in range(clicks):
+                address = f"person{number + 1}@example.org"
+                began[address] = time.monotonic()
+                http.post(f"{door.url}/p/{door.token(number)}/leave", timeout=30).raise_for_status()
+                answers.append(time.monotonic() - began[address])
+                time.sleep(max(0.0, 1 / per_second - answers[-1]))
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    deadline = time.monotonic() + clicks / per_second + 300
+    while len(arrived) < clicks and time.monotonic() < deadline:
+        for row in emulator.control.rows("contacts"):
+            if row["donotbulkemail"] and row["emailaddress1"] in began:
+                arrived.setdefault(row["emailaddress1"], time.monotonic())
+        time.sleep(0.05)
+    presser.join()
+    if len(arrived) < clicks:
+        raise RuntimeError(f"{clicks - len(arrived)} clicks never came to the CRM.")
+    return Clicks([arrived[address] - began[address] for address in began], answers)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--clicks", type=int, default=200)
+    parser.add_argument("--per-second", type=float, default=2.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="crm-intake-clicks-") as folder:
+        print(measure_clicks(Path(folder), clicks=given.clicks, per_second=given.per_second).told())
+
+
+if __name__ == "__main__":
+    main()

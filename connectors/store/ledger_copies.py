@@ -1,0 +1,37 @@
+"""Reading the ledger as lines that can be brought in again: every event whose evidence is there, and that is not void."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_LINES = """
+select encode(e.event_key, 'hex') as event_key, e.source, v.submission_id, c.address, c.address_key,
+       c.is_role_address, s.given_key, v.given_name, v.family_name, e.purpose, e.topic, e.value, e.actor, e.clock,
+       e.occurred_at, e.precision_s, e.effective_at, e.received_at, e.reason, v.wording_hash, v.notice_version, v.channel,
+       v.collected_by, v.method, w.text as wording, w.language, w.version as wording_version, c.contact_point_id
+from intake.consent_event e
+join intake.consent_evidence v using (event_key)
+join intake.contact_point c on c.contact_point_id = e.contact_point_id
+join intake.subject s on s.subject_id = e.subject_id
+left join intake.consent_wording w on w.wording_hash = v.wording_hash
+where not exists (select from intake.consent_void n where n.event_key = e.event_key)
+order by e.recorded_at, e.event_key
+"""
+_KNOWN = "select encode(event_key, 'hex') from intake.consent_event where event_key = any(:keys)"
+_VOIDED = (
+    "select encode(base_key, 'hex') from intake.consent_void where base_key = any(:keys) or event_key = any(:keys)"
+)
+
+
+def iter_lines(conn: Connection, *, rows: int) -> Iterator[list[dict[str, Any]]]:
+    """The events in the order in which they were recorded, `rows` at a time."""
+    result = conn.execution_options(stream_results=True, yield_per=rows).execute(text(_LINES)).mappings()
+    for part in result.partitions(rows):
+        yield [dict(row) for row in part]
+
+
+def known_keys(conn: Connection, keys: Sequence[str]) -> set[str]:
+    """Which of these events the ledger has, or had and voided."""
+    raw = {"keys": [bytes.fromhex(key) for key in keys]}
+    return {*conn.execute(text(_KNOWN), raw).scalars(), *conn.execute(text(_VOIDED), raw).scalars()}

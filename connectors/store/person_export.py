@@ -1,0 +1,149 @@
+"""Everything that the store holds of one person, for the person: by kind, oldest first. Every read is by an index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from connectors.store.erasure import Scope
+
+_SUBJECTS = """
+select subject_id from intake.subject
+where contact_point_id = :point and (:is_whole or person_id = any(cast(:persons as uuid[])))
+"""
+
+_KINDS = {
+    "contact_points": "select address, created_at from intake.contact_point where contact_point_id = :point",
+    "persons": (
+        "select person_id, given_name, family_name, phone, organisation, created_at from intake.person"
+        " where person_id = any(cast(:persons as uuid[])) order by person_id"
+    ),
+    "purposes": (
+        "select person_id, purpose, begins_at, ends_at from intake.person_purpose"
+        " where person_id = any(cast(:persons as uuid[])) order by begins_at, purpose"
+    ),
+    "consents": (
+        "select purpose, topic, state, granted_at from intake.person_consent where contact_point_id = :point"
+        " and (:is_whole or person_id = any(cast(:persons as uuid[]))) order by purpose, topic"
+    ),
+    "consent_history": (
+        "select e.purpose, e.topic, e.value, e.actor, e.reason, e.occurred_at, e.precision_s, e.received_at, e.source,"
+        " v.submission_id, v.channel, v.notice_version, v.collected_by, v.method, v.address, v.given_name, v.family_name,"
+        " w.text as wording, w.language, w.version as wording_version, n.voided_at"
+        " from intake.consent_event e left join intake.consent_evidence v using (event_key)"
+        " left join intake.consent_void n using (event_key) left join intake.consent_wording w using (wording_hash)"
+        " where e.contact_point_id = :point and e.subject_id = any(cast(:subjects as uuid[]))"
+        " order by e.effective_at, e.purpose, e.topic"
+    ),
+    "submissions": (
+        "select source, submission_id, feed, kind, submitted_from, received_at, given_name, family_name, phone,"
+        " organisation, country, postal_code, city, is_enquiry, batch_id, row_no from intake.submission"
+        " where subject_id = any(cast(:subjects as uuid[])) order by received_at, source, submission_id"
+    ),
+    "answers": (
+        "select a.source, a.submission_id, a.question, a.answer from intake.submission s"
+        " join intake.answer a on a.source = s.source and a.submission_id = s.submission_id"
+        " where s.subject_id = any(cast(:subjects as uuid[])) order by a.source, a.submission_id, a.question"
+    ),
+    "registrations": (
+        "select g.source, g.submission_id, g.status, g.registered_at, g.is_sale, g.is_payer, o.kind, o.name, o.starts_at,"
+        " o.ends_at, o.field, o.organiser_unit, o.organiser_contact from intake.registration g"
+        " join intake.occasion o using (occasion_pk) where g.contact_point_id = :point"
+        " and g.subject_id = any(cast(:subjects as uuid[])) order by g.registered_at"
+    ),
+    "stated_values": (
+        "select v.source, v.submission_id, v.purpose, v.topic, v.value, v.stated_at from intake.submission s"
+        " join intake.stated_value v on v.source = s.source and v.submission_id = s.submission_id"
+        " where s.subject_id = any(cast(:subjects as uuid[])) order by v.stated_at"
+    ),
+    "overwritten": (
+        "select source, submission_id, table_name, rows, kept_at from intake.row_image where contact_point_id = :point"
+        " and :is_whole order by kept_at"
+    ),
+    "known_of_crm": (
+        "select table_name, row_id, columns, edits, acked_at from intake.crm_row where contact_point_id = :point"
+        " and (:is_whole or row_id = any(cast(:persons as uuid[]))) order by table_name, row_id"
+    ),
+    "writes_to_crm": (
+        "select table_name, row_id, method, columns, before, state, claimed_at, finished_at from intake.outbox_intent"
+        " where contact_point_id = :point and (:is_whole or row_id = any(cast(:persons as uuid[]))) order by intent_id"
+    ),
+    "requests": (
+        "select kind, asked_at, due_at, state, closed_at, outcome, organiser_unit, organiser_contact"
+        " from intake.data_request where contact_point_id = :point order by asked_at"
+    ),
+    "restrictions": (
+        "select reason, restricted_at from intake.restriction where person_id = any(cast(:persons as uuid[]))"
+    ),
+}
+
+# Where each submission lies in the landing; and the batches that were never merged, which have to be searched.
+_PLACES = """
+select distinct o.batch_id, o.row_no from intake.row_outcome o join intake.landing_key k using (batch_id)
+join intake.batch b using (batch_id)
+where (b.source, o.submission_id) in (
+    select s.source, s.submission_id from intake.submission s where s.subject_id = any(cast(:subjects as uuid[]))
+    union select e.source, v.submission_id from intake.consent_event e join intake.consent_evidence v using (event_key)
+    where e.contact_point_id = :point and e.subject_id = any(cast(:subjects as uuid[])))
+order by o.batch_id, o.row_no
+"""
+_UNREAD = """
+select b.batch_id from intake.batch b join intake.landing_key k using (batch_id)
+where b.state in ('landed', 'stopped') order by b.received_at, b.batch_id
+"""
+_QUARANTINE = """
+select q.source, q.feed, q.field, q.column_title, q.fault, q.state, q.first_seen_at
+from unnest(cast(:batches as uuid[]), cast(:rows as int[])) as p (batch_id, row_no)
+join intake.quarantine q using (batch_id, row_no) order by q.quarantine_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Rows of the person in the landing, by batch; and the batches that were not read into the store."""
+
+    rows: dict[UUID, list[int]]
+    unread: list[UUID]
+
+
+def read_person(conn: Connection, scope: Scope) -> dict[str, list[dict[str, Any]]]:
+    """Everything of these persons, by kind."""
+    known = _known(conn, scope)
+    return {kind: _all(conn, statement, known) for kind, statement in _KINDS.items()}
+
+
+def places_of(conn: Connection, scope: Scope) -> Places:
+    """Where the person's rows are in the landing."""
+    rows: dict[UUID, list[int]] = {}
+    for row in _all(conn, _PLACES, _known(conn, scope)):
+        rows.setdefault(row["batch_id"], []).append(row["row_no"])
+    return Places(rows, list(conn.execute(text(_UNREAD)).scalars()))
+
+
+def quarantine_at(conn: Connection, places: Sequence[tuple[UUID, int]]) -> list[dict[str, Any]]:
+    """What is wrong with the given rows; no value is in it."""
+    values = {"batches": [batch_id for batch_id, _ in places], "rows": [row_no for _, row_no in places]}
+    return _all(conn, _QUARANTINE, values)
+
+
+def last_read_at(conn: Connection) -> datetime | None:
+    """When the CRM was last read back."""
+    found: datetime | None = conn.execute(text("select max(moved_at) from intake.crm_cursor")).scalar()
+    return found
+
+
+def _known(conn: Connection, scope: Scope) -> dict[str, Any]:
+    known = {
+        "point": scope.contact_point_id,
+        "persons": list(scope.person_ids),
+        "is_whole": scope.is_whole,
+    }
+    return {**known, "subjects": list(conn.execute(text(_SUBJECTS), known).scalars())}
+
+
+def _all(conn: Connection, statement: str, known: dict[str, Any]) -> list[dict[str, Any]]:
+    clause = text(statement)
+    return [dict(row) for row in conn.execute(clause, {n: known[n] for n in clause._bindparams}).mappings()]

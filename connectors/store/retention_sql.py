@@ -1,0 +1,184 @@
+"""SQL of retention: what each rule finds overdue, and deletes. Each statement can be run again at any time.
+
+t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; and those
+                 of people who asked for restriction in place of erasure (GDPR Art. 18(1)(b, c))
+t_held_occasion  the occasions that one keeps
+t_touched        the addresses of which something went, to be folded and planned anew
+"""
+
+TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
+
+HELD = (
+    """
+    create temporary table t_held_occasion as
+    select occasion_pk from intake.legal_hold
+    where occasion_pk is not null and released_at is null and (until_on is null or until_on >= cast(:now as date))
+    """,
+    """
+    create temporary table t_held_point as
+    select p.contact_point_id from intake.legal_hold h join intake.person p using (person_id)
+    where h.released_at is null and (h.until_on is null or h.until_on >= cast(:now as date))
+    union
+    select g.contact_point_id from intake.registration g join t_held_occasion using (occasion_pk)
+    union
+    select contact_point_id from intake.restriction
+    """,
+    "create temporary table t_touched (contact_point_id uuid)",
+)
+
+_ENDED = "coalesce(o.ends_at, o.starts_at, g.registered_at)"
+_NOT_HELD = "{0}.contact_point_id not in (select contact_point_id from t_held_point)"
+
+_ANSWERS = f"""
+delete from intake.answer a using intake.registration g join intake.occasion o using (occasion_pk)
+where a.source = g.source and a.submission_id = g.submission_id and o.kind = :kind
+  and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("g")}
+"""
+
+# A registration that news of similar events stand on stays as long as they may be sent.
+_REGISTRATIONS = f"""
+with gone as (
+    delete from intake.registration g using intake.occasion o
+    where o.occasion_pk = g.occasion_pk and o.kind = :kind and {_ENDED} + make_interval(days => :days) <= :now
+      and not (g.notice_shown and (g.is_sale or :is_related_without_sale)
+               and g.registered_at + make_interval(days => :related_days) > :now)
+      and {_NOT_HELD.format("g")}
+    returning g.contact_point_id
+)
+insert into t_touched select contact_point_id from gone
+"""
+
+_ENQUIRIES = f"""
+delete from intake.answer a using intake.submission u
+where u.source = a.source and u.submission_id = a.submission_id and u.is_enquiry
+  and coalesce(u.submitted_from, u.received_at) + make_interval(days => :days) <= :now and {_NOT_HELD.format("u")}
+  and not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+"""
+
+RULES = {
+    "event_answers": (_ANSWERS,),
+    "event_registrations": (_REGISTRATIONS,),
+    "course_answers": (_ANSWERS,),
+    "course_registrations": (_REGISTRATIONS,),
+    "enquiry_messages": (_ENQUIRIES,),
+    "evidence": (
+        f"""
+        delete from intake.consent_evidence v using intake.consent_event e
+        where e.event_key = v.event_key and {_NOT_HELD.format("e")}
+          and not exists (select from intake.consent_state s where s.contact_point_id = e.contact_point_id
+                            and s.purpose = e.purpose and s.state = 'granted')
+          and (select max(l.effective_at) from intake.consent_event l
+               where l.contact_point_id = e.contact_point_id and l.purpose = e.purpose)
+              + make_interval(days => :days) <= :now
+        """,
+    ),
+    "quarantine": ("delete from intake.quarantine where first_seen_at + make_interval(days => :days) <= :now",),
+    "landing": (
+        """
+        with overdue as (
+            select k.batch_id from intake.landing_key k join intake.batch b using (batch_id) where b.expires_at <= :now
+        ), cells as (
+            delete from intake.mended_cell where batch_id in (select batch_id from overdue)
+        ), payloads as (
+            delete from intake.landing_payload where batch_id in (select batch_id from overdue)
+        )
+        delete from intake.landing_key where batch_id in (select batch_id from overdue)
+        """,
+    ),
+}
+
+# Whose last purpose has ended, and of whom the CRM holds nothing any more.
+FIND_PEOPLE = f"""
+create temporary table t_gone_person as
+select p.person_id, p.contact_point_id from intake.person p
+where not exists (select from intake.person_purpose u where u.person_id = p.person_id
+                    and (u.ends_at is null or u.ends_at > :now))
+  and not exists (select from intake.crm_row r left join intake.crm_link l on l.person_id = p.person_id
+                  where r.table_name = 'contact' and r.row_id in (p.person_id, l.row_id) and r.is_ours)
+  and not exists (select from intake.registration g join intake.subject s using (subject_id)
+                  where s.person_id = p.person_id)
+  and {_NOT_HELD.format("p")}
+"""
+
+_OF_GONE = "(select s.subject_id from intake.subject s join t_gone_person using (person_id))"
+_SUBMITTED = f"""
+(select source, submission_id from intake.submission where subject_id in {_OF_GONE})
+"""
+
+# What was written of them to the CRM, and what was found there, is of no use any more: nothing of it can be undone.
+_PURGE_WRITES = """
+update intake.outbox_intent i set
+    columns = (select coalesce(jsonb_object_agg(k.name, null), '{}') from jsonb_object_keys(i.columns) as k (name)),
+    before = null, purged_at = :now
+where i.purged_at is null and i.state in ('acknowledged', 'superseded', 'refused', 'conflict')
+  and i.contact_point_id in (select contact_point_id from t_gone_person)
+  and (i.row_id in (select person_id from t_gone_person)
+       or i.row_id in (select l.row_id from intake.crm_link l join t_gone_person using (person_id))
+       or not exists (select from intake.person p where p.contact_point_id = i.contact_point_id
+                        and p.person_id not in (select person_id from t_gone_person)))
+"""
+
+DELETE_PEOPLE = (
+    _PURGE_WRITES,
+    f"delete from intake.answer where (source, submission_id) in {_SUBMITTED}",
+    f"delete from intake.stated_value where (source, submission_id) in {_SUBMITTED}",
+    f"delete from intake.row_image where (source, submission_id) in {_SUBMITTED}",
+    f"delete from intake.submission where subject_id in {_OF_GONE}",
+    "delete from intake.person_purpose where person_id in (select person_id from t_gone_person)",
+    "delete from intake.person_consent where person_id in (select person_id from t_gone_person)",
+    "update intake.subject set person_id = null, has_ground = false where person_id in (select person_id from t_gone_person)",
+    "insert into t_touched select contact_point_id from t_gone_person",
+    "delete from intake.person where person_id in (select person_id from t_gone_person)",
+)
+
+# An address that nothing is known of but that it was known: no person, no decision that still counts, no row of the CRM.
+FIND_POINTS = f"""
+create temporary table t_gone_point as
+select c.contact_point_id from intake.contact_point c
+where {_NOT_HELD.format("c")}
+  and not exists (select from intake.person p where p.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.consent_state s where s.contact_point_id = c.contact_point_id and s.state = 'withdrawn')
+  and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
+"""
+
+DELETE_POINTS = (
+    "delete from intake.consent_evidence v using intake.consent_event e where e.event_key = v.event_key"
+    " and e.contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.consent_state where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.person_consent where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.stated_value where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.row_image where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.crm_row where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.subject where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from t_touched where contact_point_id in (select contact_point_id from t_gone_point)",
+    "delete from intake.contact_point where contact_point_id in (select contact_point_id from t_gone_point)",
+)
+
+# Courses and events that nobody is registered for any more, and of which the CRM holds no row.
+DELETE_OCCASIONS = """
+delete from intake.occasion o
+where coalesce(o.ends_at, o.starts_at) + make_interval(days => :days) <= :now and o.kind = :kind
+  and not exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
+  and not exists (select from intake.crm_row r where r.table_name = :events and r.row_id = o.occasion_pk)
+  and o.occasion_pk not in (select occasion_pk from t_held_occasion)
+"""
+
+# The ids of submissions that are gone, and whose batch is, in the outcomes that still count them.
+FORGET_SUBMISSION_IDS = """
+update intake.row_outcome o set submission_id = null from intake.batch b
+where o.submission_id is not null and b.batch_id = o.batch_id
+  and not exists (select from intake.landing_key k where k.batch_id = b.batch_id)
+  and not exists (select from intake.submission u where u.source = b.source and u.submission_id = o.submission_id)
+"""
+
+# What is overdue now, by rule: zero after a run, unless a hold or the CRM keeps it.
+HELD_COUNT = "select count(*) from intake.legal_hold where released_at is null"
+EVENTS_OF_NO_USE = """
+select r.row_id, o.version from intake.crm_row r join intake.occasion o on o.occasion_pk = r.row_id
+where r.table_name = :events and r.is_ours
+  and not exists (select from intake.registration g where g.occasion_pk = r.row_id)
+  and coalesce(o.ends_at, o.starts_at) <= :now
+order by r.row_id
+"""

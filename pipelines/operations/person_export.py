@@ -1,0 +1,170 @@
+"""Export (GDPR Art. 15, 20): everything of one person in store, landing, quarantine and CRM, with what it is for.
+
+Machine-readable as JSON, and a page to read in Finnish and English. It is the person's own copy; who makes it for them
+is written down with the request.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+
+from connectors.dataverse import TableName
+from connectors.store import batches, person_export
+from connectors.store.disclosures import list_disclosures
+from connectors.store.erasure import Scope, find
+from pipelines.operations.delivery import table_name
+from pipelines.operations.erasure_landing import rows_of
+from pipelines.operations.export_page import render_page
+from pipelines.operations.redaction import decoded
+from pipelines.operations.sessions import Session
+from schemas.errors import BatchRefused, CrmError
+from schemas.mappings import OWN_COLUMNS
+from schemas.policy import Policy
+from schemas.tables import TABLES
+
+FINANCE = (
+    "Orders, payments and invoices are in finance's own store, kept by accounting law; ask the controller for them."
+)
+
+
+class ExportingCrm(Protocol):
+    """What an export needs of the CRM's client."""
+
+    def fetch_rows(
+        self, table: TableName, ids: Sequence[str], select: Sequence[str]
+    ) -> dict[str, dict[str, object]]: ...
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of an export and how many things of each kind are in it."""
+
+    json_path: Path
+    page_path: Path
+    counts: dict[str, int]
+
+
+def export_person(session: Session, scope: Scope, directory: Path, *, crm: ExportingCrm | None) -> Exported:
+    """Write `person.json` and `person.html` into a directory, which is made for the owner alone."""
+    told = gather(session, scope, crm=crm)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    json_path, page_path = directory / "person.json", directory / "person.html"
+    _write(json_path, orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    _write(page_path, render_page(told).encode())
+    return Exported(json_path, page_path, {kind: len(rows) for kind, rows in told["data"].items()})
+
+
+def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[str, Any]:
+    """Everything of these persons, and what a data subject is to be told of it (Art. 15(1))."""
+    policy = session.workspace.policy
+    with session.transaction() as conn:
+        data = person_export.read_person(conn, scope)
+        crm_rows = [(row.table_name, row.row_id) for row in find(conn, scope).crm_rows]
+        landed, unsearched = _landed(session, conn, scope)
+        places = [(UUID(row["batch_id"]), row["row_no"]) for row in landed]
+        data["disclosures"] = list_disclosures(conn, [scope.contact_point_id])
+        data["quarantine"] = person_export.quarantine_at(conn, places)
+    data["landing"] = landed
+    data["crm"], crm_note = _in_crm(crm, crm_rows)
+    names = sorted({row["purpose"] for kind in ("purposes", "consents") for row in data[kind]})
+    return {
+        "made_at": session.now.isoformat(),
+        "controller": policy.organisation.model_dump(mode="json"),
+        "purposes": {name: _purpose(policy, name, data["purposes"]) for name in names},
+        "sources": _sources(session, data["submissions"]),
+        "recipients": _recipients(policy, names),
+        "organisers": _organisers(data["registrations"]),
+        "notes": [note for note in (crm_note, _unsearched_note(unsearched), FINANCE) if note],
+        "data": data,
+    }
+
+
+def _purpose(policy: Policy, name: str, living: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    purpose = policy.purposes.get(name)
+    dates = [row["ends_at"] for row in living if row["purpose"] == name]
+    known = {} if purpose is None else purpose.model_dump(mode="json", include=_TOLD_OF_PURPOSE)
+    until = None if not dates or None in dates else max(dates).isoformat()
+    return {**known, "kept_until": until if until else "until it is withdrawn, objected to or erased"}
+
+
+_TOLD_OF_PURPOSE = {"basis", "description", "personal_data", "lives_after_days", "class_id", "topics"}
+
+
+def _sources(session: Session, submissions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    mappings = session.workspace.mappings
+    feeds = sorted({(row["source"], row["feed"]) for row in submissions})
+    return [{"source": s, "feed": f, "title": mappings[f].title if f in mappings else f} for s, f in feeds]
+
+
+def _recipients(policy: Policy, names: Sequence[str]) -> list[dict[str, Any]]:
+    wanted = sorted({one for name in names if name in policy.purposes for one in policy.purposes[name].recipients})
+    return [policy.recipients[one].model_dump(mode="json") for one in wanted]
+
+
+def _organisers(registrations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = {(row["name"], row["organiser_unit"], row["organiser_contact"]) for row in registrations}
+    return [{"occasion": n, "unit": u, "contact": c} for n, u, c in sorted(found, key=str)]
+
+
+def _landed(session: Session, conn: Any, scope: Scope) -> tuple[list[dict[str, Any]], list[UUID]]:
+    """The person's rows as received, and the batches that cannot be understood and so not searched."""
+    places = person_export.places_of(conn, scope)
+    found, unsearched = [], []
+    person = find(conn, scope)
+    for batch_id in dict.fromkeys([*places.rows, *places.unread]):
+        batch = batches.get_batch(conn, batch_id)
+        try:
+            raw = decoded(session, conn, batch)
+            if batch_id in places.unread:
+                theirs = rows_of(session, batch, raw, [person])
+                row_nos = [number for number, is_theirs in enumerate(theirs, 1) if is_theirs]
+            else:
+                row_nos = places.rows[batch_id]
+        except (BatchRefused, KeyError):
+            unsearched.append(batch_id)
+            continue
+        found += [_row(batch, raw.iloc[number - 1], number) for number in row_nos if number <= len(raw)]
+    return found, unsearched
+
+
+def _row(batch: Any, row: Any, number: int) -> dict[str, Any]:
+    cells = {title: value for title, value in row.items() if title not in OWN_COLUMNS and isinstance(value, str)}
+    place = {"source": batch.source, "feed": batch.feed, "received_at": batch.received_at.isoformat()}
+    return {"batch_id": str(batch.batch_id), "row_no": number, **place, "cells": cells}
+
+
+def _in_crm(crm: ExportingCrm | None, rows: Sequence[tuple[str, UUID]]) -> tuple[list[dict[str, Any]], str | None]:
+    """The person's rows as the CRM has them now; with a note where it could not be asked."""
+    if crm is None:
+        return [], "No CRM is set up."
+    try:
+        return list(_fetched(crm, rows)), None
+    except CrmError:
+        return [], "The CRM did not answer; what is known of it stands under known_of_crm. Ask again later."
+
+
+def _fetched(crm: ExportingCrm, rows: Sequence[tuple[str, UUID]]) -> Iterator[dict[str, Any]]:
+    for table in sorted({name for name, _ in rows} & set(TABLES)):
+        columns = [column.read_as or name for name, column in TABLES[table].columns.items()]
+        ids = [str(row_id) for name, row_id in rows if name == table]
+        for row_id, row in crm.fetch_rows(table_name(table), ids, [*columns, "createdon", "modifiedon"]).items():
+            shown = {name: value for name, value in row.items() if value is not None and not name.startswith("@")}
+            yield {"table": table, "row_id": row_id, "columns": shown}
+
+
+def _unsearched_note(unsearched: Sequence[UUID]) -> str | None:
+    if not unsearched:
+        return None
+    return (
+        f"{len(unsearched)} received batches cannot be understood and so cannot be searched by person; they go with the"
+        " retention of the landing, and what was erased is refused when they are read."
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)

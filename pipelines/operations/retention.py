@@ -1,0 +1,200 @@
+"""Retention: what is kept no longer than its purpose lives goes, in the store and in the CRM, and that is certified.
+
+First the store by the policy's rules, then the CRM by its plan as always (a plan beyond the blast radius waits for a
+named person), then what was removed there is read back as proof, then people of whom neither keeps anything any more.
+GDPR Art. 5(1)(e), 5(2).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from connectors.store import batches, crm_rows
+from connectors.store import retention as store
+from connectors.store.merge import refresh_addresses
+from connectors.store.retention import Limits
+from pipelines.operations.delivery import table_name
+from pipelines.operations.erasure import alone
+from pipelines.operations.images import purge_images
+from pipelines.operations.planning import make_plan
+from pipelines.operations.restored import require_replayed
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import Crm, sync_crm
+from pipelines.operations.undo import refresh_request
+from schemas.errors import RaisingRefused
+from schemas.intents import Phase
+from schemas.policy import Policy
+from schemas.purposes import Begin
+from schemas.tables import EVENT, REGISTRATION
+
+# By rule of the store: what the policy calls it (a purpose that begins so, or a store beside the purposes).
+_BEGINS = {
+    "event_answers": Begin.EVENT_REGISTRATION,
+    "event_registrations": Begin.EVENT_REGISTRATION,
+    "course_answers": Begin.COURSE_REGISTRATION,
+    "course_registrations": Begin.COURSE_REGISTRATION,
+    "enquiry_messages": Begin.ENQUIRY,
+}
+
+
+class RetainingCrm(Crm, Protocol):
+    """What retention needs of the CRM's client: all that synchronising does."""
+
+
+@dataclass
+class Retained:
+    """What one run of retention did: rows by rule, rows of the CRM by table, and how many were read back as absent."""
+
+    deleted: dict[str, int] = field(default_factory=dict)
+    crm_removed: Counter[str] = field(default_factory=Counter)
+    crm_absent: int = 0
+    crm_still_there: int = 0
+    waits: str | None = None
+    left: dict[str, int] = field(default_factory=dict)
+    holds: int = 0
+
+
+def limits_of(policy: Policy) -> Limits:
+    """The policy's days by kind of data; a purpose that is not there deletes nothing."""
+    lives = {purpose.begins: purpose.lives_after_days for purpose in policy.purposes.values()}
+    without_sale = Begin.REGISTRATION_WITH_NOTICE in lives
+    related = lives.get(Begin.REGISTRATION_WITH_NOTICE if without_sale else Begin.SALE_WITH_NOTICE)
+    return Limits(
+        event=lives.get(Begin.EVENT_REGISTRATION),
+        course=lives.get(Begin.COURSE_REGISTRATION),
+        related=related or 0,
+        related_without_sale=without_sale,
+        enquiry=lives.get(Begin.ENQUIRY),
+        evidence=policy.retention.evidence_days,
+        quarantine=policy.retention.quarantine_days,
+    )
+
+
+def rules_of(policy: Policy) -> list[dict[str, Any]]:
+    """Each rule with its days, and the class of the information-management plan under which its data is kept."""
+    by_begin = {purpose.begins: purpose for purpose in policy.purposes.values()}
+    kept, classes = policy.retention, policy.retention.class_ids
+    rules: list[dict[str, Any]] = [
+        {"rule": rule, "days": purpose.lives_after_days, "class_id": purpose.class_id}
+        for rule, begin in _BEGINS.items()
+        if (purpose := by_begin.get(begin)) is not None
+    ]
+    rules += [
+        {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "quarantine", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
+        {"rule": "landing", "days": kept.landing_days, "class_id": classes.get("landing")},
+        {"rule": "images_of_writes", "days": kept.image_days, "class_id": classes.get("image")},
+        {"rule": "images_of_readings", "days": kept.image_days, "class_id": classes.get("image")},
+    ]
+    rules += [
+        {"rule": rule, "days": 0, "class_id": None} for rule in ("people", "addresses", "occasions", "submission_ids")
+    ]
+    return rules
+
+
+def retain(session: Session, crm: RetainingCrm | None) -> Retained:
+    """Let go of all that is overdue now. Without the CRM's client the store alone, and nobody whom the CRM still shows.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
+    require_replayed(session)
+    done = Retained()
+    with session.transaction() as conn:
+        batches.start_run(conn, session.run_id, "retention", at=session.now)
+    with alone(session), session.under_retention() as retention:
+        with retention.transaction() as conn:
+            done.deleted = _delete_overdue(retention, conn)
+        done.deleted |= {f"images_of_{of}": rows for of, rows in purge_images(session).items()}
+        if crm is not None:
+            _in_crm(session, crm, done)
+        with retention.transaction() as conn:
+            done.deleted |= _delete_people(retention, conn)
+            done.holds = sum(hold["holds"] for hold in store.list_holds(conn, today=session.now.date()))
+    done.left = foretell(session).deleted
+    with session.transaction() as conn:
+        counts = {"deleted": done.deleted, "left": done.left, "crm": dict(done.crm_removed)}
+        batches.finish_run(conn, session.run_id, "done", counts, at=session.workspace.now())
+    return done
+
+
+def foretell(session: Session) -> Retained:
+    """What a run of retention would delete now, by rule, and what the plan would then remove in the CRM; nothing is kept."""
+    told = Retained()
+    with session.under_retention() as retention, retention.workspace.engine.connect() as conn:
+        transaction = conn.begin()
+        try:
+            told.deleted = _delete_overdue(retention, conn)
+            plan = make_plan(retention, conn)
+            removed = [intent for intent in plan.intents if intent.phase >= Phase.CLEARS]
+            told.crm_removed.update(intent.table_name for intent in removed)
+            told.deleted |= _delete_people(retention, conn)
+        finally:
+            transaction.rollback()
+    return told
+
+
+def _delete_overdue(session: Session, conn: Connection) -> dict[str, int]:
+    store.begin(conn, now=session.now)
+    deleted = store.delete_overdue(conn, limits_of(session.workspace.policy), now=session.now)
+    refresh_addresses(conn, refresh_request(session), store.touched(conn))
+    return deleted
+
+
+def _delete_people(session: Session, conn: Connection) -> dict[str, int]:
+    store.begin(conn, now=session.now)
+    deleted = store.delete_people(conn, limits_of(session.workspace.policy), now=session.now)
+    refresh_addresses(conn, refresh_request(session), store.touched(conn))
+    return deleted
+
+
+def _in_crm(session: Session, crm: RetainingCrm, done: Retained) -> None:
+    """The plan removes what no purpose shows any more; each row that was removed is looked for again."""
+    try:
+        report = sync_crm(session, crm)
+        if report.plan.waits:
+            done.waits = f"Plan {report.plan.plan_id} waits: crm-intake run --approve {report.plan.plan_id} --by NAME"
+    except RaisingRefused as refused:
+        done.waits = str(refused)
+    _remove_events(session, crm, done)
+    with session.transaction() as conn:
+        removed = conn.execute(text(_REMOVED), {"run_id": session.run_id}).all()
+    by_table: dict[str, list[str]] = {}
+    for row in removed:
+        by_table.setdefault(row.table_name, []).append(str(row.row_id))
+    for table, ids in by_table.items():
+        _prove(crm, table, ids, done)
+
+
+def _prove(crm: RetainingCrm, table: str, ids: list[str], done: Retained) -> None:
+    there = crm.fetch_rows(table_name(table), ids, [])
+    done.crm_removed[table] += len(ids)
+    done.crm_absent += len(ids) - len(there)
+    done.crm_still_there += len(there)
+
+
+def _remove_events(session: Session, crm: RetainingCrm, done: Retained) -> None:
+    """Courses and events that are over and for which the CRM, too, has no registration any more."""
+    with session.transaction() as conn:
+        wanted = [row_id for row_id, _ in store.events_of_no_use(conn, now=session.now)]
+    unused = [row_id for row_id in wanted if not _is_registered_for(crm, row_id)]
+    if not unused:
+        return
+    results = crm.delete_many(table_name(EVENT.logical_name), list(map(str, unused)))
+    gone = [UUID(result.row_id) for result in results if result.outcome == "acknowledged"]
+    with session.transaction() as conn:
+        crm_rows.forget_rows(conn, [(EVENT.logical_name, row_id) for row_id in gone])
+    _prove(crm, EVENT.logical_name, list(map(str, gone)), done)
+
+
+def _is_registered_for(crm: RetainingCrm, event_id: UUID) -> bool:
+    rows = crm.iter_rows(table_name(REGISTRATION.logical_name), [], filter=f"_msevtmgt_eventid_value eq {event_id}")
+    return next(iter(rows), None) is not None
+
+
+_REMOVED = """
+select table_name, row_id from intake.outbox_intent
+where run_id = :run_id and method = 'delete' and state = 'acknowledged' order by table_name, row_id
+"""

@@ -1,0 +1,192 @@
+"""Retention: each rule deletes what is overdue and nothing a day before; late backfills bring nothing back; holds keep."""
+
+import gc
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from connectors.store import retention as store
+from pipelines.operations.certificates import certify, verify_certificate
+from pipelines.operations.erasure import alone
+from pipelines.operations.restores import replay
+from pipelines.operations.retention import Retained, foretell, retain
+from pipelines.operations.sessions import Session
+from schemas.errors import ConfigurationError, DatabaseRestored
+from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, ask, register, sign_up
+from tests.invariants.erasing import erase, traces
+from tests.invariants.world import World, opened
+from tests.throwaway import fresh_database
+
+AINO, KALLE, MAIJA = (Who(f"{name}@example.org", name) for name in ("aino", "kalle", "maija"))
+ENDS = T0 + timedelta(days=60)
+
+
+def retained(world: World, at: datetime) -> Retained:
+    return retain(Session(world.at(at).workspace), world.crm)
+
+
+def with_answers(world: World, kind: str) -> World:
+    """Course registrations that bring an answer, as registrations for courses or for events."""
+    return world.with_mapping("courses", kind=kind, answers={"Course name": "Which"})
+
+
+def count(world: World, table: str) -> int:
+    return int(world.query(f"select count(*) from intake.{table}")[0][0])
+
+
+@pytest.fixture
+def known(world: World) -> World:
+    """Aino was at an event; Kalle too, and wants the newsletter; Maija asked something."""
+    with_answers(world, "event_registration")
+    world.perform(
+        [register(1, AINO, T0), register(2, KALLE, T0, course="LK2"), sign_up(2, KALLE, T0), ask(3, MAIJA, T0)]
+    )
+    world.run()
+    assert len(world.holds().contacts) == 3 and count(world, "answer") == 2
+    return world
+
+
+def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(known: World) -> None:
+    early = retained(known, ENDS + timedelta(days=30) - timedelta(seconds=1))
+    assert early.deleted["event_answers"] == early.deleted["event_registrations"] == 0
+    assert count(known, "answer") == 2 and early.deleted["landing"] == 3
+    foretold = foretell(Session(known.at(ENDS + timedelta(days=30)).workspace))
+    done = retained(known, ENDS + timedelta(days=30))
+    assert done.deleted["event_answers"] == 2 and done.deleted["event_registrations"] == 2
+    assert {rule: n for rule, n in foretold.deleted.items() if n} == {"event_answers": 2, "event_registrations": 2}
+    assert foretold.crm_removed["msevtmgt_eventregistration"] == 2
+    removed = {"msevtmgt_eventregistration": 2, "msdynmkt_contactpointconsent4": 1, "contact": 1, "msevtmgt_event": 2}
+    assert done.crm_removed == removed
+    assert (done.crm_absent, done.crm_still_there) == (6, 0), "read back as absent"
+    assert done.deleted["people"] == 1 and not any(done.left.values())
+    assert traces(known, "virtanen") == set(), "Aino had no other purpose"
+    assert set(known.holds().contacts) == {(KALLE.key, "kalle"), (MAIJA.key, "maija")}
+
+
+def test_a_late_backfill_of_an_old_event_does_not_bring_its_answers_back(known: World) -> None:
+    at = ENDS + timedelta(days=31)
+    retained(known, at)
+    known.perform([register(1, AINO, T0), register(2, KALLE, T0, course="LK2"), register(9, AINO, T0)], at=RECEIVED)
+    ran = known.run()
+    assert count(known, "answer") == 0
+    assert not [one for one in known.writes(ran.since) if "eventregistration" in str(one)], "nor its rows in the CRM"
+    assert retained(known, at).deleted["people"] == 1 and traces(known, "virtanen") <= {"landing courses"}
+
+
+@pytest.mark.parametrize(("days", "answers", "registrations"), [(729, 0, 0), (730, 1, 1)])
+def test_course_data_goes_two_years_after_the_course(world: World, days: int, answers: int, registrations: int) -> None:
+    with_answers(world, "course_registration").perform([register(1, AINO, T0)])
+    world.run()
+    done = retained(world, ENDS + timedelta(days=days))
+    assert (done.deleted["course_answers"], done.deleted["course_registrations"]) == (answers, registrations)
+    assert count(world, "person") == 1 - registrations and len(world.holds().contacts) == 1 - registrations
+    assert count(world, "occasion") == 1 - registrations and len(world.rows("msevtmgt_events")) == 1 - registrations
+
+
+def test_a_registration_stays_while_news_of_similar_events_stand_on_it(world: World) -> None:
+    with_answers(world, "event_registration").perform([register(1, AINO, T0, charge="paid")])
+    world.run()
+    done = retained(world, T0 + timedelta(days=729))
+    assert (done.deleted["event_answers"], done.deleted["event_registrations"]) == (1, 0)
+    done = retained(world, T0 + timedelta(days=730))
+    assert done.deleted["event_registrations"] == 1 and traces(world, "virtanen") == set()
+
+
+def test_an_enquiry_goes_after_half_a_year(world: World) -> None:
+    world.with_mapping("contact", answers={"Answer me": "Answer"}).perform([ask(1, AINO, T0)])
+    world.run()
+    assert retained(world, T0 + timedelta(days=182)).deleted["enquiry_messages"] == 0
+    done = retained(world, T0 + timedelta(days=183))
+    assert (done.deleted["enquiry_messages"], done.deleted["people"], done.deleted["addresses"]) == (1, 1, 1)
+    assert traces(world, "virtanen", "aino@") == set()
+
+
+def test_evidence_lives_with_the_consent_and_three_years_after_and_suppression_longer(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, KALLE, T0)])
+    world.run()
+    gone_at = NOW + timedelta(hours=1)
+    world.perform([answer(3, AINO, gone_at, newsletter="No")], at=gone_at + timedelta(minutes=1))
+    world.at(NOW + timedelta(hours=2)).run()
+    assert retained(world, gone_at + timedelta(days=1096, seconds=-1)).deleted["evidence"] == 0
+    assert retained(world, gone_at + timedelta(days=1096)).deleted["evidence"] == 2, "the grant and the withdrawal"
+    assert count(world, "consent_evidence") == 1, "Kalle's consent lives"
+    assert world.holds().consents[AINO.key, "marketing", ""] is False, "and the address stays suppressed"
+    assert not any(retained(world, gone_at + timedelta(days=1097)).left.values())
+
+
+def test_landing_and_quarantine_go_on_their_days(world: World) -> None:
+    world.receive("newsletter", [{"Id": "n1", "Time": "never", "Email": "not an address", "First": "Aino"}])
+    world.run()
+    assert count(world, "quarantine") >= 1
+    landed = world.query("select expires_at from intake.batch")[0][0]
+    assert retained(world, landed - timedelta(seconds=1)).deleted["landing"] == 0
+    done = retained(world, landed)
+    assert done.deleted["landing"] == 1 and traces(world, "not an address") == set()
+    seen = NOW + timedelta(days=90)
+    assert (
+        retained(world, seen - timedelta(seconds=1)).deleted["quarantine"] + done.deleted["quarantine"] == 0
+        or landed >= seen
+    )
+    retained(world, seen + timedelta(seconds=1))
+    assert count(world, "quarantine") == 0
+
+
+def test_a_legal_hold_keeps_a_person_or_an_event_until_it_is_released(known: World) -> None:
+    held = {"until_on": None, "reason": "A claim", "held_by": "Leila Laki", "made_at": NOW}
+    (occasion,) = known.query("select occasion_pk from intake.occasion where occasion_id = 'LK1'")
+    (maija,) = known.query("select person_id from intake.person where given_name = 'Maija'")
+    event, person = uuid4(), uuid4()
+    with Session(known.workspace).under_retention() as session, session.transaction() as conn:
+        store.add_hold(conn, event, person_id=None, occasion_pk=occasion.occasion_pk, told=held)
+        store.add_hold(
+            conn, person, person_id=maija.person_id, occasion_pk=None, told={**held, "until_on": ENDS.date()}
+        )
+    with pytest.raises(ConfigurationError, match="legal hold"):
+        erase(known, AINO.address)
+    done = retained(known, ENDS + timedelta(days=200))
+    assert done.holds == 1, "Maija's has run out"
+    assert done.deleted["event_answers"] == 1 and traces(known, "virtanen") and traces(known, "lahti") == set()
+    with Session(known.workspace).under_retention() as session, session.transaction() as conn:
+        assert store.release_hold(conn, event, by="Leila Laki", at=known.now)
+        assert not store.release_hold(conn, event, by="Leila Laki", at=known.now)
+    assert retained(known, ENDS + timedelta(days=200)).deleted["event_answers"] == 1
+    assert traces(known, "virtanen") == set()
+
+
+def test_a_flipped_byte_of_a_certificate_is_detected_wherever_it_is(known: World) -> None:
+    session = Session(known.at(ENDS + timedelta(days=31)).workspace)
+    path = certify(session, retain(session, known.crm))
+    told: dict[str, Any] = verify_certificate(session, path)
+    by_rule = {rule["rule"]: rule for rule in told["rules"]}
+    assert by_rule["event_answers"] == {"rule": "event_answers", "class_id": "07.03.01", "days": 30, "deleted": 2}
+    assert told["crm"]["absent"] == 6 and not told["left_overdue"] and "example.org" not in path.read_text()
+    content = path.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 60)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(ConfigurationError, match=r"not as it was signed|not in the ring"):
+            verify_certificate(session, path)
+    with pytest.raises(ConfigurationError, match="no certificate at"):
+        verify_certificate(session, Path("nowhere.json"))
+
+
+def test_a_restored_database_is_brought_up_to_date_before_it_is_used(known: World) -> None:
+    known.owner.dispose()
+    known.workspace.engine.dispose()
+    gc.collect()
+    with fresh_database(known.address, template=known.address.database) as copy:
+        at = ENDS + timedelta(days=31)
+        known.workspace.journal.note_run(None)
+        with opened(known.directory, known.emulator, copy) as restored:
+            with_answers(restored, "event_registration").at(at)
+            session = restored.session()
+            known.at(at).run()
+            with pytest.raises(DatabaseRestored):
+                retain(session, restored.crm)
+            with alone(session):
+                assert replay(session).was_restored
+            done = retain(session, restored.crm)
+            assert done.deleted["event_answers"] == 2 and not any(done.left.values())
+            assert traces(restored, "virtanen") == set()

@@ -1,0 +1,143 @@
+"""The rights of the data subject: a whole export, corrections, restriction, objection, and requests with deadlines."""
+
+import html
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from connectors.store import data_requests
+from pipelines.operations.erasure import find_person
+from pipelines.operations.person_export import export_person, gather
+from pipelines.operations.reconciliation import reconcile
+from pipelines.operations.rights import lift, object_to, rectify, restrict, take_request
+from pipelines.operations.sessions import Session
+from pipelines.operations.status import check_status
+from schemas.errors import ConfigurationError
+from tests.invariants.acts import NOW, RECEIVED, T0, Who, ask, register, sign_up
+from tests.invariants.crm_hands import edit_contact
+from tests.invariants.erasing import erase
+from tests.invariants.world import World
+
+AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
+KALLE = Who("kalle@example.org", "kalle")
+BY = "Tiina Tietosuoja"
+
+
+@pytest.fixture
+def known(world: World) -> World:
+    """Aino at three doors, Kalle at one; one batch stopped that cannot be read."""
+    world.with_mapping("courses", answers={"Course name": "Which <b>course</b>"})
+    world.perform([sign_up(1, AINO, T0), ask(1, AINO, T0), register(1, AINO, T0, charge="paid"), sign_up(2, KALLE, T0)])
+    world.run()
+    return world
+
+
+def meant(world: World, **who: str) -> tuple[Session, object]:
+    session = Session(world.workspace)
+    with session.transaction() as conn:
+        return session, find_person(conn, **who)  # type: ignore[arg-type]
+
+
+def test_an_export_has_everything_of_the_person_and_nothing_of_anybody_else(known: World, tmp_path: Path) -> None:
+    known.receive("newsletter", [{"Id": "9", "Email": AINO.address, "Unheard of": "kept as it came"}])
+    known.receive_bytes("contact", b"\x00\x01 not a table", at=RECEIVED)
+    known.run()
+    session, scope = meant(known, address=AINO.address)
+    made = export_person(session, scope, tmp_path / "out", crm=known.crm)  # type: ignore[arg-type]
+    told = orjson.loads(made.json_path.read_bytes())
+    assert {"event_delivery", "course_delivery", "marketing", "enquiry", "related_events"} - set(told["purposes"]) == {
+        "event_delivery"
+    }
+    assert told["purposes"]["course_delivery"]["kept_until"].startswith("2029-01-08")
+    assert {row["feed"] for row in told["sources"]} == {"newsletter", "contact", "courses"}
+    assert told["recipients"][0]["role"] == "processor" and told["controller"]["contact"]
+    data = told["data"]
+    assert [row["value"] for row in data["consent_history"]] == ["grant"]
+    assert data["consent_history"][0]["wording"] == "I want the newsletter by e-mail."
+    assert data["answers"][0]["question"] == "Which <b>course</b>"
+    assert {row["table"] for row in data["crm"]} == {
+        *("contact", "msdynmkt_contactpointconsent4", "msevtmgt_eventregistration")
+    }
+    cells = [row["cells"] for row in data["landing"]]
+    assert len(cells) == 4 and {"Unheard of"} == {n for row in cells for n in row if row[n] == "kept as it came"}
+    assert "kalle" not in made.json_path.read_text().lower()
+    page = made.page_path.read_text()
+    assert "<b>course</b>" not in page and html.escape("Which <b>course</b>") in page and "Suostumushistoria" in page
+    assert (made.json_path.stat().st_mode & 0o077, made.page_path.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_the_export_of_one_of_two_at_an_address_has_nothing_of_the_other(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, MAIJA, T0)])
+    world.run()
+    (aino,) = world.query("select person_id from intake.person where given_name = 'Aino'")
+    session, scope = meant(world, person=str(aino.person_id))
+    told = orjson.dumps(gather(session, scope, crm=world.crm), default=str).decode().lower()  # type: ignore[arg-type]
+    assert "virtanen" in told and "maija" not in told and "lahti" not in told
+
+
+def test_a_correction_is_the_newest_human_act_and_goes_to_the_crm(known: World) -> None:
+    known.emulator.control.clock(set=NOW.isoformat())
+    edit_contact(known, AINO.address, firstname="Aini")
+    known.at(NOW + timedelta(hours=1)).run()
+    session, scope = meant(known.at(NOW + timedelta(hours=2)), address=AINO.address)
+    assert rectify(session, scope, {"given_name": "aino maria", "phone": "+44 7700 900199"}, by=BY) == [  # type: ignore[arg-type]
+        "given_name",
+        "phone",
+    ]
+    known.at(NOW + timedelta(hours=3)).run()
+    (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
+    assert contact["firstname"].lower() == "aino maria" and contact["lastname"] == "Virtanen"
+    assert contact["mobilephone"] == "+447700900199"
+    for wrong in ({"email": "x@example.org"}, {"phone": "no number"}, {}):
+        with pytest.raises(ConfigurationError):
+            rectify(session, scope, wrong, by=BY)  # type: ignore[arg-type]
+
+
+def test_of_a_restricted_person_nothing_is_written_but_lowering_until_it_is_lifted(known: World) -> None:
+    session, scope = meant(known, address=AINO.address)
+    assert restrict(session, scope, reason="accuracy contested", by=BY) == 1  # type: ignore[arg-type]
+    known.perform(
+        [register(1, AINO, T0, charge="paid", status="out", changed_at=T0 + timedelta(days=2)), ask(7, AINO, T0)]
+    )
+    rectify(Session(known.workspace), scope, {"family_name": "Toinen"}, by=BY)  # type: ignore[arg-type]
+    ran = known.at(NOW + timedelta(hours=1)).run()
+    (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
+    assert contact["donotbulkemail"] is True and contact["lastname"] == "Virtanen"
+    assert [status for _, _, status in known.holds().registrations.values()] == ["cancelled"]
+    assert {i.phase.name for i in ran.sync.plan.intents} == {"LOWERING"}
+    assert not reconcile(Session(known.workspace), known.crm).unexplained
+    assert lift(Session(known.workspace), scope) == 1  # type: ignore[arg-type]
+    known.at(NOW + timedelta(hours=2)).run()
+    (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
+    assert contact["donotbulkemail"] is False and contact["lastname"] == "Toinen"
+
+
+def test_an_objection_ends_what_it_names_and_nothing_else(known: World) -> None:
+    assert known.holds().consents[AINO.key, "related_events", ""]
+    session, scope = meant(known.at(NOW + timedelta(hours=1)), address=AINO.address)
+    assert len(object_to(session, scope, ["related_events"], by=BY, reference="D-1")) == 1  # type: ignore[arg-type]
+    assert len(object_to(session, scope, ["related_events"], by=BY, reference="D-1")) == 1  # type: ignore[arg-type]
+    known.at(NOW + timedelta(hours=2)).run()
+    held = known.holds().consents
+    assert not held[AINO.key, "related_events", ""] and held[AINO.key, "marketing", ""]
+
+
+def test_requests_have_a_deadline_are_closed_by_what_they_ask_for_and_outlive_the_person(known: World) -> None:
+    asked_at = datetime(2026, 10, 31, 9, tzinfo=UTC)
+    session, scope = meant(known, address=AINO.address)
+    taken = take_request(session, scope, kind="access", asked_at=asked_at, by=BY)  # type: ignore[arg-type]
+    assert taken["due_at"] == datetime(2026, 11, 30, 9, tzinfo=UTC), "a month, and no day of the next"
+    take_request(session, scope, kind="erasure", asked_at=None, by=BY)  # type: ignore[arg-type]
+    late = datetime(2026, 12, 1, tzinfo=UTC)
+    with session.transaction() as conn:
+        assert data_requests.count_overdue(conn, now=late) == {"open": 2, "overdue": 1, "next_due_at": taken["due_at"]}
+        assert [r["is_overdue"] for r in data_requests.list_requests(conn, now=late)] == [True, False]
+    alarms = check_status(Session(known.at(late).workspace)).alarms
+    assert any("1 requests of data subjects are past their month" in alarm for alarm in alarms)
+    erase(known, AINO.address)
+    with session.transaction() as conn:
+        left = data_requests.list_requests(conn, now=late, every=True)
+    assert [(r["kind"], r["state"]) for r in left] == [("access", "open"), ("erasure", "done")]
+    assert known.query("select from intake.data_request where contact_point_id is not null") == []

@@ -1,0 +1,225 @@
+"""The narrow synchronisation: at once, beside a run that takes long, and never past what the ledger says."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from connectors.dataverse import DataverseClient
+from connectors.store import narrow_calls, outbox
+from connectors.store.narrow_planning import PREFIX
+from pipelines.operations.following import follow
+from pipelines.operations.merging import as_merger
+from pipelines.operations.narrow_sync import serve_calls
+from pipelines.operations.reconciliation import reconcile
+from pipelines.operations.sessions import Session
+from pipelines.operations.sync import as_writer, sync_crm
+from schemas.errors import CrmUnavailable
+from schemas.intents import Phase
+from tests.invariants.acts import T0, Who, sign_up
+from tests.invariants.world import CONSENTS, OPTED_OUT, take_in
+from tests.preferences.people import AINO, House, paid_course, subscribed
+
+CROWD = [Who(f"person{number}@example.org", "maija") for number in range(1, 13)]
+
+
+class SlowCrm:
+    """The CRM's client, where every write of more than one row waits until it is let go: a run that takes long."""
+
+    def __init__(self, crm: DataverseClient) -> None:
+        self._crm, self.reached, self.may_go = crm, threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crm, name)
+
+    def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+        self.reached.set()
+        assert self.may_go.wait(60)
+        return self._crm.upsert_many(table, rows)
+
+
+@contextmanager
+def long_run(house: House) -> Iterator[SlowCrm]:
+    """A run that holds the writer's lock and stands in the middle of its first write."""
+    slow = SlowCrm(house.world.crm)
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            sync_crm(Session(house.world.workspace), slow)  # type: ignore[arg-type]
+        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert slow.reached.wait(60)
+    try:
+        yield slow
+    finally:
+        slow.may_go.set()
+        thread.join(120)
+    assert failed == []
+
+
+def make_due(house: House) -> None:
+    """Let the time pass that a call was put off for."""
+    with house.world.owner.begin() as conn:
+        conn.exec_driver_sql("update intake.narrow_call set due_at = clock_timestamp()")
+
+
+def test_a_click_does_not_wait_for_a_run_that_takes_long(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    house.world.perform([sign_up(100 + number, who, T0) for number, who in enumerate(CROWD)])
+    session = house.world.session()
+
+    take_in(session)
+    with long_run(house):
+        house.post(f"/p/{house.token()}/leave")
+        began = time.monotonic()
+        assert house.narrow().served == 1
+        assert time.monotonic() - began < 20
+        rows = [row for row in house.world.rows(CONSENTS) if row["msdynmkt_contactpointvalue"] == AINO.address]
+        assert {row["msdynmkt_value"] for row in rows} == {OPTED_OUT}
+    house.world.run()
+    assert len(house.world.rows("contacts")) == len(CROWD)
+    assert reconcile(Session(house.world.workspace), house.world.crm).unexplained == []
+
+
+def test_an_address_with_a_write_under_way_is_taken_up_when_it_is_answered(house: House) -> None:
+    """Its raise is in flight when the person leaves: what is sent then lowers what it raised."""
+    house.reset(*subscribed(AINO))
+    with long_run(house) as slow:
+        house.post(f"/p/{house.token()}/leave")
+        report = house.narrow()
+        assert (report.taken, report.served) == (1, 0)
+        slow.may_go.set()
+        deadline = time.monotonic() + 60
+        while house.narrow().served == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    house.world.run()
+    assert not any(house.world.holds().consents.values())
+    assert all(row["donotbulkemail"] for row in house.world.rows("contacts"))
+    assert reconcile(Session(house.world.workspace), house.world.crm).unexplained == []
+
+
+def test_no_run_plans_or_claims_what_is_under_a_lease(house: House) -> None:
+    house.reset(*subscribed(AINO, CROWD[0]))
+    with house.world.workspace.transaction() as conn:
+        narrow_calls.call(conn, [house.id_of(AINO.address)])
+        calls = narrow_calls.lease_due(conn, limit=10)
+    report = house.world.run()
+    planned = {intent.contact_point_id for intent in report.sync.plan.intents}
+    assert planned - {None} == {house.id_of(CROWD[0].address)}
+    with house.world.workspace.transaction() as conn:
+        narrow_calls.release(conn, calls)
+    assert house.narrow().served == 1
+    assert {row["emailaddress1"] for row in house.world.rows("contacts")} == {AINO.address, CROWD[0].address}
+    assert house.world.run().sync.plan.counts() == {}
+
+
+def test_what_a_narrow_synchronisation_left_unanswered_is_looked_up_by_the_next(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    house.post(f"/p/{house.token()}/leave")
+
+    class Killed(BaseException):
+        pass
+
+    class DyingCrm(SlowCrm):
+        def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+            self._crm.upsert_many(table, rows)
+            raise Killed
+
+    with pytest.raises(Killed):
+        serve_calls(house.world.workspace, DyingCrm(house.world.crm))  # type: ignore[arg-type]
+    with house.world.workspace.transaction() as conn:
+        assert outbox.claimed_intents(conn, is_narrow=True)
+
+    make_due(house)
+    assert house.narrow().served == 1
+    with house.world.workspace.transaction() as conn:
+        assert outbox.claimed_intents(conn) == []
+    assert not any(house.world.holds().consents.values())
+    house.world.run()
+    assert house.world.rows("contacts") == []
+    assert house.world.run().sync.plan.counts() == {}
+
+
+def test_a_withdrawal_made_in_the_crm_is_read_before_the_persons_own_choice_is_sent(house: House) -> None:
+    """I13 holds for the narrow synchronisation: its rows are read first."""
+    house.reset(*subscribed(AINO), in_crm=True)
+    row = next(
+        r
+        for r in house.world.rows(CONSENTS)
+        if r.get("_msdynmkt_topicid_value") is None and r["msdynmkt_value"] != OPTED_OUT
+    )
+    changes = {"msdynmkt_value": OPTED_OUT, "msdynmkt_source": 534120001}
+    house.world.emulator.control.edit(CONSENTS, row["msdynmkt_contactpointconsent4id"], changes)
+    house.post(f"/p/{house.token()}/topic", data={"topic": "rdi"})
+    house.narrow()
+    assert not any(on for (_, purpose, _), on in house.world.holds().consents.items() if purpose == "marketing")
+
+
+def test_the_page_stays_up_and_nothing_is_lost_while_the_crm_is_down(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+
+    class DownCrm(SlowCrm):
+        def fetch_rows(self, *_: Any) -> Any:
+            raise CrmUnavailable("down")
+
+    assert house.post(f"/p/{house.token()}/leave").status_code == 200
+    with pytest.raises(CrmUnavailable):
+        serve_calls(house.world.workspace, DownCrm(house.world.crm))  # type: ignore[arg-type]
+    assert house.get(f"/p/{house.token()}").status_code == 200
+    assert house.narrow().taken == 0, "what failed is put off"
+    make_due(house)
+    assert house.narrow().served == 1
+    assert not any(house.world.holds().consents.values())
+
+
+def test_following_is_woken_by_the_act(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=follow,
+        args=(house.world.workspace, house.world.crm),
+        kwargs={"until": stop.is_set, "look_every_s": 30.0},
+    )
+    thread.start()
+    try:
+        time.sleep(1)
+        began = time.monotonic()
+        house.post(f"/p/{house.token()}/leave")
+        while any(house.world.holds().consents.values()):
+            assert time.monotonic() - began < 25, "it waited for its own look"
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        with house.world.workspace.transaction() as conn:
+            narrow_calls.call(conn, [])
+        thread.join(60)
+
+
+def test_a_click_waits_neither_for_a_merge_nor_behind_pushed_forms(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    with as_merger(house.world.session()):
+        house.post(f"/p/{house.token()}/leave")
+        followed = house.follow()
+    assert (followed.calls.served, followed.deliveries) == (1, 0)
+
+
+def test_narrow_plans_are_told_apart_and_send_no_removal(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    house.post(f"/p/{house.token()}/leave")
+    house.narrow()
+    sent = house.world.query("select plan_id, phase from intake.outbox_intent where plan_id like 'narrow:%'")
+    assert sent and {row.plan_id.startswith(PREFIX) for row in sent} == {True}
+    assert {row.phase for row in sent} == {int(Phase.LOWERING)}
+    assert len(house.world.rows("contacts")) == 1
+    house.world.run()
+    assert house.world.rows("contacts") == []
+    with as_writer(Session(house.world.workspace)):
+        assert serve_calls(house.world.workspace, house.world.crm).taken == 0
