@@ -14,6 +14,7 @@ from benchmarks.admitted_rate import run_admitted_rate
 from benchmarks.asking import Ask
 from benchmarks.consenting import ROWS_A_PERSON
 from benchmarks.deliveries import Terms
+from benchmarks.door_and_files import run_clicks, run_reading
 from benchmarks.first_load import run_first_load
 from benchmarks.first_report import run_first_report
 from benchmarks.flat_cost import run_flat_cost
@@ -66,9 +67,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "B5": Benchmark(20_000, 400, _delivery(run_poison)),
     "B6": Benchmark(1_000_000, 2_000, run_identity_speed),
     "B7": Benchmark(1_000_000, 1_000, run_fold_speed),
-    "B10": Benchmark(20_000, 1_200, run_resuming),
+    "B8": Benchmark(200, 3, run_clicks),
+    "B9": Benchmark(100, 1, run_reading),
+    "B10": Benchmark(20_000, 600, run_resuming),
     "B12": Benchmark(1, 1, run_first_report),
-    "B13": Benchmark(1_000_000, 2_000, run_flat_cost),
+    "B13": Benchmark(1_000_000, 1_000, run_flat_cost),
     "B14": Benchmark(30, 1, run_worker_speed),
     "side_by_side": Benchmark(10_000, 400, _delivery(run_side_by_side)),
 }
