@@ -42,7 +42,10 @@ def export(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Everything of a person in store, landing, quarantine and CRM: JSON, and a page to read (GDPR Art. 15, 20)."""
+    """Everything of a person in store, landing, quarantine and CRM: JSON, and a page to read (GDPR Art. 15, 20).
+
+    This shows a person's data.
+    """
     with session_for(config) as session:
         scope = _meant(session, person, everyone=everyone)
         with client_or_none(session) as crm:

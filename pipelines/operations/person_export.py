@@ -62,6 +62,7 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
     """Everything of these persons, and what a data subject is to be told of it (Art. 15(1))."""
     policy = session.workspace.policy
     with session.transaction() as conn:
+        session.note_read(conn, [scope.contact_point_id])
         data = person_export.read_person(conn, scope)
         crm_rows = [(row.table_name, row.row_id) for row in find(conn, scope).crm_rows]
         landed, unsearched = _landed(session, conn, scope)
