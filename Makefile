@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo browser test soak ui cluster lint types check bench docs clean stop preferences
+.PHONY: setup demo browser test soak ui plan cluster lint types check bench docs clean stop preferences
 
 setup: .venv/.ready
 
@@ -36,6 +36,10 @@ soak: setup browser
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)
+
+# What a run would write, and nothing is written: make plan ARGS="--from 2026-11-01 --rows"
+plan: setup
+	$(BIN)/crm-intake plan $(ARGS)
 
 # The UI, the daemon and workers as on several machines: make cluster ARGS="--workers 4"
 cluster: setup

@@ -1,7 +1,8 @@
-"""`python -m benchmarks [NAME] [--rows N] [--repeat K]`: run a benchmark, print its table and write its results."""
+"""`python -m benchmarks [NAME] [--rows N] [--repeat K]`: run a benchmark, or all, print tables and write the results."""
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,69 +11,120 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.admitted_rate import run_admitted_rate
+from benchmarks.asking import Ask
 from benchmarks.consenting import ROWS_A_PERSON
 from benchmarks.deliveries import Terms
+from benchmarks.door_and_files import run_clicks, run_reading
 from benchmarks.first_load import run_first_load
+from benchmarks.first_report import run_first_report
+from benchmarks.flat_cost import run_flat_cost
+from benchmarks.fold_speed import run_fold_speed
+from benchmarks.identity_speed import run_identity_speed
 from benchmarks.known_contacts import run_changed, run_unchanged
 from benchmarks.measuring import pin_to_cores
+from benchmarks.overview import Line, line_of_intake, line_of_report, write_overview
 from benchmarks.poison import run_poison
 from benchmarks.report import Report, write_report
 from benchmarks.report import table_of as report_table
 from benchmarks.reporting import summarise, table_of, write_results
+from benchmarks.resuming import run_resuming
 from benchmarks.servers import ROOT
 from benchmarks.side_by_side import run_side_by_side
 from benchmarks.whole_intake import run_whole_intake
+from benchmarks.worker_speed import run_worker_speed
 
-# Rows of each at its published size; for the delivery benchmarks contacts and consent rows together.
-ROWS = {"B1": 40_000, "B2": 200_000, "B3": 200_000, "B4": 10_000, "B5": 20_000, "B11": 100_000, "side_by_side": 10_000}
 RESULTS = ROOT / "benchmarks" / "results"
-DELIVERIES: dict[str, Callable[..., Report]] = {
-    "B1": run_first_load,
-    "B2": run_changed,
-    "B3": run_unchanged,
-    "B4": run_admitted_rate,
-    "B5": run_poison,
-    "side_by_side": run_side_by_side,
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark by its name: how many rows at its published size (what a row is, its module says), and its run.
+
+    `smoke` is the size at which the tests run it.
+    """
+
+    rows: int
+    smoke: int
+    run: Callable[[Path, Ask], Report]
+
+
+def _delivery(run: Callable[[Path, Terms], Report]) -> Callable[[Path, Ask], Report]:
+    """A delivery benchmark: its rows are contacts and consent rows together."""
+
+    def asked(directory: Path, ask: Ask) -> Report:
+        people = max(1, ask.rows // ROWS_A_PERSON)
+        return run(directory, Terms(people, ask.repeat, ask.seed, ask.writers, ask.peers, ask.tell))
+
+    return asked
+
+
+# A new benchmark is a line here: its name, its published and its smoke size, its function.
+BENCHMARKS: dict[str, Benchmark] = {
+    "B1": Benchmark(40_000, 200, _delivery(run_first_load)),
+    "B2": Benchmark(200_000, 400, _delivery(run_changed)),
+    "B3": Benchmark(200_000, 400, _delivery(run_unchanged)),
+    "B4": Benchmark(10_000, 400, _delivery(run_admitted_rate)),
+    "B5": Benchmark(20_000, 400, _delivery(run_poison)),
+    "B6": Benchmark(1_000_000, 2_000, run_identity_speed),
+    "B7": Benchmark(1_000_000, 1_000, run_fold_speed),
+    "B8": Benchmark(200, 3, run_clicks),
+    "B9": Benchmark(100, 1, run_reading),
+    "B10": Benchmark(20_000, 600, run_resuming),
+    "B12": Benchmark(1, 1, run_first_report),
+    "B13": Benchmark(1_000_000, 1_000, run_flat_cost),
+    "B14": Benchmark(30, 1, run_worker_speed),
+    "side_by_side": Benchmark(10_000, 400, _delivery(run_side_by_side)),
 }
+INTAKE, INTAKE_ROWS = "B11", 100_000
+NAMES = sorted(
+    [*BENCHMARKS, INTAKE], key=lambda name: (not name.startswith("B"), int(name[1:]) if name[0] == "B" else 0)
+)
 
 
 def main(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="B1 first load, B2 and B3 known contacts, B4 limited server, B5 poison, B11 intake, side_by_side."
-        ),
-    ] = "B11",
-    rows: Annotated[int, typer.Option(min=0, help="Rows to be delivered, at least; 0: the published size.")] = 0,
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}; all of them unless one is named.")] = "all",
+    rows: Annotated[
+        int, typer.Option(min=0, help="Its size (rows, people, days), at least; 0: the published one.")
+    ] = 0,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each; 5 for publishing.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people.")] = 1,
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
-    writers: Annotated[int, typer.Option(min=0, help="Our writers; 0: as the policy ships.")] = 0,
+    writers: Annotated[int, typer.Option(min=0, help="Our writers to the CRM; 0: as the policy ships.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
     """Measure, print and write down."""
-    if name not in ROWS:
-        raise typer.BadParameter(f"'{name}' is none of {', '.join(ROWS)}.")
-    console = Console()
-    cores = pin_to_cores()
-    rows = rows or ROWS[name]
+    if name not in (*NAMES, "all"):
+        raise typer.BadParameter(f"'{name}' is none of {', '.join(NAMES)}.")
+    console, cores = Console(), pin_to_cores()
+    lines = []
+    for one in NAMES if name == "all" else [name]:
+        console.rule(one)
+        asked = Ask(rows, repeat, seed, peers, console.print, writers or None)
+        line, table, paths = _measured(one, asked, out, cores)
+        lines.append(line)
+        console.print(table)
+        for path in paths:
+            console.print(f"Wrote {path}")
+    if name == "all":
+        console.print(*write_overview(lines, out, cores=cores))
+
+
+def _measured(name: str, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, list[Path]]:
     with tempfile.TemporaryDirectory(prefix="crm-intake-bench-") as directory:
-        if name == "B11":
-            given = {"rows": rows, "repeat": repeat, "seed": seed, "peers": peers, "tell": console.print}
-            table, paths = _intake(Path(directory), out, cores, given)
-        else:
-            people = max(1, rows // ROWS_A_PERSON)
-            terms = Terms(people, repeat, seed, writers or None, peers, console.print)
-            report = DELIVERIES[name](Path(directory), terms)
-            table, paths = report_table(report), write_report(report, out, cores=cores, seed=seed)
-    console.print(table)
-    for path in paths:
-        console.print(f"Wrote {path}")
+        if name == INTAKE:
+            return _intake(Path(directory), ask, out, cores)
+        benchmark = BENCHMARKS[name]
+        sized = replace(ask, rows=ask.rows or benchmark.rows)
+        report = benchmark.run(Path(directory), sized)
+        return line_of_report(name, report), report_table(report), write_report(report, out, cores=cores, seed=ask.seed)
 
 
-def _intake(directory: Path, out: Path, cores: int, options: dict[str, Any]) -> tuple[Table, list[Path]]:
-    summary = summarise(run_whole_intake(directory, **options), seed=options["seed"], cores=cores)
-    return table_of(summary), write_results(summary, out)
+def _intake(directory: Path, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, list[Path]]:
+    options: dict[str, Any] = {"repeat": ask.repeat, "seed": ask.seed, "peers": ask.peers, "tell": ask.tell}
+    summary = summarise(
+        run_whole_intake(directory, rows=ask.rows or INTAKE_ROWS, **options), seed=ask.seed, cores=cores
+    )
+    return line_of_intake(INTAKE, summary), table_of(summary), write_results(summary, out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from benchmarks.consenting import NOW
 from benchmarks.servers import CrmAccess
 from connectors.store import batches
 from connectors.store.server import ensure_server
-from pipelines.operations.delivery import STAGES, deliver_phases
+from pipelines.operations.delivery import STAGES, deliver_phases, recover
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer, close, plan_now
 from pipelines.operations.workspace import dataverse_client, open_workspace
@@ -47,6 +47,7 @@ def run(data_dir: Path, config_dir: Path, database: str, crm: CrmAccess) -> dict
 def _synchronise(session: Session, client: Any) -> dict[str, Any]:
     stages: dict[str, float] = {}
     outcomes: Counter[str] = Counter()
+    recover(session, client)
     began = perf_counter()
     plan = plan_now(session)
     stages["plan"] = perf_counter() - began

@@ -13,8 +13,22 @@ _PACKAGES = ("requests", "urllib3", "orjson", "psycopg", "sqlalchemy", "uvicorn"
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of the overview, in words."""
+
+    ours: str
+    peers: str
+    limit: str
+    ratio: str
+    is_met: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What a benchmark found: `cells` are rows under `headings`, `facts` are sentences below, `data` is everything."""
+    """What a benchmark found: `cells` are rows under `headings`, `facts` are sentences below, `data` is everything.
+
+    `summary` is one line of the overview: ours, the peers, the physical limit and how far from it, the ratio to the goal.
+    """
 
     name: str
     title: str
@@ -23,6 +37,7 @@ class Report:
     cells: list[list[str]]
     facts: list[str]
     data: dict[str, Any]
+    summary: Summary | None = None
 
 
 def table_of(report: Report) -> Table:
@@ -31,6 +46,15 @@ def table_of(report: Report) -> Table:
     for cells in report.cells:
         table.add_row(*cells)
     return table
+
+
+def summary_of(report: Report) -> Summary:
+    """The report's own summary, or one made of its first rows where it has none."""
+    if report.summary is not None:
+        return report.summary
+    ours, *others = report.cells
+    peers = "; ".join(f"{cells[0]} {cells[1]}" for cells in others) or "-"
+    return Summary(ours[1], peers, "-", ", ".join(cells[2] for cells in report.cells[1:]) or "-", False)
 
 
 def write_report(report: Report, folder: Path, *, cores: int, seed: int) -> list[Path]:

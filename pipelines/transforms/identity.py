@@ -49,15 +49,14 @@ def resolve_subjects(shared: pd.DataFrame) -> pd.DataFrame:
     Columns in: contact_point_id, subject_id, given_key, has_ground, person_id, maker_id; one row per subject.
     Columns out: contact_point_id, subject_id, person_id (None: no person, a withdrawal nobody is known for).
     """
-    decided: list[dict[str, object]] = []
-    for contact_point_id, rows in shared.groupby("contact_point_id", sort=False):
-        subjects = [
-            Subject(subject_id, str(given_key), bool(has_ground), _known(person_id), _known(maker_id))
-            for subject_id, given_key, has_ground, person_id, maker_id in zip(*(rows[c] for c in _SUBJECT), strict=True)
-        ]
-        for subject_id, person_id in resolve_address(subjects).items():
-            decided.append({"contact_point_id": contact_point_id, "subject_id": subject_id, "person_id": person_id})
-    return pd.DataFrame(decided, columns=["contact_point_id", "subject_id", "person_id"]).astype(object)
+    at: dict[object, list[Subject]] = {}
+    for contact_point_id, subject_id, given_key, has_ground, person_id, maker_id in zip(
+        shared["contact_point_id"], *(shared[column] for column in _SUBJECT), strict=True
+    ):
+        subject = Subject(subject_id, str(given_key), bool(has_ground), _known(person_id), _known(maker_id))
+        at.setdefault(contact_point_id, []).append(subject)
+    decided = [(point, *pair) for point, subjects in at.items() for pair in resolve_address(subjects).items()]
+    return pd.DataFrame(decided, columns=["contact_point_id", "subject_id", "person_id"], dtype=object)
 
 
 def resolve_address(subjects: Sequence[Subject]) -> dict[UUID, UUID | None]:

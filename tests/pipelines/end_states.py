@@ -31,8 +31,10 @@ _OF_THE_WAY = {
 # Tables of the way itself: runs, plans, images, locks, links of the chain, and what is asked of the CRM.
 _TABLES_OF_THE_WAY = {
     "run", "run_count", "plan", "staged_group", "reading", "row_image", "lock_fence", "outbox_intent", "crm_cursor",
-    "landing", "landing_key", "ledger_head", "ledger_link", "alembic_version", "crm_row",
+    "landing", "landing_key", "ledger_head", "ledger_group", "alembic_version", "crm_row",
 }  # fmt: skip
+# Of two batches with the same row the first that is merged applies it, and the other finds it unchanged.
+_OF_THE_ORDER = {("row_outcome", "state"), ("row_outcome", "reason"), ("row_outcome", "effects")}
 
 
 def facts(world: World, name: str) -> set[tuple[str, ...]]:
@@ -61,7 +63,8 @@ def store_digests(world: World) -> dict[str, str]:
     )
     columns: dict[str, list[str]] = {}
     for table, column in found:
-        if table not in _TABLES_OF_THE_WAY and column not in _OF_THE_WAY:
+        is_of_the_way = table in _TABLES_OF_THE_WAY or column in _OF_THE_WAY
+        if not is_of_the_way and (table, column) not in _OF_THE_ORDER:
             columns.setdefault(table, []).append(column)
     whole = {table: _digest_of(world, table, names) for table, names in columns.items()}
     each = {f"{table}.{name}": _digest_of(world, table, [name]) for table, names in columns.items() for name in names}

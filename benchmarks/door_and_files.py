@@ -1,0 +1,65 @@
+"""The reports of B8 (from a click to the CRM) and B9 (large files to a frame), over what measures them."""
+
+import statistics
+from pathlib import Path
+
+from benchmarks.asking import Ask
+from benchmarks.clicks import measure_clicks
+from benchmarks.reading_files import compare
+from benchmarks.report import Report, Summary
+
+GOAL_CLICK_S, GOAL_FASTER = 60.0, 5.0
+_MEMORY_MB_S = 5000.0
+
+
+def run_clicks(directory: Path, ask: Ask) -> Report:
+    """`rows` clicks on unsubscribe, two a second (a smoke run: five)."""
+    found = measure_clicks(directory, clicks=ask.rows, per_second=2.0 if ask.rows > 10 else 5.0)
+    ordered, answered = sorted(found.to_crm), sorted(found.answers)
+    p99 = ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))]
+    middle, answer = statistics.median(ordered), statistics.median(answered)
+    return Report(
+        name="b8",
+        title=f"B8 from the click on unsubscribe to the CRM, {len(ordered)} clicks",
+        goal=f"p99 at most {GOAL_CLICK_S:g} s",
+        headings=["", "median s", "p99 s"],
+        cells=[
+            ["shut in the CRM", f"{middle:.2f}", f"{p99:.2f}"],
+            ["the click's own answer", f"{answer:.3f}", f"{answered[-1]:.3f}"],
+        ],
+        facts=[
+            "The service and the emulator in processes of their own; the narrow synchronisation follows in this one."
+        ],
+        data={"to_crm_s": list(found.to_crm), "answers_s": list(found.answers)},
+        summary=Summary(
+            f"p99 {p99:.2f} s",
+            "scheduled syncs: minutes to hours",
+            f"the click's answer: {answer:.3f} s; {middle / answer:.0f} times that",
+            f"{p99 / GOAL_CLICK_S:.2f} of the goal",
+            p99 <= GOAL_CLICK_S,
+        ),
+    )
+
+
+def run_reading(directory: Path, ask: Ask) -> Report:
+    """A CSV of `rows` megabytes and a workbook of half as many."""
+    found = compare(directory, sizes={"csv": ask.rows, "xlsx": ask.rows / 2}, repeat=ask.repeat, seed=ask.seed)
+    seconds, memory, faster = found["median_seconds"], found["peak_memory_mb"], found["times_faster"]
+    least_s = sum(found["megabytes"].values()) / _MEMORY_MB_S
+    ours_s = seconds["ours csv"] + seconds["ours xlsx"]
+    return Report(
+        name="b9",
+        title=f"B9 {found['megabytes']['csv']:.0f} MB of CSV and {found['megabytes']['xlsx']:.0f} MB of XLSX to a frame",
+        goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, memory bounded",
+        headings=["", "median seconds", "peak MB"],
+        cells=[[name, f"{took:.2f}", f"{memory[name]:,.0f}"] for name, took in seconds.items()],
+        facts=[f"Times faster: CSV {faster['csv']:.1f}, XLSX {faster['xlsx']:.1f}, both {faster['both']:.1f}."],
+        data=found,
+        summary=Summary(
+            f"{ours_s:.1f} s",
+            f"pandas {seconds['pandas csv'] + seconds['pandas xlsx']:.1f} s",
+            f"its bytes at memory speed: {least_s:.2f} s; {ours_s / least_s:,.0f} times that",
+            f"{faster['both']:.1f} of {GOAL_FASTER:g}",
+            faster["both"] >= GOAL_FASTER,
+        ),
+    )

@@ -1,0 +1,76 @@
+"""B13: what a day of a thousand rows costs on ten thousand, a hundred thousand, a million known people: the same.
+
+The people are put there by SQL; each day brings other rows. The first day warms the server's memory and is not counted.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from benchmarks.asking import Ask, own_server, spread
+from benchmarks.inputs import fresh_database
+from benchmarks.known_day import Cost, opened, take_day
+from benchmarks.report import Report, Summary
+from benchmarks.seeding import seed_known
+
+SMALLEST = 10_000
+GOAL_RATIO = 1.2
+
+
+def run_flat_cost(directory: Path, ask: Ask) -> Report:
+    """Days on ever more known people, up to `rows`; ten million are asked for by hand (`--rows 10000000`)."""
+    days: dict[int, list[Cost]] = {}
+    with own_server(directory) as server:
+        for people in sizes(ask.rows):
+            store = fresh_database(server.address, f"known_{people}")
+            seed_known(store, people)
+            with opened(store, directory / f"known_{people}") as workspace:
+                take_day(workspace, 0, known=people)
+                days[people] = [
+                    take_day(workspace, 1 + n, known=people, server=server.process) for n in range(ask.repeat)
+                ]
+            ask.tell(f"{people:,} known: {spread([day.seconds for day in days[people]])} s a day")
+    return _report(days)
+
+
+def sizes(largest: int) -> list[int]:
+    """From the smallest in steps of ten up to the largest asked for."""
+    found, size = [], min(SMALLEST, largest)
+    while size < largest:
+        found.append(size)
+        size *= 10
+    return [*found, largest]
+
+
+def _report(days: dict[int, list[Cost]]) -> Report:
+    first, last = min(days), max(days)
+    seconds = {people: median(day.seconds for day in done) for people, done in days.items()}
+    cpu_s = {people: median(day.cpu_s for day in done) for people, done in days.items()}
+    ratio = seconds[last] / seconds[first]
+    return Report(
+        name="b13",
+        title=f"B13 a day of 1,000 rows on {first:,} to {last:,} known people, {len(days[first])} days each",
+        goal=f"the largest costs at most {GOAL_RATIO:g} times the smallest",
+        headings=[
+            "known people",
+            "seconds a day (min to max)",
+            "to the smallest",
+            "CPU s",
+            "to the smallest",
+            "writes",
+        ],
+        cells=[
+            [
+                f"{people:,}",
+                spread([day.seconds for day in done]),
+                f"{seconds[people] / seconds[first]:.2f}",
+                spread([day.cpu_s for day in done]),
+                f"{cpu_s[people] / cpu_s[first]:.2f}",
+                f"{done[0].intents:,}",
+            ]
+            for people, done in days.items()
+        ],
+        facts=["Read, shaped, gated, merged, folded and planned; half of the rows are of known people."],
+        data={"days": {str(people): [asdict(day) for day in done] for people, done in days.items()}},
+        summary=Summary(f"{ratio:.2f} times", "-", "1 (flat)", f"{ratio:.2f} of {GOAL_RATIO:g}", ratio <= GOAL_RATIO),
+    )

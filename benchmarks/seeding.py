@@ -1,0 +1,69 @@
+"""A store with many known people, put there by SQL alone: what a long life of intakes would have left, without living it.
+
+Each person has a contact point, a subject, one submission, one grant of marketing with its evidence and folded states,
+a living purpose, and a contact and a consent row that the CRM acknowledged; so nobody is dirty. Ids follow from the
+number: `md5('contact_point ' || n)`. Events are of before the ledger was chained.
+"""
+
+from datetime import UTC, datetime
+
+import psycopg
+
+from connectors.store.address import ServerAddress
+from connectors.store.migrate import upgrade
+
+GRANTED_AT = datetime(2026, 1, 15, 10, tzinfo=UTC)
+# People put in at a time, so that a transaction's memory does not grow with the whole.
+_AT_A_TIME = 250_000
+_POINT, _SUBJECT, _PERSON = (f"md5('{name} ' || n)::uuid" for name in ("contact_point", "subject", "person"))
+_ADDRESS = "'person.' || lpad(n::text, 9, '0') || '@example.org'"
+_NAMES = "'Aino', 'Esimerkki'"
+_AT = "timestamptz '2026-01-15 10:00+00'"
+_KEY = "sha256(convert_to('event ' || n, 'UTF8'))"
+_SEEDS = (
+    f"insert into intake.contact_point (contact_point_id, address, address_key, is_role_address, version, acked_version)"
+    f" select {_POINT}, {_ADDRESS}, {_ADDRESS}, false, 1, 1 from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.person (person_id, contact_point_id, given_name, family_name)"
+    f" select {_PERSON}, {_POINT}, {_NAMES} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.subject (subject_id, contact_point_id, given_key, has_ground, person_id)"
+    f" select {_SUBJECT}, {_POINT}, 'aino', true, {_PERSON} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.submission (source, submission_id, feed, kind, content_hash, version_at, received_at, batch_id,"
+    f" row_no, contact_point_id, subject_id, given_name, family_name, is_enquiry)"
+    f" select 'web_forms', 'seed-' || n, 'web_forms_campaign', 'mailing_list', md5(n::text), {_AT}, {_AT},"
+    f" md5('batch')::uuid, n, {_POINT}, {_SUBJECT}, {_NAMES}, false from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.consent_event (event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock,"
+    f" occurred_at, precision_s, effective_at, received_at, source, batch_id, commitment)"
+    f" select {_KEY}, {_SUBJECT}, {_POINT}, 'marketing', '', 'grant', 'subject', 'web_forms', {_AT}, 1, {_AT}, {_AT},"
+    f" 'web_forms', md5('batch')::uuid, {_KEY} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.consent_evidence (event_key, salt, submission_id, address, given_name, family_name)"
+    f" select {_KEY}, {_KEY}, 'seed-' || n, {_ADDRESS}, {_NAMES} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.person_consent (contact_point_id, person_id, purpose, topic, state, granted_at)"
+    f" select {_POINT}, {_PERSON}, 'marketing', '', 'granted', {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.consent_state (contact_point_id, purpose, topic, state)"
+    f" select {_POINT}, 'marketing', '', 'granted' from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at)"
+    f" select {_PERSON}, 'marketing', {_POINT}, {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
+    f"insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns, written)"
+    f" select 'contact', {_PERSON}, {_POINT}, true, c, c from generate_series(%(a)s::int, %(b)s::int) n,"
+    f" lateral (select jsonb_build_object('firstname', 'Aino', 'lastname', 'Esimerkki', 'emailaddress1', {_ADDRESS}) c) j",
+)
+
+
+def seed_known(address: ServerAddress, people: int) -> None:
+    """Migrate an empty database and put that many known people into it, with the statistics of a settled store."""
+    upgrade(address)
+    with psycopg.connect(address.uri_adbc, autocommit=True) as conn:
+        # Checks of foreign keys row by row would double the time; the rows agree by how they are made.
+        conn.execute("set session_replication_role = replica")
+        conn.execute("set synchronous_commit = off")
+        for first in range(1, people + 1, _AT_A_TIME):
+            bounds = {"a": first, "b": min(first + _AT_A_TIME - 1, people)}
+            for statement in _SEEDS:
+                conn.execute(statement, bounds)
+        conn.execute("vacuum analyze")
+        conn.execute("checkpoint")
+
+
+def address_of(number: int) -> str:
+    """The address of a known person, counted from 1."""
+    return f"person.{number:09d}@example.org"
