@@ -28,6 +28,7 @@ join intake.contact_point c on c.contact_point_id = g.contact_point_id
 where g.occasion_pk = :occasion_pk and g.status = 'active'
   and not exists (select from intake.consent_state n where n.contact_point_id = g.contact_point_id
                   and n.purpose = :purpose and n.state = 'withdrawn')
+  and not exists (select from intake.restriction r where r.contact_point_id = g.contact_point_id)
 order by s.family_name nulls last, s.given_name nulls last, g.submission_id
 """
 _CHANGED = """

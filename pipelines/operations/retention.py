@@ -1,7 +1,8 @@
 """Retention: what is kept no longer than its purpose lives goes, in the store and in the CRM, and that is certified.
 
-First the store by the policy's rules, then the CRM by its plan as always (a plan beyond the blast radius waits for a
-named person), then what was removed there is read back as proof, then people of whom neither keeps anything any more.
+What statistics need is counted first. Then the store by the policy's rules, then the CRM by its plan as always (a plan
+beyond the blast radius waits for a named person), then what was removed there is read back as proof, then people of
+whom neither keeps anything any more.
 GDPR Art. 5(1)(e), 5(2).
 """
 
@@ -22,6 +23,7 @@ from pipelines.operations.images import purge_images
 from pipelines.operations.planning import make_plan
 from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
+from pipelines.operations.statistics import gather_participations
 from pipelines.operations.sync import Crm, sync_crm
 from pipelines.operations.undo import refresh_request
 from schemas.errors import RaisingRefused
@@ -104,6 +106,7 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
     done = Retained()
     with session.transaction() as conn:
         batches.start_run(conn, session.run_id, "retention", at=session.now)
+    gather_participations(session)
     with alone(session), session.under_retention() as retention:
         with retention.transaction() as conn:
             done.deleted = _delete_overdue(retention, conn)

@@ -190,3 +190,12 @@ def test_a_restored_database_is_brought_up_to_date_before_it_is_used(known: Worl
             done = retain(session, restored.crm)
             assert done.deleted["event_answers"] == 2 and not any(done.left.values())
             assert traces(restored, "virtanen") == set()
+
+
+def test_participants_are_counted_before_their_registrations_go(known: World) -> None:
+    done = retained(known, ENDS + timedelta(days=30))
+    assert done.deleted["event_registrations"] == 2 and count(known, "registration") == 0
+    assert [row[0] for row in known.query("select participants from intake.participation order by occasion_id")] == [
+        1,
+        1,
+    ]

@@ -11,6 +11,8 @@ import pytest
 import pyzipper
 import sqlalchemy as sa
 
+from connectors.store import data_requests
+from connectors.store.erasure import Scope
 from pipelines.operations import disclosing
 from pipelines.operations.disclosing import Asked, disclose, mark_told, to_tell
 from pipelines.operations.erasure import Asked as Erase
@@ -209,3 +211,20 @@ def test_a_phone_number_stays_as_it_is_in_a_workbook() -> None:
     book = openpyxl.load_workbook(io.BytesIO(xlsx_table(["phone"], [["+358401234567"]], title="list")))
     assert book.active is not None
     assert book.active["A2"].value == "+358401234567"
+
+
+def test_whoever_is_under_restriction_is_told_to_nobody(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811
+    session = session_of(bursar)
+    before = disclose(session, ask(), tmp_path / "all.zip", passphrase=SECRET).people
+    with session.transaction() as conn:
+        person = conn.execute(
+            sa.text(
+                "select p.person_id, p.contact_point_id from intake.person p join intake.registration g"
+                " using (contact_point_id) where g.status = 'active' order by 1 limit 1"
+            )
+        ).one()
+        scope = Scope(person.contact_point_id, "", (person.person_id,), is_whole=True)
+        assert data_requests.restrict(conn, scope, reason="accuracy", by="Olli Organiser", at=session.now) == 1
+    assert disclose(session, ask(), tmp_path / "fewer.zip", passphrase=SECRET).people == before - 1
+    with session.transaction() as conn:
+        data_requests.lift(conn, scope)
