@@ -188,6 +188,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.NAME_SUBMISSIONS,
         intake_sql.MARK_ERASED,
+        intake_sql.ASK_ERASURE,
         intake_sql.SAVE_REGISTRATIONS,
         intake_sql.LOWER_REGISTRATIONS,
         intake_sql.SAVE_ANSWERS,

@@ -161,6 +161,8 @@ def test_a_submission_deleted_at_its_source_lowers_what_it_began_unless_the_sour
     since = world.emulator.control.last_sequence()
     world.run()
     assert not world.writes(since), "a second run writes nothing"
+    asked = world.query("select kind, state, person_id is not null, taken_by from intake.data_request")
+    assert asked == ([("erasure", "open", True, "the source")] if means == "erasure" else [])
 
 
 def test_a_block_by_the_provider_suppresses_with_a_reason_of_its_own_and_a_later_act_lifts_it(world: World) -> None:
