@@ -11,6 +11,7 @@ import orjson
 import psycopg
 
 from benchmarks.consenting import Person
+from pipelines.operations.link_maker import link_maker
 from pipelines.operations.views import iter_views
 from pipelines.operations.workspace import Workspace
 from pipelines.transforms.desired import desired_rows
@@ -36,7 +37,7 @@ def make_known(workspace: Workspace, kept: Path) -> None:
 def _wanted(workspace: Workspace) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
     now = workspace.now()
     with workspace.transaction() as conn:
-        for view, _ in iter_views(conn, workspace.policy, now=now, every=True):
+        for view, _ in iter_views(conn, workspace.policy, now=now, every=True, links=link_maker(workspace)):
             for (table, row_id), columns in desired_rows(view, workspace.policy, now=now).items():
                 yield table, str(row_id), view.contact_point_id, columns
 

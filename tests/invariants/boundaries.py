@@ -1,8 +1,9 @@
 """Crashes to order: a run dies at the n-th place where it meets the outside world, and does nothing more after that.
 
-The places are every commit of the store that keeps anything, every request to the CRM (before it leaves, and after it
-was answered), every bulk load, and every removal of a dropped file. A commit's far side is the near side of the next
-place, and a commit of what was only read is on neither side of anything.
+The places are every commit of the store that keeps anything, every request to the CRM that may change it (before it
+leaves, and after it was answered), every bulk load, and every removal of a dropped file. A commit's far side is the near
+side of the next place. What only reads, in the store or in the CRM, is on neither side of anything: a process that dies
+before it leaves behind what one that dies after it leaves.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,9 +59,11 @@ def _before(
 
 
 def _around(act: Callable[..., Any], places: Boundaries) -> Callable[..., Any]:
-    def crossing(*args: Any, **kwargs: Any) -> Any:
+    def crossing(session: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> Any:
+        if request.method == "GET":
+            return act(session, request, **kwargs)
         places.passing()
-        answer = act(*args, **kwargs)
+        answer = act(session, request, **kwargs)
         places.passing()
         return answer
 

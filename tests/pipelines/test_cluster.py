@@ -140,7 +140,7 @@ def compared(
 
 
 def test_every_part_of_the_window_ends_well(compared: Compared) -> None:
-    assert compared.summary.is_success, compared.summary
+    assert compared.summary.is_success, str(compared.summary)
     assert len(compared.summary.states) == DAYS + 2, "a run a day, then the CRM and finance"
 
 

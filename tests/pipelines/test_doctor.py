@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from connectors.dataverse import DataverseClient
 from connectors.dataverse.administration import Administration
+from connectors.mappings import load_role
 from connectors.store.address import ServerAddress
 from pipelines.cli import APP
 from pipelines.launch import settings_environment
@@ -26,7 +27,7 @@ from schemas.errors import RaisingRefused
 from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Who, answer
 from tests.invariants.wire import sent_rows
-from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT, make_settings
+from tests.invariants.world import CONFIG, CONSENTS, OPTED_IN, OPTED_OUT, make_settings
 from tests.pipelines.clinic import AILMENTS, LINK, Clinic, open_clinic, people
 from tests.throwaway import fresh_database
 
@@ -171,7 +172,7 @@ def test_provisioning_a_second_time_makes_nothing(clinic: Clinic) -> None:
     assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
     [role] = [row for row in clinic.control.rows("roles") if row["name"] == "crm-intake"]
     held = [row for row in clinic.control.rows("roleprivilegescollection") if row["_roleid_value"] == role["roleid"]]
-    assert len(held) == 32
+    assert len(held) == len(load_role(CONFIG).privilege_names())
 
 
 def test_a_dry_run_says_what_it_would_make_and_makes_nothing(clinic: Clinic) -> None:
