@@ -28,11 +28,11 @@ browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { echo "Tests of pages need the Debian package 'chromium': apt-get install chromium" >&2; exit 1; }
 
 test: setup browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Takes hours: the same tests, each at the size that it gives for a night.
 soak: setup browser
-	INTAKE_TESTS=night $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	INTAKE_TESTS=night $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)
