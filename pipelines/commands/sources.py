@@ -70,6 +70,8 @@ def check(
         )
         if verdict.refused is not None:
             CONSOLE.print(verdict.refused, markup=False)
+        if verdict.changed:
+            CONSOLE.print("The questions are not those last taken in:", *verdict.changed, sep="\n  ", markup=False)
         if verdict.purposeless:
             CONSOLE.print(
                 f"Read for no purpose: {', '.join(verdict.purposeless)}. Name them under ignored.", markup=False
