@@ -19,8 +19,8 @@ MAIL = "5a4d0000-0000-4000-8000-00000000a005"
 
 
 def purpose_rows(policy: Policy) -> Rows:
-    """Rows of msdynmkt_purposes and msdynmkt_topics by entity set, with the ids that the policy names."""
-    purposes, topics = [], []
+    """Rows of msdynmkt_purposes, msdynmkt_topics and lists by entity set, with the ids that the policy names."""
+    purposes, topics, lists = [], [], []
     for name, target in policy.crm.purposes.items():
         purposes.append(_purpose(str(target.purpose_id), name, _TYPES[target.kind], _RESTRICTIVE))
         bind = f"/msdynmkt_purposes({target.purpose_id})"
@@ -28,7 +28,11 @@ def purpose_rows(policy: Policy) -> Rows:
             {"msdynmkt_topicid": str(topic_id), "msdynmkt_name": topic, "msdynmkt_purposeId@odata.bind": bind}
             for topic, topic_id in target.topics.items()
         ]
-    return {"msdynmkt_purposes": purposes, "msdynmkt_topics": topics}
+        lists += [
+            {"listid": str(list_id), "listname": f"{name} {topic}", "createdfromcode": 2, "type": False}
+            for topic, list_id in target.lists.items()
+        ]
+    return {"msdynmkt_purposes": purposes, "msdynmkt_topics": topics, **({"lists": lists} if lists else {})}
 
 
 def journey_rows(policy: Policy) -> Rows:

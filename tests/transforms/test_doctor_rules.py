@@ -40,6 +40,16 @@ def policy_with(**changes: Any) -> Policy:
     return policy.model_copy(update={"crm": crm})
 
 
+NEWS = UUID("5b6f1f0e-8a0a-4a57-9d2e-3f6f5a6f3001")
+
+
+def with_list(policy: Policy) -> Policy:
+    marketing = policy.crm.purposes["marketing"]
+    listed = marketing.model_copy(update={"lists": {next(iter(marketing.topics)): NEWS}})
+    crm = policy.crm.model_copy(update={"purposes": {**policy.crm.purposes, "marketing": listed}})
+    return policy.model_copy(update={"crm": crm})
+
+
 POLICY = policy_with()
 
 
@@ -124,7 +134,7 @@ def test_what_could_not_be_read_is_neither_right_nor_wrong() -> None:
         People(DENIED, DENIED),
         Environment(dict.fromkeys(TABLES, DENIED), DENIED),
     )
-    found = {d.check.check_id: d.verdict for d in diagnose(nothing, POLICY, ROLE)}
+    found = {d.check.check_id: d.verdict for d in diagnose(nothing, with_list(POLICY), ROLE)}
     assert found == dict.fromkeys(found, Verdict.UNKNOWN)
     assert endangering(nothing.setup, POLICY) == []
 
@@ -379,3 +389,13 @@ def test_the_page_of_the_doctor_tells_of_every_check() -> None:
     page = DOCS.read_text("utf-8")
     assert [check.check_id for check in CHECKS if f"\n### {check.check_id}: " not in page] == []
     assert [check.check_id for check in CHECKS if check.source not in page] == []
+
+
+def test_a_list_that_is_not_there_or_takes_no_contacts_by_hand_is_named() -> None:
+    news = {"listid": str(NEWS), "listname": "News", "createdfromcode": 2, "type": False}
+    strange = [[], [news | {"type": True}], [news | {"createdfromcode": 4}]]
+    assert "lists" not in told(healthy_setup(lists=[news]), policy=with_list(POLICY))
+    for rows in strange:
+        found = told(healthy_setup(lists=rows), policy=with_list(POLICY))["lists"]
+        assert (found.verdict, found.holds_back) == (Verdict.FAILS, False)
+        assert str(NEWS) in found.evidence

@@ -122,6 +122,12 @@ CHECKS: tuple[Check, ...] = (
         protects=True,
     ),
     Check(
+        "lists",
+        "The marketing lists of the policy are static lists of contacts",
+        "Make them under these ids (`crm-intake crm provision` with crm.provision_purposes), or mend crm.purposes.NAME.lists.",
+        f"{_LEARN}dynamics365/customer-engagement/web-api/addlistmemberslist",
+    ),
+    Check(
         "tables",
         "The tables that we write are there",
         f"Install Customer Insights - Journeys with its event management. {_ROLE}",
@@ -192,6 +198,7 @@ PROTECTING: dict[str, SetupRule] = {
 _SETUP: dict[str, SetupRule] = {
     "D1": switch_rules.contact_flags,
     "D9": switch_rules.matching_rules,
+    "lists": purpose_rules.marketing_lists,
     "language": environment_rules.language_known,
     **PROTECTING,
 }

@@ -21,6 +21,8 @@ EXTERNAL_LINK = 534120002
 DEFAULT_COMMERCIAL = UUID("10000000-0000-0000-0000-000000000003")
 # statuscode of a mail: ready to send, and being edited since.
 LIVE_MAIL = frozenset({2, 3})
+# createdfromcode of a list of contacts.
+CONTACTS = 2
 # category of a workflow: a cloud flow.
 CLOUD_FLOW = 5
 
@@ -96,6 +98,7 @@ SOURCES: dict[str, Source] = {
         "msdynmkt_matchingstrategyattributeid",
         ("_msdynmkt_matchingstrategyid_value",),
     ),
+    "lists": Source("lists", "list", "listid", ("listname", "createdfromcode", "type")),
     "organisations": Source("organizations", "organization", "organizationid", ("languagecode",)),
 }
 

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pipelines.transforms.diagnosis.facts import (
     COMMERCIAL,
+    CONTACTS,
     DEFAULT_COMMERCIAL,
     EXTERNAL_LINK,
     LIVE_MAIL,
@@ -154,6 +155,24 @@ def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
     found += of_rows(setup.of("topics"), lambda rows: _missing_topics(rows, policy))
     found += of_rows(setup.of("mails"), lambda rows: _mails_without_topic(rows, policy))
     return found or ok("Every purpose has the model and the topics it needs, and every live mail its topic.")
+
+
+def marketing_lists(setup: Setup, policy: Policy) -> list[Finding]:
+    """Each list that the policy names is there, is static, and is one of contacts."""
+
+    def rule(rows: Sequence[Row]) -> Iterator[Finding]:
+        there = {str(row["listid"]): row for row in rows}
+        for list_id, (name, topic) in wanted.items():
+            row = there.get(str(list_id))
+            if row is None:
+                yield fails(f"The CRM has no list {list_id} ({topic} of {name}).")
+            elif row.get("type") or row.get("createdfromcode") != CONTACTS:
+                yield fails(f"List {list_id} ({topic} of {name}) is no static list of contacts.")
+
+    wanted = policy.lists()
+    if not wanted:
+        return ok("The policy names no list.")
+    return of_rows(setup.of("lists"), rule) or ok(f"{len(wanted)} lists of the policy are there.")
 
 
 def _missing_topics(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
