@@ -20,7 +20,7 @@ from pipelines.operations.doctor.examination import examine
 from pipelines.operations.provision import Provided
 from pipelines.operations.workspace import dataverse_settings
 from pipelines.transforms.diagnosis.findings import Verdict
-from sandbox.crm_seed import journey_rows, purpose_rows
+from sandbox.crm_seed import JOURNEY, journey_rows, purpose_rows
 from sandbox.dataverse.options import EmulatorOptions
 from sandbox.dataverse.server import start_emulator
 from schemas.errors import RaisingRefused
@@ -86,6 +86,16 @@ def test_each_ailment_is_named_and_no_other(clinic: Clinic, ailment: str) -> Non
         [found] = [one for one in clinic.examine() if one.verdict is not Verdict.OK]
         assert found.check.check_id == check_id
         assert found.holds_back == (ailment in DANGERS)
+    finally:
+        mend()
+
+
+def test_the_journey_that_sends_the_mail_without_a_topic_is_named_with_it(clinic: Clinic) -> None:
+    _, goes_wrong = AILMENTS["a live mail without a topic"]
+    mend = goes_wrong(clinic)
+    try:
+        [found] = [one for one in clinic.examine() if one.check.check_id == "D14"]
+        assert f"Live journeys that send mails without a topic: {JOURNEY}." in found.evidence
     finally:
         mend()
 
