@@ -153,7 +153,7 @@ def main(named: str, *tests: str) -> int:
         if is_killed(target, tree, list(tests), Path(place), limit_s=3600):
             say("The tests fail without any change.\n")
             return 2
-        limit_s = 20 + 3 * (time.monotonic() - began)
+        limit_s = 60 + 5 * (time.monotonic() - began)
         killed = []
         for mutant in mutants(tree):
             killed.append(is_killed(target, tree, list(tests), Path(place), limit_s=limit_s))

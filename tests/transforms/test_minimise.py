@@ -185,6 +185,12 @@ def test_a_registration_shows_whose_what_and_its_state_and_no_answers() -> None:
     }
 
 
+def test_what_somebody_set_right_of_a_registration_in_the_crm_is_shown_so() -> None:
+    held = make_registration(held={"msevtmgt_iscanceled": True})
+    (row,) = rows_of(make_view(make_person("event_delivery"), registrations=(held,)))["other"].values()
+    assert (row["msevtmgt_iscanceled"], row["msevtmgt_registrationstatus"]) == (True, "active")
+
+
 @pytest.mark.parametrize("changes", [{"status": "deleted"}, {"ends_at": NOW}, {"contact_id": id_of("nobody")}])
 def test_a_registration_that_ended_or_is_nobodys_is_not_shown(changes: dict[str, Any]) -> None:
     view = make_view(make_person("event_delivery"), registrations=(make_registration(**changes),))
