@@ -14,7 +14,7 @@ import pandas as pd
 
 from connectors.archives import documents_in, is_archive
 from connectors.json_records import records_of
-from connectors.raw_frames import as_cell, raw_frame, refuse_too_large
+from connectors.raw_frames import as_cell, raw_frame, refuse_too_large, refuse_too_sparse
 from connectors.text_encoding import cut_short, decode_text
 from schemas.errors import BatchRefused
 from schemas.labels import LABEL_OF
@@ -44,7 +44,7 @@ def parse_json(payload: bytes) -> Any:
     return orjson.loads(_SURROGATE.sub("\ufffd", text).encode())
 
 
-def decode_json_file(payload: bytes, mapping: Mapping) -> pd.DataFrame:
+def read_json_file(payload: bytes, mapping: Mapping) -> pd.DataFrame:
     """The raw frame of one submission, a list of them, or an archive of either.
 
     Raises BatchRefused: `cut_short`, `zip_bomb`, `unreadable_table` and those of `decode_text`.
@@ -95,6 +95,7 @@ def frame_of_rows(rows: Sequence[dict[str, Any]], absent: Iterable[str] = ()) ->
     """The raw frame of rows whose columns differ: in order of first sight, then the `absent` ones, wholly blank."""
     titles = list(dict.fromkeys([title for row in rows for title in row] + list(absent)))
     refuse_too_large(len(rows), len(titles))
+    refuse_too_sparse(len(rows), len(titles))
     return raw_frame(titles, ([row.get(title) for row in rows] for title in titles))
 
 

@@ -16,6 +16,7 @@ from connectors.dataverse.contract import (
     TableName,
     WhoAmI,
 )
+from connectors.dataverse.membership import Membership
 from connectors.dataverse.settings import (
     ApplicationUser,
     ClientCertificate,
@@ -41,6 +42,7 @@ __all__ = [
     "DataverseClient",
     "DataverseSettings",
     "ManagedIdentity",
+    "Membership",
     "Outcome",
     "Row",
     "RowFault",

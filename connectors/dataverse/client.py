@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import requests
 
-from connectors.dataverse import odata
+from connectors.dataverse import membership, odata
 from connectors.dataverse.batched_reads import BatchedReads
 from connectors.dataverse.chunks import ChunkSizes
 from connectors.dataverse.contract import (
@@ -27,6 +27,7 @@ from connectors.dataverse.contract import (
 )
 from connectors.dataverse.lanes import LanePool
 from connectors.dataverse.lookup import iter_matching
+from connectors.dataverse.membership import Membership
 from connectors.dataverse.metadata import fetch_table_definition
 from connectors.dataverse.pacing import Pacing
 from connectors.dataverse.reading import Reader, selected
@@ -138,6 +139,22 @@ class DataverseClient:
         deletions = [(row_id, odata.delete(table, row_id, headers=headers)) for row_id in unique_ids(ids)]
         with self._lanes.lane() as sender:
             return Writer(self._settings, sender, self._learnt).write(table, deletions, gone_is_done=True)
+
+    def add_list_members(self, members: Sequence[Membership]) -> list[RowResult]:
+        """Puts contacts on static marketing lists, which is harmless where they are on them already."""
+        with self._lanes.lane() as sender:
+            return membership.add(Writer(self._settings, sender, self._learnt), members)
+
+    def remove_list_members(self, members: Sequence[Membership]) -> list[RowResult]:
+        """Takes contacts off static marketing lists; one that is not on its list is acknowledged."""
+        with self._lanes.lane() as sender:
+            reader = Reader(sender, self._settings.origin)
+            return membership.remove(reader, Writer(self._settings, sender, self._learnt), members)
+
+    def find_list_members(self, members: Sequence[Membership]) -> list[dict[str, object]]:
+        """Those memberships that are there: listmemberid, `_listid_value`, `_entityid_value`; in no order."""
+        with self._reader() as reader:
+            return membership.find(reader, members)
 
     def delete_change_history(self, table: TableName, ids: Sequence[str]) -> int:
         """Deletes what the audit keeps of rows, which may be gone already; returns how many entries.
