@@ -71,12 +71,12 @@ class Dispatch:
 
     def _send_next(self, pool: ThreadPoolExecutor) -> bool:
         """One turn; False once nothing moves any more."""
-        chunks, moved = self._claim_and_settle(self._answers())
+        chunks, may_find_more = self._claim_and_settle(self._answers())
         for phase, chunk in chunks:
             self._running[pool.submit(send_chunk, self._crm, chunk, partial(self._still_stand, chunk))] = phase
         if self._running:
             wait(self._running, return_when=FIRST_COMPLETED)
-        return bool(self._running) or moved
+        return bool(self._running) or may_find_more
 
     def _still_stand(self, chunk: Sequence[Claimed]) -> bool:
         """Whether the ledger justifies all of a chunk now; asked by a sender whose claim had to wait."""
@@ -104,18 +104,20 @@ class Dispatch:
         return answers
 
     def _claim_and_settle(self, answers: Sequence[Settled]) -> tuple[list[tuple[Phase, list[Claimed]]], bool]:
-        """One transaction; gives the chunks to send, and whether anything moved."""
+        """One transaction; gives the chunks to send, and whether looking again may find more."""
         chunks: list[tuple[Phase, list[Claimed]]] = []
         superseded = 0
+        groups = self._groups if self._error is None else ()
+        has_skipped = any(group.after for group in groups)
         with self._session.transaction() as conn:
             outbox.settle(conn, answers)
-            for group in self._groups if self._error is None else ():
+            for group in groups:
                 free = self._senders - len(self._running) - len(chunks)
                 if free > 0:
                     found, fell = self._claim(conn, group, free)
                     chunks += [(group.phase, chunk) for chunk in found]
                     superseded += fell
-        return chunks, bool(answers or chunks or superseded)
+        return chunks, bool(chunks or superseded or has_skipped)
 
     def _claim(self, conn: Connection, group: Group, free: int) -> tuple[list[list[Claimed]], int]:
         """Chunks of a group for so many free senders, and how many intents were superseded instead."""
