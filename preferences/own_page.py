@@ -92,7 +92,7 @@ def _used(door: Door, token: str, scope: Scope) -> Mailbox | None:
     if mailbox is None or not mailbox.is_open:
         return None
     with door.transaction() as conn:
-        if not use_proof(conn, token, now=door.now()):
+        if not use_proof(conn, mailbox.contact_point_id, token, now=door.now()):
             return None
         if scope is Scope.MOVE:
             add_request(conn, mailbox.contact_point_id, "move", new_address=mailbox.new_address)

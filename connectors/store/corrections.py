@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from connectors.store.naming import name_contact_points
+
 SOURCE = "preference_page"
 
 # The subject of the person that has ground; where several have, the one with the newest submission.
@@ -82,6 +84,7 @@ def correct_name(conn: Connection, contact_point_id: UUID, person_id: UUID, name
 
     The address is to be folded anew afterwards, which names the person.
     """
+    name_contact_points(conn, [contact_point_id])
     known = {"contact_point_id": contact_point_id, "person_id": person_id}
     subject_id = conn.execute(text(_SUBJECT), known).scalar()
     if subject_id is None:

@@ -145,6 +145,11 @@ def claim(
     return claimed, len(rows) - len(claimed)
 
 
+def still_stand(conn: Connection, intent_ids: Sequence[int], *, now: datetime) -> bool:
+    """Whether no claimed intent of these would be superseded if it were claimed now."""
+    return bool(conn.execute(text(outbox_sql.STILL_STAND), {"ids": list(intent_ids), "now": now}).scalar_one())
+
+
 def claimed_intents(
     conn: Connection,
     *,

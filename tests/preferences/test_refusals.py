@@ -13,13 +13,17 @@ import pytest
 import sqlalchemy as sa
 from starlette.requests import Request
 
+from connectors.store.naming import name_addresses, name_contact_points
 from pipelines.transforms.preference_links import Expiry, LinkKey, Scope, sign_token
 from preferences.answers import client_of
 from preferences.door import Limits
 from preferences.limits import Limiter
 from schemas.errors import StoreError
+from tests.invariants.acts import Who
 from tests.preferences.people import AINO, House, subscribed
 from tests.sizes import sized
+
+MAIJA = Who("maija@example.org", "maija")
 
 
 def bad_tokens(house: House) -> dict[str, str]:
@@ -175,8 +179,62 @@ def test_the_doors_role_can_do_what_it_needs_and_nothing_else(house: House) -> N
         "update intake.contact_point set acked_version = version",
         "delete from intake.person",
         "select * from intake.answer",
+        "select address from intake.consent_evidence",
         "create table intake.mine (n int)",
     ):
         with pytest.raises(StoreError) as refused, house.door.transaction() as conn:
             conn.execute(sa.text(statement))
         assert refused.value.sqlstate == "42501", statement
+
+
+# Tables whose rows bear a name or an address, and how each is kept to those whom a transaction is about.
+SECURED = ("contact_point", "mailbox_proof", "person", "person_request", "registration", "subject", "submission")
+LISTED = {"pending_grant": "sign-ups that wait: the service mails each its link"}
+BEARING = ("address", "address_key", "new_address", "given_name", "family_name", "given_key", "phone", "organisation")
+
+
+def test_the_doors_role_is_shown_nobody_whom_it_does_not_name(house: House) -> None:
+    house.reset(*subscribed(AINO, MAIJA))
+    aino, maija = house.id_of(AINO.address), house.id_of(MAIJA.address)
+    with house.door.transaction() as conn:
+        seen = {table: conn.execute(sa.text(f"select count(*) from intake.{table}")).scalar() for table in SECURED}
+        assert seen == dict.fromkeys(SECURED, 0)
+        name_contact_points(conn, [aino])
+        for table in ("contact_point", "person", "subject", "submission"):
+            found = set(conn.execute(sa.text(f"select contact_point_id from intake.{table}")).scalars())
+            assert found == {aino}, table
+        renamed = conn.execute(
+            sa.text("update intake.person set given_name = 'Other' where contact_point_id <> :id"), {"id": aino}
+        )
+        assert renamed.rowcount == 0
+        name_addresses(conn, [MAIJA.key])
+        assert set(conn.execute(sa.text("select contact_point_id from intake.contact_point")).scalars()) == {
+            aino,
+            maija,
+        }
+        assert conn.execute(sa.text("select count(*) from intake.person")).scalar() == 1
+        conn.rollback()
+    with pytest.raises(StoreError) as refused, house.door.transaction() as conn:
+        name_contact_points(conn, [aino])
+        conn.execute(
+            sa.text("insert into intake.person_request (contact_point_id, kind) values (:id, 'export')"), {"id": maija}
+        )
+    assert refused.value.sqlstate == "42501"
+    with house.door.transaction() as conn:
+        assert conn.execute(sa.text("select count(*) from intake.person")).scalar() == 0, (
+            "named for one transaction only"
+        )
+
+
+def test_every_table_with_names_that_the_doors_role_reads_is_kept_to_whom_it_names(house: House) -> None:
+    with house.door.transaction() as conn:
+        rows = conn.execute(
+            sa.text(
+                "select distinct c.relname, c.relrowsecurity from pg_class c join pg_attribute a on a.attrelid = c.oid"
+                " where c.relnamespace = 'intake'::regnamespace and c.relkind = 'r' and a.attname = any(:bearing)"
+                " and has_column_privilege(c.oid, a.attnum, 'select')"
+            ),
+            {"bearing": list(BEARING)},
+        ).all()
+    assert {name for name, is_secured in rows if is_secured} == set(SECURED) - {"registration"}
+    assert {name for name, is_secured in rows if not is_secured} == set(LISTED)
