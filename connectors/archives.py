@@ -22,13 +22,29 @@ def is_archive(payload: bytes) -> bool:
     return payload.startswith((_ZIP, _GZIP)) or payload[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR
 
 
-def documents_in(payload: bytes) -> list[bytes]:
+def is_within(payload: bytes, most: int) -> bool:
+    """Whether what is to be read of the bytes, unpacked where they are an archive, is at most so large.
+
+    Raises BatchRefused (`cut_short`) where an archive is not whole.
+    """
+    if not is_archive(payload):
+        return len(payload) <= most
+    try:
+        documents_in(payload, most)
+    except BatchRefused as refused:
+        if refused.code == "zip_bomb":
+            return False
+        raise
+    return True
+
+
+def documents_in(payload: bytes, most: int = MAX_UNPACKED) -> list[bytes]:
     """The JSON documents of an archive, by name; other members are left alone.
 
     Raises BatchRefused: `cut_short` where the archive is not whole, `zip_bomb` where it would grow out of bounds.
     """
     try:
-        found = dict(_of_zip(payload) if payload.startswith(_ZIP) else _of_tar(payload))
+        found = dict(_of_zip(payload, most) if payload.startswith(_ZIP) else _of_tar(payload, most))
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
@@ -43,20 +59,20 @@ def documents_in(payload: bytes) -> list[bytes]:
     return [found[name] for name in sorted(found)]
 
 
-def _of_zip(payload: bytes) -> Iterator[tuple[str, bytes]]:
+def _of_zip(payload: bytes, most: int) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(payload)) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".json")]
-        _refuse_too_much(len(members), sum(member.file_size for member in members))
+        _refuse_too_much(len(members), sum(member.file_size for member in members), most)
         for member in members:
             with archive.open(member) as opened:
-                yield member.filename, _bounded(opened.read(MAX_UNPACKED + 1))
+                yield member.filename, _bounded(opened.read(most + 1), most)
 
 
-def _of_tar(payload: bytes) -> Iterator[tuple[str, bytes]]:
-    unpacked = _gunzipped(payload) if payload.startswith(_GZIP) else payload
+def _of_tar(payload: bytes, most: int) -> Iterator[tuple[str, bytes]]:
+    unpacked = _gunzipped(payload, most) if payload.startswith(_GZIP) else payload
     with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
         members = [member for member in archive if member.isfile() and member.name.endswith(".json")]
-        _refuse_too_much(len(members), sum(member.size for member in members))
+        _refuse_too_much(len(members), sum(member.size for member in members), most)
         for member in members:
             opened = archive.extractfile(member)
             content = opened.read() if opened else b""
@@ -65,20 +81,20 @@ def _of_tar(payload: bytes) -> Iterator[tuple[str, bytes]]:
             yield member.name, content
 
 
-def _gunzipped(payload: bytes) -> bytes:
+def _gunzipped(payload: bytes, most: int) -> bytes:
     stream = zlib.decompressobj(wbits=31)
-    unpacked = _bounded(stream.decompress(payload, MAX_UNPACKED + 1))
+    unpacked = _bounded(stream.decompress(payload, most + 1), most)
     if not stream.eof:
         raise cut_short("The archive is not whole.")
     return unpacked
 
 
-def _bounded(content: bytes) -> bytes:
-    _refuse_too_much(1, len(content))
+def _bounded(content: bytes, most: int) -> bytes:
+    _refuse_too_much(1, len(content), most)
     return content
 
 
-def _refuse_too_much(documents: int, size: int) -> None:
-    if documents > MAX_DOCUMENTS or size > MAX_UNPACKED:
+def _refuse_too_much(documents: int, size: int, most: int) -> None:
+    if documents > MAX_DOCUMENTS or size > most:
         message = f"The archive would grow to {documents} documents of {size} bytes together."
         raise BatchRefused("zip_bomb", message, remedy="Export fewer submissions per file.")

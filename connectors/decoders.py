@@ -9,13 +9,13 @@ import pyarrow as pa
 from connectors.arranging import arranged
 from connectors.csv_files import decode_csv
 from connectors.json_documents import (
-    decode_json_file,
     flat_row,
     frame_of_rows,
     parse_json,
     submissions_frame,
     with_received_at,
 )
+from connectors.json_files import decode_json_file
 from connectors.json_records import with_pairs
 from connectors.pushed_forms import PushedType, pushed_row
 from connectors.raw_frames import blank_to_missing, refuse_too_large

@@ -17,6 +17,8 @@ from schemas.errors import BatchRefused
 
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 2_000
+# Of rows that each name their own columns: few bytes could otherwise ask for a frame of any size, nearly all blank.
+MAX_SPARSE_CELLS = 20_000_000
 UNTITLED = "(untitled)"
 
 
@@ -98,6 +100,13 @@ def refuse_too_large(rows: int, columns: int) -> None:
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         message = f"The delivery has {rows} rows and {columns} columns; at most {MAX_ROWS} and {MAX_COLUMNS} are read."
         raise BatchRefused("too_large", message, remedy="Export a shorter time, or fewer questions, per file.")
+
+
+def refuse_too_sparse(rows: int, columns: int) -> None:
+    """Raises BatchRefused (`too_large`) beyond 20 million cells."""
+    if rows * columns > MAX_SPARSE_CELLS:
+        message = f"The delivery's {rows} rows have {columns} columns together, nearly all of them blank."
+        raise BatchRefused("too_large", message, remedy="Export fewer submissions, or of one form only, per file.")
 
 
 def _number(value: float) -> str | None:

@@ -5,16 +5,13 @@ has not grown by it.
 """
 
 import subprocess
-import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
-import psutil
 
+from connectors.bounded_child import bounded_child, was_ended_by_its_limits
 from connectors.raw_frames import refuse_too_large
 from schemas.errors import BatchRefused
 
@@ -22,9 +19,7 @@ CHILD = Path(__file__).with_name("workbook_child.py")
 # What any workbook may take, and what each byte of it may add: measured on honest ones, 25 bytes a byte at most.
 LEAST_MEMORY, MEMORY_A_BYTE = 512 << 20, 40
 LEAST_CPU_S, CPU_S_A_MB = 30, 2
-MOST_CELLS = 100_000_000
-OUT_OF_MEMORY = 3
-LOOK_EVERY_S = 0.02
+LEAST_CELLS, MOST_CELLS = 10_000_000, 100_000_000
 
 _REFUSALS = {
     "entities": ("The workbook declares entities of its own, which no spreadsheet program writes.", "Save it anew."),
@@ -55,33 +50,14 @@ def read_sheet(payload: bytes, name: str | None) -> Sheet:
     """
     memory = LEAST_MEMORY + max(0, len(payload) - (8 << 20)) * MEMORY_A_BYTE
     seconds = LEAST_CPU_S + (len(payload) >> 20) * CPU_S_A_MB
-    words = [str(memory), str(seconds), str(MOST_CELLS), *([name] if name is not None else [])]
-    child = subprocess.Popen(
-        [sys.executable, "-I", str(CHILD), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    watch = threading.Thread(target=_watch, args=(child, memory, time.monotonic() + 2 * seconds), daemon=True)
-    with child:
-        watch.start()
-        try:
-            return _told(child, payload)
-        finally:
-            child.kill()
-            watch.join()
+    words = [str(most_cells(payload)), *([name] if name is not None else [])]
+    with bounded_child(CHILD, words, memory=memory, seconds=seconds) as child:
+        return _told(child, payload)
 
 
-def _watch(child: "subprocess.Popen[bytes]", memory: int, deadline: float) -> None:
-    """End the child once it holds more than it may, or takes too long: not every system keeps the limits it is told."""
-    try:
-        seen = psutil.Process(child.pid)
-        while child.poll() is None:
-            if seen.memory_info().rss > memory or time.monotonic() > deadline:
-                child.kill()
-            time.sleep(LOOK_EVERY_S)
-    except psutil.Error:
-        return
+def most_cells(payload: bytes) -> int:
+    """How many cells a workbook may have, blank ones among them: measured on honest ones, one in four bytes at most."""
+    return min(LEAST_CELLS + 2 * len(payload), MOST_CELLS)
 
 
 def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
@@ -100,7 +76,7 @@ def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
         what, remedy = _REFUSALS[found["refused"]]
         raise BatchRefused(found["refused"], what, remedy=remedy)
     refuse_too_large(found["height"], found["width"])
-    if found["height"] * found["width"] > MOST_CELLS:
+    if found["height"] * found["width"] > most_cells(payload):
         raise _too_costly()
     rows = _rows(child.stdout)
     if child.wait() != 0:
@@ -117,8 +93,7 @@ def _rows(lines: IO[bytes]) -> list[list[Any]]:
 
 def _failed(child: "subprocess.Popen[bytes]") -> BatchRefused:
     """Why the child ended: killed by its limits, or by what it read."""
-    ended = child.wait()
-    return _too_costly() if ended < 0 or ended == OUT_OF_MEMORY else unreadable("it cannot be opened")
+    return _too_costly() if was_ended_by_its_limits(child) else unreadable("it cannot be opened")
 
 
 def _too_costly() -> BatchRefused:

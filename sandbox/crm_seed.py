@@ -1,5 +1,6 @@
 """What a CRM has before the first run, as an administrator would make it: purposes and topics, and what Journeys needs."""
 
+import json
 from typing import Any
 
 from schemas.policy import Policy
@@ -16,11 +17,12 @@ PROFILE = "5a4d0000-0000-4000-8000-00000000a002"
 SWITCH = "5a4d0000-0000-4000-8000-00000000a003"
 MATCHING = "5a4d0000-0000-4000-8000-00000000a004"
 MAIL = "5a4d0000-0000-4000-8000-00000000a005"
+JOURNEY = "5a4d0000-0000-4000-8000-00000000a006"
 
 
 def purpose_rows(policy: Policy) -> Rows:
-    """Rows of msdynmkt_purposes and msdynmkt_topics by entity set, with the ids that the policy names."""
-    purposes, topics = [], []
+    """Rows of msdynmkt_purposes, msdynmkt_topics and lists by entity set, with the ids that the policy names."""
+    purposes, topics, lists = [], [], []
     for name, target in policy.crm.purposes.items():
         purposes.append(_purpose(str(target.purpose_id), name, _TYPES[target.kind], _RESTRICTIVE))
         bind = f"/msdynmkt_purposes({target.purpose_id})"
@@ -28,7 +30,11 @@ def purpose_rows(policy: Policy) -> Rows:
             {"msdynmkt_topicid": str(topic_id), "msdynmkt_name": topic, "msdynmkt_purposeId@odata.bind": bind}
             for topic, topic_id in target.topics.items()
         ]
-    return {"msdynmkt_purposes": purposes, "msdynmkt_topics": topics}
+        lists += [
+            {"listid": str(list_id), "listname": f"{name} {topic}", "createdfromcode": 2, "type": False}
+            for topic, list_id in target.lists.items()
+        ]
+    return {"msdynmkt_purposes": purposes, "msdynmkt_topics": topics, **({"lists": lists} if lists else {})}
 
 
 def journey_rows(policy: Policy) -> Rows:
@@ -58,7 +64,23 @@ def journey_rows(policy: Policy) -> Rows:
             for number, name in enumerate(("emailaddress1", "firstname", "lastname"), start=5)
         ],
         "msdynmkt_emails": _mails(policy),
+        "msdynmkt_journeys": [
+            {
+                "msdynmkt_journeyid": JOURNEY,
+                "msdynmkt_name": "Newsletter",
+                "statecode": 1,
+                "statuscode": 2,
+                "msdynmkt_journeyjson": journey_definition(MAIL),
+            }
+        ],
     }
+
+
+def journey_definition(*mails: str) -> str:
+    """What a journey does, as Journeys keeps it: a branch, in which some mails are sent one after the other."""
+    sends = {f"send{n}": {"type": "Email", "parameters": {"contentId": mail}} for n, mail in enumerate(mails)}
+    branch = {"type": "ConditionV2", "parameters": {"branches": [{"label": "One", "actions": sends}]}}
+    return json.dumps({"trigger": {"type": "OneTime"}, "actions": {"branch": branch}})
 
 
 def _purpose(purpose_id: str, name: str, kind: int, model: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A submission is what Webform's own `toArray` gives: its fields with times in Uni
 from datetime import date
 from typing import Any
 
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -65,6 +66,19 @@ class DrupalStandIn:
                 {"message": "The used authentication method is not allowed on this route."}, status_code=403
             )
         return None if feed else _not_found()
+
+
+def remote_post(settings: dict[str, Any], row: Row, state: str) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Address, headers and body of what the remote post handler sends under these settings; no address, nothing is sent.
+
+    The submission's own fields with the elements on top, without those excluded, then the custom data of the handler and
+    of the state, then the state's (RemotePostWebformHandler::getRequestData).
+    """
+    data = {column.removeprefix("data."): value for column, value in row.items()}
+    data = {name: value for name, value in data.items() if name not in settings["excluded_data"]}
+    for custom in (settings["custom_data"], settings[f"{state}_custom_data"]):
+        data |= yaml.safe_load(custom) or {}
+    return settings[f"{state}_url"], yaml.safe_load(settings["custom_options"])["headers"], data
 
 
 def _nested(row: Row) -> dict[str, Any]:

@@ -11,7 +11,7 @@ class CrmRole(BaseModel):
     """A role: by the noun of a table's privileges (its schema name, but `User`) what may be done with its rows.
 
     All of it at organisation level. `others` are privileges by name that are about no table, `tolerated` those that a
-    role is given unasked and that do no harm.
+    role is given unasked and that do no harm. `lists` are of `tables` where the policy names marketing lists.
     https://learn.microsoft.com/power-platform/admin/security-roles-privileges
     """
 
@@ -21,6 +21,11 @@ class CrmRole(BaseModel):
     tables: dict[str, tuple[Access, ...]]
     others: tuple[str, ...] = ()
     tolerated: tuple[str, ...] = ()
+    lists: dict[str, tuple[Access, ...]] = {}
+
+    def with_lists(self) -> "CrmRole":
+        """The role of a user who keeps marketing lists, too."""
+        return self.model_copy(update={"tables": {**self.tables, **self.lists}})
 
     def privilege_names(self) -> list[str]:
         """`prvReadContact` and so on, in the order of the file."""

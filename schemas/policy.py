@@ -36,11 +36,21 @@ class _Strict(BaseModel):
 
 
 class CrmPurpose(_Strict):
-    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows, and its type there."""
+    """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows, and its type there.
+
+    `lists` are static marketing lists of contacts that mirror a topic, by topic; none where nobody works with lists.
+    """
 
     purpose_id: UUID
     kind: Literal["commercial", "transactional", "tracking"] = "commercial"
     topics: dict[str, UUID] = Field(default_factory=dict)
+    lists: dict[str, UUID] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _lists_mirror_topics(self) -> "CrmPurpose":
+        if unknown := sorted(set(self.lists) - set(self.topics)):
+            raise ValueError(f"lists: {', '.join(unknown)} is no topic of this purpose")
+        return self
 
 
 class Owner(StrEnum):
@@ -175,6 +185,11 @@ class Policy(_Strict):
         """Whose value of a CRM column stands."""
         return self.crm.ownership.get(column, Owner.NEWEST)
 
+    def lists(self) -> dict[UUID, tuple[str, str]]:
+        """Purpose and topic of each marketing list, by its id in the CRM."""
+        targets = self.crm.purposes.items()
+        return {list_id: (name, topic) for name, one in targets for topic, list_id in one.lists.items()}
+
     def retention_rules(self) -> list[RetentionRule]:
         """How long everything is kept: each purpose's data, then the stores beside them."""
         rules = [
@@ -196,6 +211,8 @@ class Policy(_Strict):
                 raise ValueError(f"crm.purposes.{name}: no such purpose under purposes")
             if set(purpose.topics) != set(known.topics):
                 raise ValueError(f"crm.purposes.{name}.topics must name exactly the topics of purposes.{name}")
+        if len(self.lists()) < sum(len(one.lists) for one in self.crm.purposes.values()):
+            raise ValueError("crm.purposes: a marketing list mirrors one topic only")
         unknown = set(self.crm.ownership) - OWNED_COLUMNS
         if unknown:
             raise ValueError(f"crm.ownership: {', '.join(sorted(unknown))} cannot be owned, or is no column of ours")

@@ -122,7 +122,20 @@ REGISTRATION = Table(
     },
 )
 
+# A membership of a static marketing list. Its own key is the CRM's affair: it is addressed by list and contact.
+LIST_MEMBER = Table(
+    "listmember",
+    "listmembers",
+    "listmemberid",
+    {
+        "listid@odata.bind": Column(Kind.BIND, read_as="_listid_value", binds_to="lists"),
+        "entityid_contact@odata.bind": Column(Kind.BIND, read_as="_entityid_value", binds_to="contacts"),
+    },
+)
+
 # Where a consent row's value came from: written with a value, never compared or corrected for its own sake.
 PROVENANCE = frozenset({"msdynmkt_source", "msdynmkt_logicalreason", "msdynmkt_reason"})
 
 TABLES: dict[str, Table] = {table.logical_name: table for table in (CONTACT, CONSENT, EVENT, REGISTRATION)}
+# Written by the CRM's own actions, and only where the policy names lists.
+ALL_TABLES: dict[str, Table] = {**TABLES, LIST_MEMBER.logical_name: LIST_MEMBER}

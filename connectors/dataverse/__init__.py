@@ -1,7 +1,7 @@
 """The door to Microsoft Dataverse over its Web API.
 
 contract (what callers see) - client - lanes (one for each application user) - writing, reading - sender (throttling,
-tokens, repeated reads) - wire (one request); beside them the protocol without I/O: odata, batch, classify, bulk,
+tokens, repeated reads), vouching - wire (one request); beside them the protocol without I/O: odata, batch, classify, bulk,
 row_batch, chunks, validation.
 """
 
@@ -16,6 +16,7 @@ from connectors.dataverse.contract import (
     TableName,
     WhoAmI,
 )
+from connectors.dataverse.membership import Membership
 from connectors.dataverse.settings import (
     ApplicationUser,
     ClientCertificate,
@@ -41,6 +42,7 @@ __all__ = [
     "DataverseClient",
     "DataverseSettings",
     "ManagedIdentity",
+    "Membership",
     "Outcome",
     "Row",
     "RowFault",

@@ -167,6 +167,18 @@ def upsert_multiple(table: TableName, targets: Sequence[bytes], *, headers: Head
     )
 
 
+def member_target(contact_id: str) -> bytes:
+    """A contact as a member of AddListMembersList."""
+    return encode_body({"contactid": contact_id, "@odata.type": "Microsoft.Dynamics.CRM.contact"})
+
+
+def add_list_members(list_id: str, members: Sequence[bytes], *, headers: Headers = ()) -> Request:
+    """AddListMembersList: contacts onto a static list; to be repeated at will."""
+    named = encode_body({"listid": list_id, "@odata.type": "Microsoft.Dynamics.CRM.list"})
+    body = b'{"List":' + named + b',"Members":[' + b",".join(members) + b"]}"
+    return Request("POST", "AddListMembersList", "AddListMembersList", JSON_CONTENT + headers, body)
+
+
 def upsert(table: TableName, row: Row, *, headers: Headers = ()) -> Request:
     """PATCH without a precondition: creates the row or overwrites its columns."""
     body = {column: value for column, value in row.items() if column != table.primary_key}

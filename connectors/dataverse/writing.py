@@ -6,12 +6,12 @@ What is learnt on the way, a chunk's size and which tables have had their first 
 import hashlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.dataverse import odata
 from connectors.dataverse.batch import build_batch
-from connectors.dataverse.bulk import BulkLanding, BulkPort
+from connectors.dataverse.bulk import BulkLanding, BulkPort, Target
 from connectors.dataverse.chunks import ChunkSizes
 from connectors.dataverse.contract import Row, RowResult, TableName, row_ids
 from connectors.dataverse.row_batch import BatchPort, Operation, RowBatch
@@ -45,21 +45,44 @@ class Writer:
         ids = row_ids(table, rows)
         targets = [odata.upsert_target(table, row) for row in rows]
         known = dict(zip(ids, rows, strict=True))
+        return self._land(
+            table,
+            list(zip(ids, targets, strict=True)),
+            lambda chunk: odata.upsert_multiple(table, chunk, headers=self.headers),
+            lambda row_id: odata.upsert(table, known[row_id], headers=self.headers),
+        )
 
+    def add_to_list(self, table: TableName, list_id: str, members: Mapping[str, bytes]) -> list[RowResult]:
+        """Members by the name that the caller has for each by AddListMembersList, as rows by UpsertMultiple."""
+        return self._land(
+            table,
+            list(members.items()),
+            lambda chunk: odata.add_list_members(list_id, chunk, headers=self.headers),
+            lambda name: odata.add_list_members(list_id, [members[name]], headers=self.headers),
+        )
+
+    @property
+    def headers(self) -> odata.Headers:
+        """What every write carries."""
+        return self._settings.write_headers
+
+    def _land(
+        self,
+        table: TableName,
+        targets: list[Target],
+        whole: Callable[[Sequence[bytes]], odata.Request],
+        single: Callable[[str], odata.Request],
+    ) -> list[RowResult]:
         def send(chunk: Sequence[bytes]) -> odata.Answer | Lost:
-            request = odata.upsert_multiple(table, chunk, headers=self._settings.write_headers)
             with self._learnt.first_alone.turn(table.logical_name):
-                return self._sender.send(request, self._deadline)
+                return self._sender.send(whole(chunk), self._deadline)
 
         def send_singly(chunk: Sequence[str]) -> list[RowResult]:
-            headers = self._settings.write_headers
-            return self._batch(
-                table, [(row_id, odata.upsert(table, known[row_id], headers=headers)) for row_id in chunk]
-            )
+            return self._batch(table, [(row_id, single(row_id)) for row_id in chunk])
 
         size = self._learnt.sizes.of(table.logical_name, in_bulk=True)
         port = BulkPort(send, send_singly, size, self._sender.pacing)
-        return _noted(table, BulkLanding(port).land(list(zip(ids, targets, strict=True))))
+        return _noted(table, BulkLanding(port).land(targets))
 
     def write(
         self, table: TableName, operations: Sequence[Operation], *, gone_is_done: bool = False

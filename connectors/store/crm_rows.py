@@ -18,6 +18,17 @@ from intake.crm_row r where r.table_name = :table and r.row_id = any(:ids)
 
 _IDS = "select row_id from intake.crm_row where table_name = :table"
 
+_MEMBERS = """
+select m.row_id, m.list_id, m.contact_id, c.address
+from (select row_id, contact_point_id, substring(columns ->> 'listid@odata.bind' from '[0-9a-f-]{36}')::uuid as list_id,
+             substring(columns ->> 'entityid_contact@odata.bind' from '[0-9a-f-]{36}')::uuid as contact_id
+      from intake.crm_row where table_name = 'listmember' and is_ours) m
+join intake.contact_point c using (contact_point_id)
+where exists (select from intake.crm_row r
+              where r.table_name = 'contact' and r.row_id = m.contact_id and not r.edits ?| array['gone', 'merged'])
+order by m.row_id
+"""
+
 _NOTED = """
 unnest(cast(:tables as text[]), cast(:ids as uuid[]), cast(:columns as jsonb[]), cast(:edits as jsonb[]),
        cast(:keys as jsonb[])) as n (table_name, row_id, columns, edits, keys)
@@ -92,6 +103,11 @@ def contacts_of_ours(conn: Connection) -> dict[str, dict[str, Any]]:
     """What the CRM acknowledged from us of every contact of ours, by id."""
     statement = "select row_id, columns from intake.crm_row where table_name = 'contact' and is_ours"
     return {str(row.row_id): row.columns for row in conn.execute(text(statement))}
+
+
+def members_of_ours(conn: Connection) -> Sequence[RowMapping]:
+    """Whom we put on marketing lists and whose contact is there: row_id, list_id, contact_id, address."""
+    return conn.execute(text(_MEMBERS)).mappings().all()
 
 
 def known_ids(conn: Connection, table: str) -> set[UUID]:

@@ -35,7 +35,8 @@ where a.source = g.source and a.submission_id = g.submission_id and o.kind = :ki
   and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("g")}
 """
 
-# A registration that news of similar events stand on stays as long as they may be sent.
+# A registration that news of similar events stand on stays as long as they may be sent. Of an occasion of which one
+# goes, participants are never counted anew (connectors.store.statistics).
 _REGISTRATIONS = f"""
 with gone as (
     delete from intake.registration g using intake.occasion o
@@ -43,7 +44,10 @@ with gone as (
       and not (g.notice_shown and (g.is_sale or :is_related_without_sale)
                and g.registered_at + make_interval(days => :related_days) > :now)
       and {_NOT_HELD.format("g")}
-    returning g.contact_point_id
+    returning g.contact_point_id, o.source, o.occasion_id
+), final as (
+    update intake.participation c set is_final = true from gone
+    where c.source = gone.source and c.occasion_id = gone.occasion_id
 )
 insert into t_touched select contact_point_id from gone
 """

@@ -1,12 +1,12 @@
 """Statistics: counts that tell of nobody. `participation` has no id and no name of a person; what is published has cells only.
 
 participation      how many took part in a course or event from a region; gathered while the registrations are there, let go
-                   once its month is published
+                   once its month is published; final once registrations it was counted from have gone
 statistic_period   a month that was published: once, by whom, with which smallest cell
 statistic_cell     what was published of it; null: withheld, because it or another cell would tell of fewer
 """
 
-from sqlalchemy import Column, Date, ForeignKey, Integer, Table, Text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from connectors.store.metadata import METADATA
@@ -22,6 +22,7 @@ PARTICIPATION = Table(
     Column("topic", Text, nullable=False),
     Column("month", Date, nullable=False),
     Column("participants", Integer, nullable=False),
+    Column("is_final", Boolean, nullable=False, server_default=text("false")),
 )
 
 STATISTIC_PERIOD = Table(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STATISTIC_PERIOD
 
-# Of a course or event that is over, whose month is not published, and of which registrations are still known.
+# Of a course or event that is over, whose month is not published, and of which no registration has outlived its time.
 _OVER = """
 create temporary table t_over on commit drop as
 select o.occasion_pk, o.source, o.occasion_id, coalesce(o.name, o.occasion_id) as name, o.kind,
@@ -17,6 +17,8 @@ from intake.occasion o
 where o.ends_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
   and not exists (select from intake.statistic_period p
                   where p.period = to_char(o.ends_at at time zone :timezone, 'YYYY-MM'))
+  and not exists (select from intake.participation c
+                  where c.source = o.source and c.occasion_id = o.occasion_id and c.is_final)
 """
 _AGAIN = """
 delete from intake.participation p using t_over o where p.source = o.source and p.occasion_id = o.occasion_id
@@ -37,7 +39,9 @@ where g.status = 'active' group by 1, 2, 3, 4, 5, 6, 7
 def gather(conn: Connection, regions: dict[str, str], *, now: datetime, timezone: str) -> int:
     """Count the participants of what is over, anew as long as the month is not published; how many counts there are.
 
-    `regions` is the region by the first two digits of a postal code. To be done before any of it is deleted.
+    Once retention has deleted registrations of an occasion its count is final: what others stay for (a legal hold, news
+    of similar events) is no reason to count them alone. `regions` is the region by the first two digits of a postal code.
+    To be done before any of it is deleted.
     """
     conn.execute(text(_OVER), {"now": now, "timezone": timezone})
     conn.execute(text(_AGAIN))

@@ -19,8 +19,9 @@ from pipelines.operations import suggesting
 from pipelines.operations.checking import check_file
 from pipelines.operations.entry_templates import entry_workbook, manual_feed
 from pipelines.operations.suggesting import Wish
+from pipelines.operations.webform_handler import webform_handler
 from schemas.errors import ConfigurationError
-from schemas.mappings import json_schema
+from schemas.mappings import Source, json_schema
 
 SHOWN_ROWS = 50
 SOURCES = typer.Typer(help="What is mapped, and whether a file would be understood.", no_args_is_help=True)
@@ -70,6 +71,8 @@ def check(
         )
         if verdict.refused is not None:
             CONSOLE.print(verdict.refused, markup=False)
+        if verdict.changed:
+            CONSOLE.print("The questions are not those last taken in:", *verdict.changed, sep="\n  ", markup=False)
         if verdict.purposeless:
             CONSOLE.print(
                 f"Read for no purpose: {', '.join(verdict.purposeless)}. Name them under ignored.", markup=False
@@ -117,24 +120,32 @@ def suggest(
 
 @SOURCES.command("template")
 def template(
-    feed: Annotated[str, typer.Argument(help="A manual feed or its source: manual.")],
-    to: Annotated[Path, typer.Option("--to", help="The workbook to write (.xlsx); none that exists.")],
+    feed: Annotated[str, typer.Argument(help="A manual feed or its source (manual), or a form of a website.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write (.xlsx, for a form .yml); none that exists.")],
     config: ConfigOption = None,
 ) -> None:
-    """Write the workbook for manual entries: the feed's titles, what each column means (fi, en), lists of what may be chosen."""
+    """Write what a feed's other side needs: for manual entries the workbook (the feed's titles, what each column means, lists
+    of what may be chosen); for a form of a Drupal site the handler that sends its submissions here."""
     with session_for(config) as session:
-        mapping = manual_feed(session.workspace.mappings, feed)
-        _write_anew(to, entry_workbook(mapping, session.workspace.policy))
+        workspace = session.workspace
+        form = workspace.mappings.get(feed)
+        if form is not None and form.source is Source.WEB_FORMS:
+            address = workspace.settings.preferences_url or workspace.policy.crm.preference_page
+            _write_anew(to, webform_handler(form, address).encode(), suffix=".yml")
+            CONSOLE.print("Written. Its first lines say where it goes.")
+            return
+        mapping = manual_feed(workspace.mappings, feed)
+        _write_anew(to, entry_workbook(mapping, workspace.policy), suffix=".xlsx")
     pattern = mapping.file.pattern if mapping.file else ""
     CONSOLE.print(f"Written. Filled in, drop it under a name like {pattern}.", markup=False)
 
 
-def _write_anew(to: Path, workbook: bytes) -> None:
-    if to.suffix.lower() != ".xlsx":
-        raise ConfigurationError("--to: the template is a workbook, so give a name that ends with .xlsx.")
+def _write_anew(to: Path, content: bytes, *, suffix: str) -> None:
+    if to.suffix.lower() != suffix:
+        raise ConfigurationError(f"--to: give a name that ends with {suffix}.")
     try:
         with to.open("xb") as file:
-            file.write(workbook)
+            file.write(content)
     except FileExistsError:
         raise ConfigurationError("--to: the file exists, and may hold entries. Give another name.") from None
     except OSError as error:

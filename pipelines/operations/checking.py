@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.decoders import decode
+from connectors.decoders import decode, questions_in
 from connectors.files import media_type_of
 from pipelines.operations.gate import gate_batch
+from pipelines.operations.questions import feed_drifts
 from pipelines.operations.sessions import Session
 from pipelines.transforms.columns import force_columns, misfit
 from pipelines.transforms.needs import without_purpose
@@ -26,7 +27,7 @@ READ, DROPPED, UNMAPPED, MISSING, PURPOSELESS = "read", "dropped", "unmapped", "
 class FileVerdict:
     """What would become of a file. `columns`: column, verdict, what for, blank cells, faults. `rows`: those that are not
     simply taken in. `refused` is why the whole batch would be stopped; `purposeless` the questions that are read for
-    nothing."""
+    nothing; `changed` how the questions differ from those last taken in, a line each."""
 
     read: int
     columns: list[dict[str, Any]]
@@ -35,6 +36,7 @@ class FileVerdict:
     rules_failed: list[str]
     purposeless: list[str]
     refused: str | None
+    changed: list[str]
 
     @property
     def is_understood(self) -> bool:
@@ -47,11 +49,14 @@ def check_file(session: Session, feed: str, payload: bytes) -> FileVerdict:
     mapping = session.workspace.mappings.get(feed)
     if mapping is None:
         raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
-    return check_frame(session, decode(media_type_of(mapping), payload, mapping), mapping)
+    media_type = media_type_of(mapping)
+    raw = decode(media_type, payload, mapping)
+    shown = questions_in(media_type, payload, raw, mapping)
+    drifts = feed_drifts(session, mapping, [shown] if shown else [])
+    return _judged(session, raw, mapping, changed=[line for drift in drifts for line in drift.lines()])
 
 
-def check_frame(session: Session, raw: pd.DataFrame, mapping: Mapping) -> FileVerdict:
-    """The verdict on a raw frame under a mapping."""
+def _judged(session: Session, raw: pd.DataFrame, mapping: Mapping, *, changed: list[str]) -> FileVerdict:
     refusal = misfit(raw, mapping)
     fitting = force_columns(raw, mapping).frame if refusal else raw
     shaped = shape_batch(fitting, mapping, received_at=session.now, policy=session.workspace.policy)
@@ -67,6 +72,7 @@ def check_frame(session: Session, raw: pd.DataFrame, mapping: Mapping) -> FileVe
         rules_failed=failed,
         purposeless=[each["column"] for each in columns if each["verdict"] == PURPOSELESS],
         refused=None if refusal is None else str(refusal),
+        changed=changed,
     )
 
 

@@ -6,7 +6,7 @@ What is not done when the CRM fails stays open, and is done the next time: each 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -14,16 +14,17 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import RowMapping
 
-from connectors.dataverse import RowResult, TableName, WhoAmI
+from connectors.dataverse import Membership, RowResult, TableName, WhoAmI
 from connectors.store import erasure as store
 from connectors.store.tombstones import KEY_NAME
 from pipelines.operations.delivery import table_name
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.doctor.reading import RowsOfCrm
 from pipelines.operations.sessions import Session
+from pipelines.transforms.minimise import membership_id
 from schemas.errors import CrmUnavailable
 from schemas.policy import InUseTable
-from schemas.tables import CONSENT, CONTACT, REGISTRATION, ConsentValue
+from schemas.tables import CONSENT, CONTACT, LIST_MEMBER, REGISTRATION, ConsentValue
 
 TASKS = TableName("tasks", "task", "activityid")
 CLEARED = ("firstname", "lastname", "emailaddress1", "mobilephone", "crmi_preferencelink")
@@ -31,6 +32,7 @@ _MADE_BY, _OWNER = "_createdby_value", "_ownerid_value"
 _FLAGS = {"donotbulkemail": True, "followemail": False}
 _OPTED_OUT = {"msdynmkt_value": int(ConsentValue.OPTED_OUT)}
 _ORDER = (REGISTRATION.logical_name, CONSENT.logical_name, CONTACT.logical_name)
+_MEMBERS = LIST_MEMBER.logical_name
 
 Key = tuple[str, UUID]
 
@@ -53,6 +55,8 @@ class ErasableCrm(RowsOfCrm, Protocol):
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
     def delete_many(self, table: TableName, ids: Sequence[str]) -> list[RowResult]: ...
+
+    def remove_list_members(self, members: Sequence[Membership]) -> list[RowResult]: ...
 
     def delete_change_history(self, table: TableName, ids: Sequence[str]) -> int: ...
 
@@ -101,6 +105,7 @@ class _Erasing:
         self.made_by_us |= {row_id for row_id, row in contacts.items() if self._is_ours(row)}
         used = {row_id: owner for row_id, row in contacts.items() if (owner := self._user_of(row_id, row))}
         self._lower(contacts, used)
+        self._leave_lists(contacts)
         keeps_consents = bool(used) or bool(reasons_to_refuse(self.crm, self.policy))
         kept = self._lower_consents() if keeps_consents else set()
         refused = self._delete(used, kept)
@@ -137,6 +142,15 @@ class _Erasing:
     def _lower(self, contacts: Mapping[UUID, Mapping[str, Any]], used: Mapping[UUID, str]) -> None:
         open_ones = [row_id for row_id in used if any(contacts[row_id].get(n) is not v for n, v in _FLAGS.items())]
         self._update(CONTACT.logical_name, [{"contactid": str(row_id), **_FLAGS} for row_id in open_ones])
+
+    def _leave_lists(self, contacts: Iterable[UUID]) -> None:
+        members = [
+            Membership(str(membership_id(list_id, row_id)), str(list_id), str(row_id))
+            for list_id in self.policy.lists()
+            for row_id in contacts
+        ]
+        if members:
+            _require_answers(self.crm.remove_list_members(members))
 
     def _lower_consents(self) -> set[UUID]:
         """The consent rows stay, opted out: they are all that suppresses the address while somebody may mail it."""
@@ -200,8 +214,8 @@ class _Erasing:
 
     def _proven(self, used: Mapping[UUID, str], kept: set[UUID]) -> dict[Key, str]:
         """Read every row again: what is not there is gone, with its history; what others use is cleared."""
-        states: dict[Key, str] = {}
-        for table in sorted({row["table_name"] for row in self.rows}, key=_ORDER.index):
+        states: dict[Key, str] = {(_MEMBERS, row_id): "gone" for row_id in self._ids(_MEMBERS)}
+        for table in sorted({row["table_name"] for row in self.rows} - {_MEMBERS}, key=_ORDER.index):
             there = self._read(table, [])
             gone = [row_id for row_id in self._ids(table) if row_id not in there]
             forgotten = [str(row_id) for row_id in gone if row_id in self.made_by_us]

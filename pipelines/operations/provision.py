@@ -1,6 +1,7 @@
 """Provisioning: making in the CRM what is ours to make, and telling who must make the rest.
 
-Ours are the column of the preference link, the security role, and, where the policy says so, its purposes and topics.
+Ours are the column of the preference link, the security role, and, where the policy says so, its purposes, topics and
+marketing lists.
 Each is looked for first, so that a second time makes nothing; what is there already stays as it is.
 """
 
@@ -14,7 +15,7 @@ from connectors.dataverse import TableDefinition, TableName
 from connectors.mappings import load_role
 from pipelines.operations.delivery import table_name
 from pipelines.operations.workspace import Workspace
-from pipelines.transforms.diagnosis.facts import RESTRICTIVE, SOURCES, TRANSACTIONAL
+from pipelines.transforms.diagnosis.facts import CONTACTS, RESTRICTIVE, SOURCES, TRANSACTIONAL
 from pipelines.transforms.diagnosis.purpose_rules import KINDS
 from schemas.crm_role import CrmRole
 from schemas.errors import CrmMisconfigured
@@ -24,9 +25,9 @@ from schemas.tables import CONTACT
 _NON_RESTRICTIVE = RESTRICTIVE + 1
 _ROLE = TableName("roles", "role", "roleid")
 _PRIVILEGE = TableName("privileges", "privilege", "privilegeid")
-_PURPOSE, _TOPIC = (
+_PURPOSE, _TOPIC, _LIST = (
     TableName(source.entity_set, source.logical_name, source.primary_key)
-    for source in (SOURCES["purposes"], SOURCES["topics"])
+    for source in (SOURCES["purposes"], SOURCES["topics"], SOURCES["lists"])
 )
 _HAND_OVER = "An administrator gives it to the application user, and no other."
 # A condition for each name; a query takes at most 500.
@@ -82,7 +83,8 @@ def provide(workspace: Workspace, crm: ReadableCrm, makes: Makes, *, dry_run: bo
     provisions = [*maker.link_column()]
     if workspace.policy.crm.provision_purposes:
         provisions += maker.purposes()
-    return [*provisions, maker.role(load_role(workspace.settings.config_dir))]
+    role = load_role(workspace.settings.config_dir)
+    return [*provisions, maker.role(role.with_lists() if workspace.policy.lists() else role)]
 
 
 class _Maker:
@@ -112,7 +114,7 @@ class _Maker:
         )
 
     def purposes(self) -> Iterator[Provision]:
-        """The policy's purposes and topics, under its ids; commercial and tracking ones Restrictive."""
+        """The policy's purposes, topics and lists, under its ids; commercial and tracking ones Restrictive."""
         there = {name: self._ids(table) for name, table in (("purpose", _PURPOSE), ("topic", _TOPIC))}
         for name, target in self._policy.crm.purposes.items():
             kind = KINDS[target.kind]
@@ -130,6 +132,11 @@ class _Maker:
                     "msdynmkt_purposeId@odata.bind": f"/msdynmkt_purposes({target.purpose_id})",
                 }
                 yield self._row(f"topic {topic} of {name}", _TOPIC, row, there=there["topic"])
+        lists = self._policy.lists()
+        present = self._ids(_LIST) if lists else set()
+        for list_id, (name, topic) in lists.items():
+            row = {"listid": str(list_id), "listname": f"{name} {topic}", "createdfromcode": CONTACTS, "type": False}
+            yield self._row(f"list of {topic} of {name}", _LIST, row, there=present)
 
     def role(self, role: CrmRole) -> Provision:
         """The security role with its privileges. To give it to the application user is for an administrator."""

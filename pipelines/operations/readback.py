@@ -25,6 +25,7 @@ from pipelines.operations.crm_reading import (
     read_table,
     wanted_columns,
 )
+from pipelines.operations.list_reading import read_left_lists
 from pipelines.operations.sessions import Session
 from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
 from pipelines.transforms.crm_consents import Raised, decide_raised
@@ -35,7 +36,8 @@ from schemas.tables import CONTACT
 def read_back(session: Session, crm: ReadableCrm) -> int:
     """Bring what changed in the CRM since the last read-back into the store; returns how many decisions it made."""
     suppressed = _suppressed_before(session)
-    decided = _keep_readings(session, crm, [read_table(session, crm, table) for table in READ_TABLES], suppressed)
+    readings = [read_table(session, crm, table) for table in READ_TABLES]
+    decided = _keep_readings(session, crm, readings, suppressed, reads_lists=bool(session.workspace.policy.lists()))
     seek_bearers(session, crm)
     return decided
 
@@ -48,9 +50,18 @@ def read_back_addresses(session: Session, crm: ReadableCrm, contact_point_ids: S
     return decided
 
 
-def _keep_readings(session: Session, crm: ReadableCrm, readings: Sequence[Reading], suppressed: Sequence[UUID]) -> int:
+def _keep_readings(
+    session: Session,
+    crm: ReadableCrm,
+    readings: Sequence[Reading],
+    suppressed: Sequence[UUID],
+    *,
+    reads_lists: bool = False,
+) -> int:
     """Bring readings into the store in one transaction; returns how many decisions they made."""
     told = _together(readings)
+    if reads_lists:
+        read_left_lists(session, crm, told)
     _decide_raised(session, crm, readings, told)
     merges = crm_merges.resolve(session, crm, told)
     decisions = [*told.decisions, *merges.decisions, *_moved(session, told.moves)]

@@ -5,7 +5,7 @@ it is reported. Rows that are not ours are counted apart: before the cut-over no
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,6 +17,7 @@ from connectors.store.planning import is_cut_over, load_occasions
 from connectors.store.reconciling import RowKey, RowRecord, our_rows, records_of, sample_addresses
 from pipelines.operations.delivery import table_name
 from pipelines.operations.link_maker import link_maker
+from pipelines.operations.list_reading import iter_members
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.desired import desired_rows
@@ -24,7 +25,7 @@ from pipelines.transforms.differences import Difference, Known, Write, compare_r
 from pipelines.transforms.minimise import minimise_occasion
 from pipelines.transforms.plan import RAISED
 from pipelines.transforms.readback import read_columns
-from schemas.tables import CONTACT, EVENT, TABLES
+from schemas.tables import CONTACT, EVENT, LIST_MEMBER, TABLES
 
 _ROWS_AT_A_TIME = 5000
 
@@ -32,7 +33,9 @@ _ROWS_AT_A_TIME = 5000
 class ReadableCrm(Protocol):
     """What reconciliation needs of the CRM's client."""
 
-    def iter_rows(self, table: TableName, select: list[str]) -> Iterator[dict[str, Any]]: ...
+    def iter_rows(
+        self, table: TableName, select: list[str], *, filter: str | None = None
+    ) -> Iterator[dict[str, Any]]: ...
 
     def fetch_rows(
         self, table: TableName, ids: Sequence[str], select: Sequence[str]
@@ -79,6 +82,11 @@ def reconcile(session: Session, crm: ReadableCrm, *, sample: int | None = None) 
     for logical_name in TABLES:
         rows = _whole(crm, logical_name) if sample is None else _picked(session, crm, logical_name, sides)
         _compare_table(logical_name, rows, sides, outcome)
+    if lists := session.workspace.policy.lists():
+        of_ours = {row_id for _, row_id in sides.wanted.keys() | sides.ours}
+        members = ((row_id, row) for list_id in lists for row_id, row in iter_members(crm, list_id))
+        picked = (one for one in members if sample is None or one[0] in of_ours)
+        _compare_rows(LIST_MEMBER.logical_name, picked, sides, outcome)
     with session.transaction() as conn:
         _explain(session, conn, sides, outcome)
     return outcome
@@ -126,9 +134,16 @@ def _picked(session: Session, crm: ReadableCrm, logical_name: str, sides: _Sides
 def _compare_table(
     logical_name: str, rows: Iterator[Mapping[str, Any]], sides: _Sides, outcome: Reconciliation
 ) -> None:
+    key = TABLES[logical_name].primary_key
+    _compare_rows(logical_name, ((UUID(str(row[key])), row) for row in rows), sides, outcome)
+
+
+def _compare_rows(
+    logical_name: str, rows: Iterable[tuple[UUID, Mapping[str, Any]]], sides: _Sides, outcome: Reconciliation
+) -> None:
     awaited = {key for key in sides.wanted if key[0] == logical_name}
-    for row in rows:
-        key = (logical_name, UUID(str(row[TABLES[logical_name].primary_key])))
+    for row_id, row in rows:
+        key = (logical_name, row_id)
         awaited.discard(key)
         if key not in sides.wanted and key not in sides.ours:
             outcome.unmanaged[logical_name] += 1

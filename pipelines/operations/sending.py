@@ -4,16 +4,17 @@ Nothing here knows of threads or of the store (dispatching.py does): an intent g
 comes out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
-from connectors.dataverse import NOT_EXECUTED, RowResult, TableName
+from connectors.dataverse import NOT_EXECUTED, Membership, RowResult, TableName
 from connectors.store.outbox import Claimed, Settled
-from pipelines.transforms.readback import as_read, read_columns
-from schemas.intents import IntentState, Method
-from schemas.tables import TABLES
+from pipelines.transforms.readback import as_read, read_columns, read_membership
+from schemas.errors import ClaimStale
+from schemas.intents import IntentState, Method, Phase
+from schemas.tables import ALL_TABLES, LIST_MEMBER
 
 
 class Crm(Protocol):
@@ -22,6 +23,8 @@ class Crm(Protocol):
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int: ...
 
     def stopped(self) -> AbstractContextManager[None]: ...
+
+    def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]: ...
 
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
@@ -33,6 +36,12 @@ class Crm(Protocol):
 
     def delete_many(self, table: TableName, ids: Sequence[str]) -> list[RowResult]: ...
 
+    def add_list_members(self, members: Sequence[Membership]) -> list[RowResult]: ...
+
+    def remove_list_members(self, members: Sequence[Membership]) -> list[RowResult]: ...
+
+    def find_list_members(self, members: Sequence[Membership]) -> list[dict[str, object]]: ...
+
     def fetch_rows(
         self, table: TableName, ids: Sequence[str], select: Sequence[str]
     ) -> dict[str, dict[str, object]]: ...
@@ -40,22 +49,43 @@ class Crm(Protocol):
 
 def table_name(logical_name: str) -> TableName:
     """A table of ours in the client's words."""
-    table = TABLES[logical_name]
+    table = ALL_TABLES[logical_name]
     return TableName(table.entity_set, table.logical_name, table.primary_key)
 
 
-def send_chunk(crm: Crm, claimed: Sequence[Claimed]) -> list[Settled]:
-    """Send claimed intents of one method and table; who is not in the answer has none, and stays claimed."""
+def send_chunk(crm: Crm, claimed: Sequence[Claimed], still_stands: Callable[[], bool]) -> list[Settled]:
+    """Send claimed intents of one phase, method and table; who is not in the answer has none, and stays claimed.
+
+    Where they wait before they are sent, at the CRM's limits for instance, `still_stands` is asked first. Where one of
+    them stands no more all are put back, to be claimed anew; a lowering always stands.
+    """
+    if claimed[0].phase is Phase.LOWERING:
+        return _send(crm, claimed)
+    try:
+        with crm.vouched(still_stands):
+            return _send(crm, claimed)
+    except ClaimStale:
+        return [Settled(intent.intent_id, IntentState.PENDING) for intent in claimed]
+
+
+def _send(crm: Crm, claimed: Sequence[Claimed]) -> list[Settled]:
     method, table = claimed[0].method, table_name(claimed[0].table_name)
     if method is Method.PATCH:
         return _patch(crm, table, claimed)
-    if method is Method.DELETE:
+    if table.logical_name == LIST_MEMBER.logical_name:
+        change = crm.remove_list_members if method is Method.DELETE else crm.add_list_members
+        results = change([_membership(intent) for intent in claimed])
+    elif method is Method.DELETE:
         results = crm.delete_many(table, [str(intent.row_id) for intent in claimed])
     elif method is Method.LOWER:
         results = crm.update_existing(table, [_row(table, intent) for intent in claimed])
     else:
         results = crm.upsert_many(table, [_row(table, intent) for intent in claimed])
     return _settled(claimed, results)
+
+
+def _membership(intent: Claimed) -> Membership:
+    return Membership(str(intent.row_id), *read_membership(intent.columns))
 
 
 def _row(table: TableName, intent: Claimed) -> dict[str, object]:
@@ -115,12 +145,23 @@ def read_back_chunk(
     read-back is to see that.
     """
     logical_name = chunk[0].table_name
-    select = sorted({name for intent in chunk for name in read_columns(logical_name, intent.columns)})
-    found = crm.fetch_rows(table_name(logical_name), [str(intent.row_id) for intent in chunk], select)
+    found = _found_members(crm, chunk) if logical_name == LIST_MEMBER.logical_name else _found_rows(crm, chunk)
     return [
         Settled(intent.intent_id, IntentState.ACKNOWLEDGED if _has_happened(intent, found, made) else otherwise)
         for intent in chunk
     ]
+
+
+def _found_rows(crm: Crm, chunk: Sequence[Claimed]) -> Mapping[str, Mapping[str, Any]]:
+    logical_name = chunk[0].table_name
+    select = sorted({name for intent in chunk for name in read_columns(logical_name, intent.columns)})
+    return crm.fetch_rows(table_name(logical_name), [str(intent.row_id) for intent in chunk], select)
+
+
+def _found_members(crm: Crm, chunk: Sequence[Claimed]) -> Mapping[str, Mapping[str, Any]]:
+    names = {read_membership(intent.columns): str(intent.row_id) for intent in chunk}
+    rows = crm.find_list_members([_membership(intent) for intent in chunk])
+    return {names[str(row["_listid_value"]), str(row["_entityid_value"])]: row for row in rows}
 
 
 def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]], made: frozenset[UUID]) -> bool:

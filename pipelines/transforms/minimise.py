@@ -17,6 +17,7 @@ from schemas.tables import (
     CONTACT,
     EMAIL_CONTACT_POINT,
     EVENT,
+    LIST_MEMBER,
     MARKER,
     NO_REASON,
     REGISTRATION,
@@ -108,6 +109,8 @@ def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dic
         if not person.is_elsewhere:
             rows[CONTACT.logical_name, person.contact_id] = columns
     rows.update(_consent_rows(view, policy, has_contact=bool(contacts), now=now))
+    for person in view.persons:
+        rows.update(_memberships(person, rows, view, policy, living_purposes(person, now=now)))
     for registration in view.registrations:
         if registration.contact_id in contacts and registration.ends_at > now and registration.status != "deleted":
             rows[REGISTRATION.logical_name, registration.registration_id] = minimise_registration(registration)
@@ -213,6 +216,32 @@ def _consent_row(
     if topic:
         columns["msdynmkt_topicId@odata.bind"] = f"/msdynmkt_topics({target.topics[topic]})"
     return (CONSENT.logical_name, key), columns
+
+
+def _memberships(
+    person: PersonView,
+    rows: Mapping[RowKey, Mapping[str, Any]],
+    view: AddressView,
+    policy: Policy,
+    living: set[str],
+) -> dict[RowKey, dict[str, Any]]:
+    """The lists a person's contact is on: those of topics opted in at the address, while the contact may be mailed."""
+    if rows.get((CONTACT.logical_name, person.contact_id), {}).get("donotbulkemail") is not False:
+        return {}
+    members: dict[RowKey, dict[str, Any]] = {}
+    for list_id, (purpose, topic) in policy.lists().items():
+        consent = rows.get((CONSENT.logical_name, consent_row_id(view.contact_point_id, purpose, topic)), {})
+        if purpose in living and consent.get("msdynmkt_value") == ConsentValue.OPTED_IN:
+            members[LIST_MEMBER.logical_name, membership_id(list_id, person.contact_id)] = {
+                "listid@odata.bind": f"/lists({list_id})",
+                "entityid_contact@odata.bind": f"/contacts({person.contact_id})",
+            }
+    return members
+
+
+def membership_id(list_id: UUID, contact_id: UUID) -> UUID:
+    """How we call a membership; the CRM gives it a key of its own."""
+    return row_id(list_id, str(contact_id))
 
 
 def minimise_registration(registration: RegistrationView) -> dict[str, Any]:

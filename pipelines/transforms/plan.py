@@ -18,7 +18,7 @@ from pipelines.transforms.minimise import AddressView, AdoptedRow, RowKey, livin
 from pipelines.transforms.readback import as_read
 from schemas.intents import Intent, Method, Phase
 from schemas.policy import Policy
-from schemas.tables import CONSENT, CONTACT, EVENT, PROVENANCE, REGISTRATION, ConsentValue
+from schemas.tables import CONSENT, CONTACT, EVENT, LIST_MEMBER, PROVENANCE, REGISTRATION, ConsentValue
 
 SHUT = {"donotbulkemail": True, "followemail": False}
 _SORTED = orjson.OPT_SORT_KEYS
@@ -30,6 +30,7 @@ RAISED: dict[str, tuple[str, Any, Any]] = {
     CONTACT.logical_name: ("donotbulkemail", False, True),
 }
 REMOVALS = {
+    LIST_MEMBER.logical_name: Phase.LOWERING,
     REGISTRATION.logical_name: Phase.REMOVE_REGISTRATIONS,
     CONSENT.logical_name: Phase.REMOVE_CONSENTS,
     CONTACT.logical_name: Phase.REMOVE_CONTACTS,
@@ -159,7 +160,15 @@ def _plan_registration(
         yield Phase.REGISTRATIONS, Method.PATCH, True, changed
 
 
+def _plan_membership(
+    columns: Mapping[str, Any], before: Mapping[str, Any] | None, _adopted: AdoptedRow | None
+) -> Iterable[Step]:
+    if before is None:
+        yield Phase.FLAGS, Method.UPSERT, True, dict(columns)
+
+
 _PLANNERS = {
+    LIST_MEMBER.logical_name: _plan_membership,
     CONTACT.logical_name: _plan_contact,
     CONSENT.logical_name: _plan_consent,
     REGISTRATION.logical_name: _plan_registration,
@@ -167,11 +176,16 @@ _PLANNERS = {
 
 
 def _remove(table: str, before: Mapping[str, Any], row_id: Any, stamp: dict[str, Any]) -> Iterable[Intent]:
-    """Lower a row first, which waits for nothing; then remove it, which may wait for approval."""
+    """Lower a row first, which waits for nothing; then remove it, which may wait for approval.
+
+    Leaving a list is a lowering itself.
+    """
     column, raised, shut = RAISED.get(table, (None, None, None))
     if column is not None and before.get(column) == raised:
         yield Intent(Phase.LOWERING, Method.LOWER, table, row_id, {column: shut}, False, **stamp)
-    yield Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp)
+    # A membership has no address but its list and contact.
+    columns = dict(before) if table == LIST_MEMBER.logical_name else {}
+    yield Intent(REMOVALS[table], Method.DELETE, table, row_id, columns, False, **stamp)
 
 
 def _let_go(table: str, adopted: AdoptedRow, row_id: Any, stamp: dict[str, Any]) -> Iterable[Intent]:

@@ -50,7 +50,7 @@ def drift_of(known: Sequence[Question], shown: Sequence[Question]) -> Drift:
     gone = [title for title in old if title not in new]
     added = [title for title in new if title not in old]
     if not any(old.values()) or not any(new.values()):
-        renamed |= {(close[0], title) for title in added if (close := get_close_matches(title, gone, n=1))}
+        renamed |= set(_alike(gone, added))
     moved = {now for was, now in renamed if was in new or now in old}
     plain = sorted((was, now) for was, now in renamed if now not in moved)
     return Drift(
@@ -82,7 +82,18 @@ def _titled(questions: Sequence[Question]) -> dict[str, str | None]:
 
 def _same_ids(old: dict[str, str | None], new: dict[str, str | None]) -> list[tuple[str, str]]:
     now = {question_id: title for title, question_id in new.items() if question_id}
-    return [(title, now[question_id]) for title, question_id in old.items() if question_id in now and question_id]
+    was = {question_id: title for title, question_id in old.items() if question_id}
+    return [(title, now[question_id]) for question_id, title in was.items() if question_id in now]
+
+
+def _alike(gone: list[str], added: list[str]) -> list[tuple[str, str]]:
+    """Each new title with the likest gone one that no earlier title took: one to one."""
+    left, pairs = list(gone), []
+    for title in added:
+        for likest in get_close_matches(title, left, n=1):
+            left.remove(likest)
+            pairs.append((likest, title))
+    return pairs
 
 
 def _in_another_place(old: list[str], new: list[str]) -> list[str]:

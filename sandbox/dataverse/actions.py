@@ -22,6 +22,8 @@ from .values import read_payload, type_property
 from .writes import create_row
 
 _PREFIX = "Microsoft.Dynamics.CRM."
+# createdfromcode of a list.
+_MEMBER_KINDS = {"account": 1, "contact": 2, "lead": 4}
 
 
 def who_am_i(_store: Store, call: Call) -> Answer:
@@ -66,15 +68,22 @@ def merge(store: Store, call: Call) -> Answer:
 
 
 def add_list_members(store: Store, call: Call) -> Answer:
-    """Adds members to a list; a member that is there already stays as it is."""
+    """Adds members to a static list of their kind; a member that is there already stays as it is.
+
+    [U] the codes of a list that is dynamic, or of another kind.
+    """
     body = call.json()
     lists, list_id = _named_row(store, body.get("List"))
     demand(store, call.caller, "Write", lists.table)
+    if lists.rows[list_id].get("type"):
+        raise invalid("Members cannot be added to a dynamic list.", "0x80040203")
     members = store.data["listmember"]
     present = {members.rows[row_id]["_entityid_value"] for row_id in members.ids_where("_listid_value", [list_id])}
     with store.transaction():
         for member in body.get("Members", ()):
             rows, member_id = _named_row(store, member)
+            if lists.rows[list_id].get("createdfromcode") not in (None, _MEMBER_KINDS.get(rows.table.logical)):
+                raise invalid("The member is of another kind than the list.", "0x80040203")
             if member_id not in present:
                 present.add(member_id)
                 _add_member(store, call.caller, list_id, rows.table, member_id)

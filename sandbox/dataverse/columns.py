@@ -66,6 +66,7 @@ class Table:
     internal: bool = False
     schema_name: str = ""
     privilege_noun: str = ""
+    part_of: str = ""
 
     @cached_property
     def id_column(self) -> str:

@@ -36,7 +36,7 @@ def privilege_id(name: str) -> str:
 
 def known_privileges(store: Store) -> dict[str, int]:
     """Every privilege of the environment by name, with its access right (0 where it is not about a table)."""
-    tables = [rows.table for rows in store.by_set.values()]
+    tables = [rows.table for rows in store.by_set.values() if not rows.table.part_of]
     named = {f"prv{access}{table.noun}": right for table in tables for access, right in ACCESS.items()}
     return {**named, **dict.fromkeys(OTHERS, 0)}
 
@@ -53,6 +53,9 @@ def keep_privileges(store: Store) -> None:
 
 def demand(store: Store, caller: Caller, access: str, table: Table) -> None:
     """Refused with 403 where the caller, or whoever acts for them, lacks an access to a table."""
+    if table.part_of:
+        # [U] members have no privileges of their own: who may write the list may change who is on it.
+        access, table = "Read" if access == "Read" else "Write", store.data[table.part_of].table
     demand_named(store, caller, f"prv{access}{table.noun}", table)
 
 

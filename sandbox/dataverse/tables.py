@@ -179,6 +179,7 @@ LIST_MEMBER = table(
         on_delete="cascade",
     ),
     bulk=False,
+    part_of="list",
     schema_name="ListMember",
     type_code=4301,
 )

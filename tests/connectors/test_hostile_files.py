@@ -8,13 +8,14 @@ import zipfile
 from pathlib import Path
 
 import orjson
+import pandas as pd
 import pytest
 from openpyxl import Workbook
 
-from connectors import workbooks
+from connectors import json_files, workbooks
 from connectors.csv_files import decode_csv
 from connectors.form_definitions import read_definition
-from connectors.json_documents import decode_json_file
+from connectors.json_files import decode_json_file
 from connectors.unknown_files import look_at
 from connectors.workbooks import read_sheet
 from connectors.xlsx_files import decode_xlsx
@@ -119,6 +120,52 @@ def test_deep_json_is_refused_or_read_and_never_a_crash(depth: int) -> None:
         except BatchRefused:
             continue
         assert len(frame.columns) <= 1
+
+
+def archive_of(documents: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, document in documents.items():
+            archive.writestr(name, document)
+    return out.getvalue()
+
+
+SUBMISSIONS = orjson.dumps([{"sid": str(n), "data": {"email": f"a{n}@example.org", "n": [1, n]}} for n in range(9)])
+HOSTILE_JSON = {
+    "few bytes that ask for a frame of 50 million cells": (
+        b"[" + b"{}," * 100_000 + orjson.dumps({f"c{n}": 1 for n in range(500)}) + b"]",
+        "too_large",
+    ),
+    "an archive that grows to 300 MB": (archive_of({"a.json": b" " * (300 << 20)}), "zip_bomb"),
+    "millions of objects": (b"[" + b'{"":0},' * (2 << 20) + b"1]", "too_costly"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_JSON)
+def test_hostile_json_is_refused_with_its_reason_within_bounds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload, code = HOSTILE_JSON[name]
+    monkeypatch.setattr(json_files, "MEMORY_A_BYTE", 1)
+    monkeypatch.setattr(json_files, "LEAST_MEMORY", 256 << 20)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.monotonic()
+    with pytest.raises(BatchRefused) as refused:
+        decode_json_file(payload, make_mapping())
+    assert refused.value.code == code, str(refused.value)
+    assert time.monotonic() - started < LONGEST_S
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown < 256 << 10, "kilobytes, on Linux"
+
+
+def test_a_file_is_read_apart_as_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for payload in (SUBMISSIONS, archive_of({"a.json": SUBMISSIONS, "b.json": b'{"sid": "99"}'})):
+        here = decode_json_file(payload, make_mapping())
+        with monkeypatch.context() as patched:
+            patched.setattr(json_files, "SMALL", 0)
+            pd.testing.assert_frame_equal(decode_json_file(payload, make_mapping()), here)
+    monkeypatch.setattr(json_files, "SMALL", 0)
+    with pytest.raises(BatchRefused, match="neither an object nor a list") as refused:
+        decode_json_file(b"[1]", make_mapping())
+    assert refused.value.code == "unreadable_table"
+    assert str(refused.value).count("Remedy:") == 1
 
 
 def test_ten_thousand_columns_and_a_megabyte_cell() -> None:

@@ -14,6 +14,7 @@ from pipelines.operations.erasure import alone
 from pipelines.operations.restores import replay
 from pipelines.operations.retention import Retained, foretell, retain
 from pipelines.operations.sessions import Session
+from pipelines.operations.statistics import gather_participations
 from schemas.errors import ConfigurationError, DatabaseRestored
 from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, ask, register, sign_up
 from tests.invariants.erasing import erase, traces
@@ -192,10 +193,26 @@ def test_a_restored_database_is_brought_up_to_date_before_it_is_used(known: Worl
             assert traces(restored, "virtanen") == set()
 
 
+def participants(world: World) -> list[int]:
+    return [row[0] for row in world.query("select participants from intake.participation order by occasion_id")]
+
+
 def test_participants_are_counted_before_their_registrations_go(known: World) -> None:
     done = retained(known, ENDS + timedelta(days=30))
     assert done.deleted["event_registrations"] == 2 and count(known, "registration") == 0
-    assert [row[0] for row in known.query("select participants from intake.participation order by occasion_id")] == [
-        1,
-        1,
-    ]
+    assert participants(known) == [1, 1]
+
+
+def test_those_whom_a_hold_keeps_are_not_counted_alone(known: World) -> None:
+    known.perform([register(4, KALLE, T0)])
+    known.run()
+    (kalle,) = known.query("select person_id from intake.person where given_name = 'Kalle'")
+    held = {"until_on": None, "reason": "A claim", "held_by": "Leila Laki", "made_at": NOW}
+    with Session(known.workspace).under_retention() as session, session.transaction() as conn:
+        store.add_hold(conn, uuid4(), person_id=kalle.person_id, occasion_pk=None, told=held)
+    done = retained(known, ENDS + timedelta(days=30))
+    assert done.deleted["event_registrations"] == 1 and count(known, "registration") == 2
+    assert participants(known) == [2, 1]
+    for later in (31, 40):
+        gather_participations(Session(known.at(ENDS + timedelta(days=later)).workspace))
+        assert participants(known) == [2, 1]

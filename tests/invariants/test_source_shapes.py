@@ -8,6 +8,7 @@ import pytest
 
 from connectors.fetching import HttpSettings
 from connectors.webropol import WebropolSettings
+from pipelines.operations.checking import check_file
 from pipelines.operations.quarantine import retry
 from pipelines.operations.questions import changed_feeds
 from tests.connectors.http_stub import Answer, Asked, stub_server
@@ -51,9 +52,10 @@ def renamed(column: str, name: str, rows: list[dict[str, str]]) -> bytes:
 def test_a_renamed_question_stops_the_batch_with_a_diff_until_the_mapping_is_mended(world: World) -> None:
     world.perform([answer(1, AINO, T0, newsletter="Yes")])
     world.run()
-    world.receive_bytes(
-        "answers", renamed("Newsletter", "Newsletters", [answer(2, MAIJA, LATER, newsletter="Yes").row])
-    )
+    delivery = renamed("Newsletter", "Newsletters", [answer(2, MAIJA, LATER, newsletter="Yes").row])
+    checked = check_file(world.session(), "answers", delivery)
+    assert (checked.changed, checked.is_understood) == (["~ 'Newsletter' is now 'Newsletters'"], False)
+    world.receive_bytes("answers", delivery)
     assert world.run().stops() == {"missing_column": 1}
     reason = stop_reason(world)
     assert "~ 'Newsletter' is now 'Newsletters'" in reason
@@ -71,6 +73,7 @@ def test_a_renamed_question_stops_the_batch_with_a_diff_until_the_mapping_is_men
     world.run()
     assert marketing(world) == {AINO.key: True, MAIJA.key: True}
     assert changed_feeds(world.session()) == []
+    assert check_file(world.session(), "answers", delivery).changed == []
 
 
 class Survey:

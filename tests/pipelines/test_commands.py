@@ -178,7 +178,10 @@ def test_sources_are_listed_and_a_file_is_checked_without_keeping_it(
     before = world.rows("select count(*) from intake.batch")
     file = tmp_path / "export.csv"
     file.write_text("Vastaaja\n1\n", encoding="utf-8")
-    assert say("sources", "check", str(file), "--feed", "webropol_event_spring").exit_code == 1
+    checked = say("sources", "check", str(file), "--feed", "webropol_event_spring")
+    assert checked.exit_code == 1
+    assert "not those last taken in" in checked.stdout
+    assert "- '#'" in checked.stdout
     assert say("sources", "check", str(file), "--feed", "no_such_feed").exit_code == 2
     assert world.rows("select count(*) from intake.batch") == before
 

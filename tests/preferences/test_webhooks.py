@@ -15,13 +15,17 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
+import yaml
 
 from connectors.fetching import HttpSettings
 from connectors.mappings import load_mappings
 from connectors.web_forms import WebFormsSettings
+from pipelines.operations.webform_handler import webform_handler
 from preferences.secrets_file import DoorSecrets
+from sandbox.drupal import remote_post
 from sandbox.organisation import Organisation, make_organisation
 from sandbox.sources_server import RunningSources, start_sources
+from schemas.errors import ConfigurationError
 from schemas.mappings import Mapping
 from tests.invariants.world import take_in
 from tests.preferences.people import House
@@ -57,7 +61,7 @@ def hooked(house: House, site: RunningSources) -> House:
     web_forms = WebFormsSettings(base_url=site.drupal_url, api_key=site.credentials.drupal_api_key, http=http)
     sources = replace(house.world.workspace.sources, web_forms=web_forms)
     house.world.workspace = replace(house.world.workspace, mappings=mappings, sources=sources)
-    house.door.workspace.mappings.update(mappings)
+    house.door.workspace = replace(house.door.workspace, mappings=mappings)
     house.door.secrets = DoorSecrets.model_validate(
         {
             "webhooks": {
@@ -162,6 +166,38 @@ def test_defaults_of_drupal_are_named_with_what_to_switch_on(hooked: House, orga
     large = requests.post(f"{hooked.url}/hooks/{FEED}", data=b"x" * 300_000, timeout=30)
     assert large.status_code == 413 and "file_data" in large.json()["error"]
     assert hooked.world.query("select from intake.batch") == []
+
+
+def test_the_handler_made_for_the_site_sends_what_the_mapping_reads_and_nothing_else(
+    hooked: House, organisation: Organisation
+) -> None:
+    read = hooked.world.workspace.mappings[FEED]
+    erased = {"column": "data.state", "values": ["deleted"]}
+    told = Mapping.model_validate({**read.model_dump(exclude_unset=True), "erased": erased, "optional": ["data.state"]})
+    hooked.world.workspace.mappings[FEED] = hooked.door.workspace.mappings[FEED] = told
+    settings = yaml.safe_load(webform_handler(told, hooked.url).replace("SECRET", NEW))["crm_intake"]["settings"]
+    row = organisation.row(organisation.as_of(FEED, UNTIL)[0])
+    later = {**row, "changed": str(int(row["changed"]) + 60)}
+    for state, sent in (("completed", row), ("deleted", later)):
+        url, headers, body = remote_post(settings, sent, state)
+        assert set(body) == {"sid", "completed", "changed", "in_draft", "sahkoposti", "etunimi", "sukunimi"} | (
+            {"state"} if state == "deleted" else set()
+        )
+        assert requests.post(url, json=body, headers=headers, timeout=60).status_code == 202
+        hooked.follow()
+        assert any(hooked.world.holds().consents.values()) == (state == "completed")
+    assert hooked.world.query("select from intake.submission where erased_at_source is not null")
+
+
+def test_a_handler_for_a_mapping_without_erasure_tells_of_none_and_other_feeds_have_no_handler(hooked: House) -> None:
+    text = webform_handler(hooked.world.workspace.mappings[FEED], f"{hooked.url}/")
+    assert "Deleted submissions are not told" in text
+    settings = yaml.safe_load(text)["crm_intake"]["settings"]
+    assert (settings["deleted_url"], settings["updated_url"]) == ("", f"{hooked.url}/hooks/{FEED}")
+    with pytest.raises(ConfigurationError, match="no form of a website"):
+        webform_handler(load_mappings(ROOT / "config")["manual_entries"], hooked.url)
+    with pytest.raises(ConfigurationError, match="INTAKE_PREFERENCES_URL"):
+        webform_handler(hooked.world.workspace.mappings[FEED], None)
 
 
 def test_typeform_is_known_by_its_signature(hooked: House) -> None:

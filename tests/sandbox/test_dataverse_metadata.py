@@ -122,6 +122,17 @@ def test_list_members_are_added_once(api):
     assert api.row("lists", list_id)["membercount"] == 1
 
 
+@pytest.mark.parametrize("kept", [{"createdfromcode": 2, "type": True}, {"createdfromcode": 4}])
+def test_a_dynamic_list_and_one_of_another_kind_take_no_contact(api, kept):
+    list_id = api.control.seed({"lists": [{"listname": "News", **kept}]})["lists"][0]
+    body = {
+        "List": {"listid": list_id, "@odata.type": "Microsoft.Dynamics.CRM.list"},
+        "Members": [{"contactid": api.contact(), "@odata.type": "Microsoft.Dynamics.CRM.contact"}],
+    }
+    assert api.send("POST", "AddListMembersList", body).status_code == 400
+    assert api.control.rows("listmembers") == []
+
+
 def test_change_history_is_deleted_once(api):
     row_id = api.contact()
     api.send("PATCH", f"contacts({row_id})", {"jobtitle": "Dean"})

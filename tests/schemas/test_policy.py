@@ -76,3 +76,12 @@ def test_every_rule_of_retention_names_its_class_of_the_plan() -> None:
 def test_every_notice_that_a_mapping_names_is_in_the_policy() -> None:
     named = {c.notice_version for mapping in load_mappings(CONFIG).values() for c in mapping.consents}
     assert named - {None} <= set(POLICY.notices)
+
+
+@pytest.mark.parametrize("lists", [{"astrology": 1}, {"training": 1, "rdi": 1}])
+def test_a_marketing_list_mirrors_one_topic_that_there_is(lists: dict[str, int]) -> None:
+    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    ids = {topic: f"00000000-0000-0000-0000-{number:012}" for topic, number in lists.items()}
+    written["crm"]["purposes"]["marketing"]["lists"] = ids
+    with pytest.raises(ValidationError, match=r"no topic of this purpose|one topic only"):
+        Policy.model_validate(written)

@@ -21,6 +21,7 @@ from pipelines.transforms.diagnosis.facts import (
 )
 from pipelines.transforms.diagnosis.findings import Diagnosis, Gap, Verdict, fails, listed, ok, unknown, warning
 from pipelines.transforms.diagnosis.purpose_rules import KINDS
+from sandbox.crm_seed import journey_definition
 from schemas.crm_role import CrmRole
 from schemas.policy import Policy, RegisteredProfile
 from schemas.tables import CONSENT, CONTACT, TABLES, Kind, Table
@@ -37,6 +38,16 @@ DOCS = Path(__file__).parents[2] / "docs" / "doctor.md"
 def policy_with(**changes: Any) -> Policy:
     policy = make_policy()
     crm = policy.crm.model_copy(update={"preference_page": PAGE, "preference_link_column": LINK, **changes})
+    return policy.model_copy(update={"crm": crm})
+
+
+NEWS = UUID("5b6f1f0e-8a0a-4a57-9d2e-3f6f5a6f3001")
+
+
+def with_list(policy: Policy) -> Policy:
+    marketing = policy.crm.purposes["marketing"]
+    listed = marketing.model_copy(update={"lists": {next(iter(marketing.topics)): NEWS}})
+    crm = policy.crm.model_copy(update={"purposes": {**policy.crm.purposes, "marketing": listed}})
     return policy.model_copy(update={"crm": crm})
 
 
@@ -63,6 +74,7 @@ def healthy_setup(**changes: Any) -> Setup:
         ],
         "profiles": [{"msdynmkt_name": "News", "msdynmkt_consentlinktype": 534120002, "msdynmkt_consentlink": PAGE}],
         "mails": [],
+        "journeys": [],
         "flows": [],
         "providers": [],
         "features": [{"msdynmkt_name": "Check contact consent", "msdynmkt_featurestate": True}],
@@ -124,7 +136,7 @@ def test_what_could_not_be_read_is_neither_right_nor_wrong() -> None:
         People(DENIED, DENIED),
         Environment(dict.fromkeys(TABLES, DENIED), DENIED),
     )
-    found = {d.check.check_id: d.verdict for d in diagnose(nothing, POLICY, ROLE)}
+    found = {d.check.check_id: d.verdict for d in diagnose(nothing, with_list(POLICY), ROLE)}
     assert found == dict.fromkeys(found, Verdict.UNKNOWN)
     assert endangering(nothing.setup, POLICY) == []
 
@@ -379,3 +391,35 @@ def test_the_page_of_the_doctor_tells_of_every_check() -> None:
     page = DOCS.read_text("utf-8")
     assert [check.check_id for check in CHECKS if f"\n### {check.check_id}: " not in page] == []
     assert [check.check_id for check in CHECKS if check.source not in page] == []
+
+
+def test_a_list_that_is_not_there_or_takes_no_contacts_by_hand_is_named() -> None:
+    news = {"listid": str(NEWS), "listname": "News", "createdfromcode": 2, "type": False}
+    strange = [[], [news | {"type": True}], [news | {"createdfromcode": 4}]]
+    assert "lists" not in told(healthy_setup(lists=[news]), policy=with_list(POLICY))
+    for rows in strange:
+        found = told(healthy_setup(lists=rows), policy=with_list(POLICY))["lists"]
+        assert (found.verdict, found.holds_back) == (Verdict.FAILS, False)
+        assert str(NEWS) in found.evidence
+
+
+def test_a_journey_that_sends_a_mail_without_its_topic_is_named_and_one_that_cannot_be_read_is_a_gap() -> None:
+    marketing = POLICY.crm.purposes["marketing"].purpose_id
+    bare, topical = str(UUID(int=21)), str(UUID(int=22))
+    mails = [
+        {"msdynmkt_emailid": bare, "statuscode": 2, "_msdynmkt_purpose_value": str(marketing)},
+        {"msdynmkt_emailid": topical, "statuscode": 2, "_msdynmkt_purpose_value": str(marketing),
+         "_msdynmkt_topic_value": str(UUID(int=3))},
+    ]  # fmt: skip
+    journeys = [
+        {"msdynmkt_journeyid": "a-wrong", "msdynmkt_journeyjson": journey_definition(topical, bare.upper())},
+        {"msdynmkt_journeyid": "b-right", "msdynmkt_journeyjson": journey_definition(topical)},
+        {"msdynmkt_journeyid": "c-closed", "msdynmkt_journeyjson": "not JSON"},
+    ]
+    found = told(healthy_setup(mails=mails, journeys=journeys))["D14"]
+    assert {one.evidence: one.holds_back for one in found.findings} == {
+        f"Live mails of purpose marketing without a topic, 1 of them: {bare}.": True,
+        "Live journeys that send mails without a topic: a-wrong.": True,
+        "Journeys whose definition cannot be read: c-closed.": False,
+    }
+    assert "D14" not in told(healthy_setup(mails=mails[1:], journeys=journeys[1:2]))

@@ -22,6 +22,7 @@ def examine(session: Session, crm: ReadableCrm, administration: Privileges) -> l
     """
     workspace = session.workspace
     role = load_role(workspace.settings.config_dir)
+    role = role.with_lists() if workspace.policy.lists() else role
     environment = read_environment(crm, administration)
     with session.transaction() as conn:
         acknowledged = contacts_of_ours(conn)

@@ -109,7 +109,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "D14",
-        "Every purpose and every mail has its topic and its enforcement model",
+        "Every purpose, mail and journey has its topic, and every purpose its enforcement model",
         "Make commercial purposes Restrictive and those of notices Non-restrictive; give purposes and mails their topics.",
         f"{_PROFILES}#consent-enforcement",
         protects=True,
@@ -120,6 +120,12 @@ CHECKS: tuple[Check, ...] = (
         "Make them in the CRM under these ids (`crm-intake crm provision` with crm.provision_purposes), or mend the ids.",
         f"{_PROFILES}#purposes",
         protects=True,
+    ),
+    Check(
+        "lists",
+        "The marketing lists of the policy are static lists of contacts",
+        "Make them under these ids (`crm-intake crm provision` with crm.provision_purposes), or mend crm.purposes.NAME.lists.",
+        f"{_LEARN}dynamics365/customer-engagement/web-api/addlistmemberslist",
     ),
     Check(
         "tables",
@@ -192,6 +198,7 @@ PROTECTING: dict[str, SetupRule] = {
 _SETUP: dict[str, SetupRule] = {
     "D1": switch_rules.contact_flags,
     "D9": switch_rules.matching_rules,
+    "lists": purpose_rules.marketing_lists,
     "language": environment_rules.language_known,
     **PROTECTING,
 }

@@ -21,6 +21,8 @@ EXTERNAL_LINK = 534120002
 DEFAULT_COMMERCIAL = UUID("10000000-0000-0000-0000-000000000003")
 # statuscode of a mail: ready to send, and being edited since.
 LIVE_MAIL = frozenset({2, 3})
+# createdfromcode of a list of contacts.
+CONTACTS = 2
 # category of a workflow: a cloud flow.
 CLOUD_FLOW = 5
 
@@ -65,6 +67,15 @@ SOURCES: dict[str, Source] = {
         ("statuscode", "_msdynmkt_purpose_value", "_msdynmkt_topic_value"),
         "statuscode eq 2 or statuscode eq 3",
     ),
+    # Live or being published. What a journey does is JSON of no published schema: an action of type Email names its
+    # mail as contentId.
+    "journeys": Source(
+        "msdynmkt_journeys",
+        "msdynmkt_journey",
+        "msdynmkt_journeyid",
+        ("msdynmkt_journeyjson",),
+        "statecode eq 1 or statecode eq 3",
+    ),
     "flows": Source(
         "workflows",
         "workflow",
@@ -96,6 +107,7 @@ SOURCES: dict[str, Source] = {
         "msdynmkt_matchingstrategyattributeid",
         ("_msdynmkt_matchingstrategyid_value",),
     ),
+    "lists": Source("lists", "list", "listid", ("listname", "createdfromcode", "type")),
     "organisations": Source("organizations", "organization", "organizationid", ("languagecode",)),
 }
 

@@ -1,0 +1,148 @@
+"""Marketing lists that mirror a topic: on them by a grant, off them before anything is raised, and no consent by themselves."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.invariants.acts import NOW, T0, Act, Who, answer
+from tests.invariants.crm_hands import assert_settled, consents_of, contact_of, events_at, merge_contacts, new_contact
+from tests.invariants.erasing import erase
+from tests.invariants.world import OPTED_IN, OPTED_OUT, World
+
+NEWS = UUID("5b6f1f0e-8a0a-4a57-9d2e-3f6f5a6f3001")
+DAY = timedelta(days=1)
+
+
+def address(name: str) -> str:
+    return f"{name}@example.org"
+
+
+def who(name: str) -> Who:
+    return Who(address(name), "aino")
+
+
+def choose(number: int, name: str, value: str = "Yes", *, days: int = 0) -> Act:
+    """Chooses the topic or leaves it; another topic keeps the contact in either case."""
+    return answer(number, who(name), T0 + days * DAY, training=value, rdi="Yes")
+
+
+@pytest.fixture
+def listed(world: World) -> World:
+    """A world whose policy mirrors one topic by a list."""
+    policy = world.workspace.policy
+    marketing = policy.crm.purposes["marketing"].model_copy(update={"lists": {"training": NEWS}})
+    purposes = {**policy.crm.purposes, "marketing": marketing}
+    world.with_policy(policy.model_copy(update={"crm": policy.crm.model_copy(update={"purposes": purposes})}))
+    world.emulator.control.seed(
+        {"lists": [{"listid": str(NEWS), "listname": "Training", "createdfromcode": 2, "type": False}]}
+    )
+    return world
+
+
+def members(world: World) -> list[str]:
+    return sorted(str(row["_entityid_value"]) for row in world.rows("listmembers"))
+
+
+def contacts(world: World, *names: str) -> list[str]:
+    return sorted(str(contact_of(world, address(name))["contactid"]) for name in names)
+
+
+def steps(world: World, since: int) -> list[str]:
+    """What was written, in its order: entity sets, methods of single rows, and the consent values among them."""
+    found = []
+    for entry in world.writes(since):
+        told = [str(part["body"]) if part["body"] else part["method"] for part in entry.get("operations", [])]
+        body = str(entry["body"]) if entry["body"] and not told else ""
+        found.append(f"{entry['path']} {' '.join(told)} {body}")
+    return found
+
+
+def first(told: list[str], *words: str) -> int:
+    return next(n for n, one in enumerate(told) if all(word in one for word in words))
+
+
+def test_a_grant_of_the_topic_puts_on_the_list_after_its_consent_row_and_nothing_else_does(listed: World) -> None:
+    listed.perform([choose(1, "aino"), choose(2, "kalle"), answer(3, who("maija"), T0, rdi="Yes")])
+    told = steps(listed, listed.run().since)
+    assert members(listed) == contacts(listed, "aino", "kalle")
+    assert first(told, "AddListMembersList") > first(told, "msdynmkt_contactpointconsent4s", str(OPTED_IN))
+    assert_settled(listed)
+
+
+def test_a_withdrawal_takes_off_the_list_before_anything_is_raised_and_waits_for_nothing(listed: World) -> None:
+    listed.perform([choose(n, name) for n, name in enumerate(("aino", "kalle", "maija"))])
+    listed.run()
+    acts = [choose(11, "aino", "No", days=1), answer(12, who("kalle"), T0 + DAY, stop="Yes"), choose(13, "new", days=1)]
+    listed.perform(acts)
+    told = steps(listed, listed.run().since)
+    assert members(listed) == contacts(listed, "maija", "new")
+    assert first(told, "DELETE") < first(told, "contacts/")
+    assert_settled(listed)
+
+
+def test_who_staff_took_off_the_list_wants_the_topic_no_more_until_they_say_so_again(listed: World) -> None:
+    listed.perform([choose(1, "aino"), choose(2, "kalle")])
+    listed.run()
+    (aino,) = contacts(listed, "aino")
+    row = next(row for row in listed.rows("listmembers") if row["_entityid_value"] == aino)
+    listed.emulator.control.remove("listmembers", str(row["listmemberid"]))
+    listed.run()
+    assert events_at(listed, address("aino")) == [("marketing", "training", "withdraw", "staff")]
+    assert consents_of(listed, address("aino"))["training"]["msdynmkt_value"] == OPTED_OUT
+    assert consents_of(listed, address("kalle"))["training"]["msdynmkt_value"] == OPTED_IN
+    assert_settled(listed)
+    later = NOW + 2 * DAY
+    listed.at(NOW + 3 * DAY).perform([answer(3, who("aino"), later, training="Yes")], at=later + timedelta(hours=1))
+    listed.run()
+    assert members(listed) == contacts(listed, "aino", "kalle")
+    assert_settled(listed)
+
+
+def test_being_on_a_list_is_no_consent_and_who_staff_put_there_is_left(listed: World) -> None:
+    other = new_contact(listed, lastname="Other", emailaddress1=address("other"))
+    bind = {"listid@odata.bind": f"/lists({NEWS})", "entityid_contact@odata.bind": f"/contacts({other})"}
+    listed.emulator.control.seed({"listmembers": [bind]}, as_user="human")
+    listed.perform([choose(1, "aino")])
+    listed.run()
+    assert members(listed) == sorted([other, *contacts(listed, "aino")])
+    assert events_at(listed, address("other")) == []
+    assert_settled(listed)
+
+
+def test_lost_answers_and_a_bad_member_leave_every_other_on_the_list_once(listed: World) -> None:
+    names = [f"person{number}" for number in range(6)]
+    listed.perform([choose(n, name) for n, name in enumerate(names)])
+    listed.emulator.control.faults({"kind": "cut", "path": "AddListMembersList", "after_commit": True})
+    listed.run()
+    assert members(listed) == contacts(listed, *names)
+    listed.emulator.control.faults({"kind": "cut", "path": r"\$batch", "skip": 1, "after_commit": True})
+    listed.perform([choose(20 + n, name, "No", days=1) for n, name in enumerate(names[:3])])
+    listed.run()
+    assert members(listed) == contacts(listed, *names[3:])
+    joining = [choose(30 + n, name, days=2) for n, name in enumerate(names[:3])]
+    (bad,) = contacts(listed, names[0])
+    poison = {"kind": "poison", "table": "listmember", "column": "_entityid_value", "value": bad, "times": None}
+    listed.emulator.control.faults({**poison, "status": 400, "code": "0x80040265"})
+    listed.perform(joining)
+    listed.run()
+    assert members(listed) == contacts(listed, *names[1:])
+    listed.emulator.control.clear_faults()
+    listed.run()
+    assert members(listed) == contacts(listed, *names)
+    assert_settled(listed)
+
+
+def test_a_merged_contact_stays_on_the_list_and_an_erased_one_does_not(listed: World) -> None:
+    listed.perform([choose(1, "aino"), choose(2, "kalle")])
+    listed.run()
+    (loser,) = contacts(listed, "aino")
+    master = new_contact(listed, lastname="Master", emailaddress1=address("aino"))
+    merge_contacts(listed, master=master, loser=loser)
+    listed.run()
+    assert members(listed) == sorted([master, *contacts(listed, "kalle")])
+    assert ("marketing", "training", "withdraw", "staff") not in events_at(listed, address("aino"))
+    assert_settled(listed)
+    _, in_crm = erase(listed, address("kalle"))
+    assert in_crm.open == 0
+    assert members(listed) == [master]
