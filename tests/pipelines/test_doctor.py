@@ -28,7 +28,7 @@ from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Who, answer
 from tests.invariants.wire import sent_rows
 from tests.invariants.world import CONFIG, CONSENTS, OPTED_IN, OPTED_OUT, make_settings
-from tests.pipelines.clinic import AILMENTS, LINK, Clinic, open_clinic, people
+from tests.pipelines.clinic import AILMENTS, LINK, Clinic, asked_methods, open_clinic, people
 from tests.throwaway import fresh_database
 
 DANGERS = [
@@ -74,7 +74,7 @@ def test_the_doctor_only_reads(clinic: Clinic) -> None:
     clinic.examine()
     asked = clinic.control.requests(since)
     assert asked
-    assert {entry["method"] for entry in asked} == {"GET"}
+    assert asked_methods(asked) == {"GET"}
     assert not any(entry["committed"] for entry in asked)
 
 
@@ -179,7 +179,7 @@ def grant_of(clinic: Clinic, privilege: str) -> dict[str, Any]:
 def test_provisioning_a_second_time_makes_nothing(clinic: Clinic) -> None:
     since = clinic.control.last_sequence()
     assert {one.state for one in clinic.provide()} == {Provided.PRESENT}
-    assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
+    assert asked_methods(clinic.control.requests(since)) == {"GET"}
     [role] = [row for row in clinic.control.rows("roles") if row["name"] == "crm-intake"]
     held = [row for row in clinic.control.rows("roleprivilegescollection") if row["_roleid_value"] == role["roleid"]]
     assert len(held) == len(load_role(CONFIG).privilege_names())
@@ -192,7 +192,7 @@ def test_a_dry_run_says_what_it_would_make_and_makes_nothing(clinic: Clinic) -> 
     try:
         states = {one.what: one.state for one in clinic.provide(dry_run=True)}
         assert states[f"column {LINK} of contact"] is Provided.WOULD_BE_MADE
-        assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
+        assert asked_methods(clinic.control.requests(since)) == {"GET"}
     finally:
         mend()
 
