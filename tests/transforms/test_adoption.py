@@ -19,6 +19,7 @@ from pipelines.transforms.adoption import (
     read_contacts,
 )
 from pipelines.transforms.names import name_key
+from tests.sizes import sized
 from tests.views import ADDRESS
 
 KEY = "aino@example.org"
@@ -107,7 +108,7 @@ def test_the_fold_is_as_loose_as_any_collation(one: str) -> None:
 NAMES = st.sampled_from(["Aino", "Maija", "A", None, "Anna"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(75, 3_000), deadline=None)
 @given(st.lists(NAMES, max_size=4), st.lists(NAMES, max_size=4, unique=True), st.randoms(use_true_random=False))
 def test_matching_is_one_to_one_free_of_order_and_leaves_nobody_in_two_states(
     names: list[str | None], people: list[str | None], chance: Any
