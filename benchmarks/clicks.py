@@ -46,11 +46,11 @@ def _quantile(seconds: Sequence[float], share: float) -> float:
     return sorted(seconds)[min(len(seconds) - 1, round(share * len(seconds)))]
 
 
-def measure_clicks(directory: Path, *, clicks: int, per_second: float = 2.0) -> Clicks:
-    """So many people leave, one after another, and the CRM is looked at until it knows of each."""
-    (directory / "crm").mkdir()
-    with start_emulator(directory / "crm") as emulator, door_under_load(directory, clicks, is_durable=False) as door:
-        workspace = _workspace(directory, door, emulator)
+def measure_clicks(door: DoorUnderLoad, *, clicks: int, per_second: float = 2.0) -> Clicks:
+    """So many of the door's people leave, one after another, and the CRM is looked at until it knows of each."""
+    (door.directory / "crm").mkdir()
+    with start_emulator(door.directory / "crm") as emulator:
+        workspace = _workspace(door, emulator)
         crm = dataverse_client(workspace.settings, workspace.policy)
         sync_crm(Session(workspace), crm)
         stop = threading.Event()
@@ -67,9 +67,9 @@ def measure_clicks(directory: Path, *, clicks: int, per_second: float = 2.0) -> 
             workspace.engine.dispose()
 
 
-def _workspace(directory: Path, door: DoorUnderLoad, emulator: RunningEmulator) -> Workspace:
+def _workspace(door: DoorUnderLoad, emulator: RunningEmulator) -> Workspace:
     settings = load_settings(
-        data_dir=directory,
+        data_dir=door.directory,
         config_dir=ROOT / "config",
         fast_for_tests=True,
         blast_radius_rows=1_000_000,
@@ -122,8 +122,11 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--per-second", type=float, default=2.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="crm-intake-clicks-") as folder:
-        print(measure_clicks(Path(folder), clicks=given.clicks, per_second=given.per_second).told())
+    with (
+        tempfile.TemporaryDirectory(prefix="crm-intake-clicks-") as folder,
+        door_under_load(Path(folder), given.clicks, is_durable=False) as door,
+    ):
+        print(measure_clicks(door, clicks=given.clicks, per_second=given.per_second).told())
 
 
 if __name__ == "__main__":

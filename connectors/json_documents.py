@@ -65,7 +65,7 @@ def _document(payload: bytes) -> Any:
 def submissions_frame(rows: Sequence[Any], mapping: Mapping, *, titles: Iterable[Any] = ()) -> pd.DataFrame:
     """The raw frame of submissions. Webform's own fields are columns where the mapping names them, the form's always.
 
-    `titles` are the form's element keys, or [key, label]; a mapped column that no row has is wholly blank where they
+    `titles` are the form's element keys, or [key, label]; a column read that no row has is wholly blank where they
     have it. Raises BatchRefused (`unreadable_table`) where a row is no object.
     """
     if not all(isinstance(row, dict) for row in rows):
@@ -74,7 +74,7 @@ def submissions_frame(rows: Sequence[Any], mapping: Mapping, *, titles: Iterable
     flat = [{name: cell for name, cell in _flat(_unwrapped(row)) if name not in withheld} for row in rows]
     labels = dict((title, None) if isinstance(title, str) else (title[0], title[1]) for title in titles)
     known = {f"data.{key}" for key in labels}
-    frame = frame_of_rows(flat, sorted(known & mapping.mapped_columns()))
+    frame = frame_of_rows(flat, sorted(known & mapping.read_columns()))
     return _with_labels(frame, mapping, {f"data.{key}": label for key, label in labels.items() if label})
 
 
@@ -101,7 +101,7 @@ def frame_of_rows(rows: Sequence[dict[str, Any]], absent: Iterable[str] = ()) ->
 
 def named_columns(mapping: Mapping) -> frozenset[str]:
     """Every column that the mapping knows, read or ignored."""
-    return mapping.mapped_columns() | frozenset(mapping.ignored)
+    return mapping.read_columns() | frozenset(mapping.ignored)
 
 
 def pulled_payload(rows: Sequence[Any], received_at: Sequence[datetime], *, titles: Sequence[Any]) -> bytes:

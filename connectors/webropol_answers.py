@@ -28,7 +28,7 @@ def responses_frame(responses: Sequence[dict[str, Any]], mapping: Mapping, *, ti
 
     Columns: `Question`, or `Question:Label` where the answer has a row, field or option of its own;
     `...:text` for the text field of an option; ` #2` after the title of the second question with the same text.
-    A mapped column of a question that nobody answered is wholly blank.
+    A column that is read of a question that nobody answered is wholly blank.
     """
     suffixes = _suffixes(titles)
     fields = [name for name in RESPONSE_FIELDS if name in named_columns(mapping)]
@@ -95,11 +95,11 @@ def _suffixes(titles: Sequence[Any]) -> dict[str, str]:
 
 
 def _unanswered(mapping: Mapping, texts: Sequence[str]) -> list[str]:
-    """The mapped columns that belong to a question of the survey, by its text or by `text:`."""
+    """The columns read that belong to a question of the survey, by its text or by `text:`."""
     known = tuple(texts)
     lead = tuple(f"{text}:" for text in texts)
     return [
         column
-        for column in sorted(mapping.mapped_columns())
+        for column in sorted(mapping.read_columns())
         if column.partition(" #")[0] in known or (lead and column.startswith(lead))
     ]

@@ -1,5 +1,6 @@
 """What a CRM has before the first run, as an administrator would make it: purposes and topics, and what Journeys needs."""
 
+import json
 from typing import Any
 
 from schemas.policy import Policy
@@ -16,6 +17,7 @@ PROFILE = "5a4d0000-0000-4000-8000-00000000a002"
 SWITCH = "5a4d0000-0000-4000-8000-00000000a003"
 MATCHING = "5a4d0000-0000-4000-8000-00000000a004"
 MAIL = "5a4d0000-0000-4000-8000-00000000a005"
+JOURNEY = "5a4d0000-0000-4000-8000-00000000a006"
 
 
 def purpose_rows(policy: Policy) -> Rows:
@@ -62,7 +64,23 @@ def journey_rows(policy: Policy) -> Rows:
             for number, name in enumerate(("emailaddress1", "firstname", "lastname"), start=5)
         ],
         "msdynmkt_emails": _mails(policy),
+        "msdynmkt_journeys": [
+            {
+                "msdynmkt_journeyid": JOURNEY,
+                "msdynmkt_name": "Newsletter",
+                "statecode": 1,
+                "statuscode": 2,
+                "msdynmkt_journeyjson": journey_definition(MAIL),
+            }
+        ],
     }
+
+
+def journey_definition(*mails: str) -> str:
+    """What a journey does, as Journeys keeps it: a branch, in which some mails are sent one after the other."""
+    sends = {f"send{n}": {"type": "Email", "parameters": {"contentId": mail}} for n, mail in enumerate(mails)}
+    branch = {"type": "ConditionV2", "parameters": {"branches": [{"label": "One", "actions": sends}]}}
+    return json.dumps({"trigger": {"type": "OneTime"}, "actions": {"branch": branch}})
 
 
 def _purpose(purpose_id: str, name: str, kind: int, model: int) -> dict[str, Any]:

@@ -397,6 +397,10 @@ class Mapping(_Strict):
         """The columns that are finance's; one that the intake reads as well is a column of both."""
         return self.finance.columns() if self.finance else frozenset()
 
+    def read_columns(self) -> frozenset[str]:
+        """Every column that the intake or finance reads."""
+        return self.mapped_columns() | self.finance_columns()
+
     def _named_columns(self) -> frozenset[str]:
         names = set(self.key)
         if self.table:

@@ -7,11 +7,12 @@ left to the caller as unresolved, is decided in sender.py, bulk.py and row_batch
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import requests
 
 from connectors.dataverse import membership, odata
+from connectors.dataverse.batched_reads import BatchedReads
 from connectors.dataverse.chunks import ChunkSizes
 from connectors.dataverse.contract import (
     ChangePage,
@@ -25,7 +26,7 @@ from connectors.dataverse.contract import (
     unique_ids,
 )
 from connectors.dataverse.lanes import LanePool
-from connectors.dataverse.lookup import Lookup
+from connectors.dataverse.lookup import iter_matching
 from connectors.dataverse.membership import Membership
 from connectors.dataverse.metadata import fetch_table_definition
 from connectors.dataverse.pacing import Pacing
@@ -34,6 +35,7 @@ from connectors.dataverse.sender import Lane, Sender
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.throttle import FirstAlone, ThrottleGate
 from connectors.dataverse.tokens import Tokens, TokenSource
+from connectors.dataverse.vouching import vouched
 from connectors.dataverse.wire import Wire
 from connectors.dataverse.writing import Learnt, Writer
 
@@ -99,6 +101,13 @@ class DataverseClient:
             yield
         finally:
             self._wire.may_send = before
+
+    def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]:
+        """What this thread sends within the block was justified when it began; after a wait `still_stands` is asked again.
+
+        `ClaimStale`, a `CrmUnavailable`, where it says no: nothing was sent, or of a call in parts no further one.
+        """
+        return vouched(still_stands, self._pacing.clock)
 
     def who_am_i(self) -> WhoAmI:
         """The first application user."""
@@ -191,8 +200,8 @@ class DataverseClient:
     ) -> Iterator[dict[str, object]]:
         """Rows whose text column equals one of the values, as the environment compares text; no value is in a URL."""
         with self._lanes.lane() as sender:
-            lookup = Lookup(sender, self._settings)
-            yield from lookup.rows(table, column, list(dict.fromkeys(values)), select=select)
+            batched = BatchedReads(sender, self._settings)
+            yield from iter_matching(batched, table, column, list(dict.fromkeys(values)), select=select)
 
     def iter_changes(
         self, table: TableName, select: Sequence[str], delta_link: str | None = None
@@ -213,8 +222,8 @@ class DataverseClient:
 
     def fetch_metadata(self, table: TableName) -> TableDefinition:
         """What the table admits in this environment."""
-        with self._reader() as reader:
-            return fetch_table_definition(reader, table)
+        with self._lanes.lane() as sender:
+            return fetch_table_definition(BatchedReads(sender, self._settings), table)
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:

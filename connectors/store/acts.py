@@ -27,6 +27,7 @@ from connectors.store.merge import (
     refold,
     statement_runner,
 )
+from connectors.store.naming import name_addresses, name_contact_points
 
 _FIND_ADDRESSEE = """
 select c.contact_point_id, c.address, c.address_key, c.is_role_address, (
@@ -70,9 +71,9 @@ select distinct on (d.imported_key) d.*, r.source, r.batch_id, r.submission_id, 
 from t_decision d join t_row r on r.row_no = d.row_no order by d.imported_key
 """
 
-_DIRTY = (
-    "create temporary table t_dirty as select distinct contact_point_id from t_row where contact_point_id is not null"
-)
+_POINTS = "select distinct contact_point_id from t_row where contact_point_id is not null"
+
+_DIRTY = f"create temporary table t_dirty as {_POINTS}"
 
 _EVENTS = "select event_id from intake.consent_event where event_key = any(:keys) order by event_key"
 
@@ -95,6 +96,8 @@ def find_addressees(
     conn: Connection, *, person_id: UUID | None, contact_point_id: UUID | None, address_key: str | None
 ) -> list[Addressee]:
     """Every address that is meant; more than one where the person, the contact point and the address disagree."""
+    name_contact_points(conn, [contact_point_id] if contact_point_id else [])
+    name_addresses(conn, [address_key] if address_key else [])
     known = {"person_id": person_id, "contact_point_id": contact_point_id, "address_key": address_key}
     return [Addressee(**row) for row in conn.execute(text(_FIND_ADDRESSEE), known).mappings()]
 
@@ -124,9 +127,13 @@ def append_acts(
         conn.execute(text(ledger_sql.ADD_WORDINGS), dict(wording))
     conn.execute(text(_ROWS), {"rows": _as_json(rows)})
     conn.execute(text(_DECISIONS), {"rows": _as_json(decisions)})
+    if not is_copy:
+        name_addresses(conn, {row["address_key"] for row in rows})
+    run(intake_sql.ADD_CONTACT_POINTS)
+    run(intake_sql.FIND_CONTACT_POINTS)
+    if not is_copy:
+        name_contact_points(conn, conn.execute(text(_POINTS)).scalars())
     for statement in (
-        intake_sql.ADD_CONTACT_POINTS,
-        intake_sql.FIND_CONTACT_POINTS,
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
         _DIRTY,

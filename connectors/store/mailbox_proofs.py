@@ -10,6 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from connectors.store.naming import name_addresses, name_contact_points
+
 _FIND = """
 select c.contact_point_id, c.address, p.scope, p.new_address, p.proof_hash is not null and p.used_at is null
        and p.expires_at > :now as is_open
@@ -25,8 +27,7 @@ values (:proof_hash, :contact_point_id, :scope, :new_address, :expires_at)
 
 _USE = """
 update intake.mailbox_proof set used_at = clock_timestamp()
-where proof_hash = :proof_hash and used_at is null and expires_at > :now
-returning new_address
+where proof_hash = :proof_hash and contact_point_id = :contact_point_id and used_at is null and expires_at > :now
 """
 
 _RECENT = """
@@ -48,6 +49,7 @@ class Mailbox:
 
 def find_mailbox(conn: Connection, contact_point_id: UUID, token: str, *, now: datetime) -> Mailbox | None:
     """The contact point, and whether the token is a one-time link to it that was not used; None where there is none."""
+    name_contact_points(conn, [contact_point_id])
     values = {"contact_point_id": contact_point_id, "proof_hash": proof_hash(token), "now": now}
     row = conn.execute(text(_FIND), values).one_or_none()
     return None if row is None else Mailbox(row.contact_point_id, row.address, bool(row.is_open), row.new_address)
@@ -55,6 +57,7 @@ def find_mailbox(conn: Connection, contact_point_id: UUID, token: str, *, now: d
 
 def find_by_address(conn: Connection, address_key: str) -> tuple[UUID, str] | None:
     """The contact point of a canonical address."""
+    name_addresses(conn, [address_key])
     statement = "select contact_point_id, address from intake.contact_point where address_key = :key"
     row = conn.execute(text(statement), {"key": address_key}).one_or_none()
     return None if row is None else (row.contact_point_id, row.address)
@@ -71,16 +74,20 @@ def add_proof(
         "new_address": new_address,
         "expires_at": expires_at,
     }
+    name_contact_points(conn, [contact_point_id])
     conn.execute(text(_ADD), values)
 
 
-def use_proof(conn: Connection, token: str, *, now: datetime) -> bool:
-    """Use a one-time link up; False where it was used before, or has expired."""
-    return conn.execute(text(_USE), {"proof_hash": proof_hash(token), "now": now}).rowcount > 0
+def use_proof(conn: Connection, contact_point_id: UUID, token: str, *, now: datetime) -> bool:
+    """Use a one-time link to a mailbox up; False where it was used before, or has expired."""
+    name_contact_points(conn, [contact_point_id])
+    values = {"contact_point_id": contact_point_id, "proof_hash": proof_hash(token), "now": now}
+    return conn.execute(text(_USE), values).rowcount > 0
 
 
 def sent_since(conn: Connection, contact_point_id: UUID, since: datetime) -> int:
     """How many links were mailed to or for a mailbox since an instant."""
+    name_contact_points(conn, [contact_point_id])
     values = {"contact_point_id": contact_point_id, "since": since}
     return int(conn.execute(text(_RECENT), values).scalar_one())
 

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from connectors.store.naming import name_addresses, name_contact_points
+
 _PERSONS = """
 select p.person_id, p.given_name, p.family_name, p.phone, p.organisation,
        coalesce(jsonb_agg(jsonb_build_object('purpose', u.purpose, 'begins_at', u.begins_at, 'ends_at', u.ends_at)
@@ -71,6 +73,7 @@ class OwnData:
 
 def read_own_data(conn: Connection, contact_point_id: UUID, *, now: datetime) -> OwnData:
     """Everything the page shows; the newest first."""
+    name_contact_points(conn, [contact_point_id])
     values: dict[str, Any] = {"id": contact_point_id}
     states = conn.execute(text(_STATES), values)
     return OwnData(
@@ -83,12 +86,14 @@ def read_own_data(conn: Connection, contact_point_id: UUID, *, now: datetime) ->
 
 def is_granted(conn: Connection, address_key: str, purpose: str, topic: str) -> bool:
     """Whether the ledger has a standing grant of a purpose, or of a topic of it (''= the whole), at an address."""
+    name_addresses(conn, [address_key])
     values = {"key": address_key, "purpose": purpose, "topic": topic}
     return bool(conn.execute(text(_ALLOWED), values).scalar_one())
 
 
 def is_alive(conn: Connection, address_key: str, purpose: str, *, now: datetime) -> bool:
     """Whether a purpose that needs no grant lives for somebody at an address, and was not objected to."""
+    name_addresses(conn, [address_key])
     return bool(conn.execute(text(_LIVES), {"key": address_key, "purpose": purpose, "now": now}).scalar_one())
 
 

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from connectors.store.naming import name_contact_points
+
 _ADD = """
 insert into intake.person_request (contact_point_id, kind, new_address)
 select :contact_point_id, :kind, :new_address
@@ -38,6 +40,7 @@ class PersonRequest:
 
 def add_request(conn: Connection, contact_point_id: UUID, kind: str, *, new_address: str | None = None) -> None:
     """Record a request; one that is open already is not asked twice."""
+    name_contact_points(conn, [contact_point_id])
     values = {"contact_point_id": contact_point_id, "kind": kind, "new_address": new_address}
     conn.execute(text(_ADD), values)
 

@@ -75,8 +75,10 @@ def deliver_phases(session: Session, crm: Crm, phases: Sequence[Phase]) -> dict[
     Raises CrmUnavailable where answers keep being lost; what was not settled stays claimed for the next run.
     """
     reports = {phase: DeliveryReport() for phase in phases}
+    with session.transaction() as conn:
+        filled = {phase for phase, _, _ in outbox.open_groups(conn, session.run_id, phases)}
     for stage in STAGES:
-        together = [phase for phase in phases if phase in stage]
+        together = [phase for phase in phases if phase in stage and phase in filled]
         if together:
             _deliver_stage(session, crm, together, reports)
     return reports
@@ -90,7 +92,7 @@ def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports:
         for phase in phases:
             if phase in progress.settled or phase in progress.superseded:
                 reports[phase].add(progress.settled.get(phase, ()), progress.superseded.get(phase, 0))
-        if not _read_back_lost(session, crm, reports) and not progress.claimed:
+        if progress.claimed == sum(map(len, progress.settled.values())) or not _read_back_lost(session, crm, reports):
             return
     raise CrmUnavailable("The CRM keeps losing answers; run again when it is well. Nothing is lost or sent twice.")
 

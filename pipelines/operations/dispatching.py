@@ -8,6 +8,7 @@ in each other's way: 16 of them took 20 times as long in the database (measured)
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -70,12 +71,18 @@ class Dispatch:
 
     def _send_next(self, pool: ThreadPoolExecutor) -> bool:
         """One turn; False once nothing moves any more."""
-        chunks, moved = self._claim_and_settle(self._answers())
+        chunks, may_find_more = self._claim_and_settle(self._answers())
         for phase, chunk in chunks:
-            self._running[pool.submit(send_chunk, self._crm, chunk)] = phase
+            self._running[pool.submit(send_chunk, self._crm, chunk, partial(self._still_stand, chunk))] = phase
         if self._running:
             wait(self._running, return_when=FIRST_COMPLETED)
-        return bool(self._running) or moved
+        return bool(self._running) or may_find_more
+
+    def _still_stand(self, chunk: Sequence[Claimed]) -> bool:
+        """Whether the ledger justifies all of a chunk now; asked by a sender whose claim had to wait."""
+        workspace = self._session.workspace
+        with workspace.transaction() as conn:
+            return outbox.still_stand(conn, [intent.intent_id for intent in chunk], now=workspace.now())
 
     def _wind_up(self) -> None:
         with self._crm.stopped():
@@ -97,26 +104,30 @@ class Dispatch:
         return answers
 
     def _claim_and_settle(self, answers: Sequence[Settled]) -> tuple[list[tuple[Phase, list[Claimed]]], bool]:
-        """One transaction; gives the chunks to send, and whether anything moved."""
+        """One transaction; gives the chunks to send, and whether looking again may find more."""
         chunks: list[tuple[Phase, list[Claimed]]] = []
         superseded = 0
+        groups = self._groups if self._error is None else ()
+        has_skipped = any(group.after for group in groups)
         with self._session.transaction() as conn:
             outbox.settle(conn, answers)
-            for group in self._groups if self._error is None else ():
+            for group in groups:
                 free = self._senders - len(self._running) - len(chunks)
                 if free > 0:
                     found, fell = self._claim(conn, group, free)
                     chunks += [(group.phase, chunk) for chunk in found]
                     superseded += fell
-        return chunks, bool(answers or chunks or superseded)
+        return chunks, bool(chunks or superseded or has_skipped)
 
     def _claim(self, conn: Connection, group: Group, free: int) -> tuple[list[list[Claimed]], int]:
         """Chunks of a group for so many free senders, and how many intents were superseded instead."""
         table, is_bulk = table_name(group.table_name), group.method is Method.UPSERT
         rows = self._crm.chunk_rows(table, in_bulk=is_bulk)
         key = (group.method, group.table_name)
+        # By the clock, not by when the run began: a first load takes hours, in which purposes end.
+        now = self._session.workspace.now()
         claimed, superseded = outbox.claim(
-            conn, self._session.run_id, group.phase, key, limit=rows * free, now=self._session.now, after=group.after
+            conn, self._session.run_id, group.phase, key, limit=rows * free, now=now, after=group.after
         )
         # At the end it begins again: what an earlier phase held back, or what was put back, may go by now.
         group.after = claimed[-1].intent_id if len(claimed) + superseded == rows * free and claimed else 0

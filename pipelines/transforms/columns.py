@@ -48,7 +48,7 @@ def misfit(raw: pd.DataFrame, mapping: Mapping) -> BatchRefused | None:
     if raw.empty and not len(raw.columns):
         return None
     present = set(under_mapped_names(raw, mapping).columns) - OWN_COLUMNS - _labels(raw)
-    mapped = mapping.mapped_columns() | mapping.finance_columns()
+    mapped = mapping.read_columns()
     unmapped = sorted(present - mapped - set(mapping.ignored))
     if missing := sorted(mapped - present - set(mapping.optional)):
         return _missing(mapping, missing, unmapped)
@@ -69,7 +69,7 @@ def _missing(mapping: Mapping, missing: list[str], unmapped: list[str]) -> Batch
 
 def under_mapped_names(raw: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
     """The raw frame with its titles as the mapping writes them, where they differ in white space or form only."""
-    known = mapping.mapped_columns() | mapping.finance_columns() | set(mapping.ignored)
+    known = mapping.read_columns() | set(mapping.ignored)
     by_tidied = {tidy(name): name for name in sorted(known)}
     renamed = {title: name for title in raw.columns if title not in known and (name := by_tidied.get(tidy(title)))}
     free = {title: name for title, name in renamed.items() if name not in raw.columns}

@@ -18,6 +18,7 @@ from connectors.raw_frames import raw_frame, unique_titles
 from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 from tests.feeds import SAMPLES, make_mapping
+from tests.sizes import sized
 
 CSV, JSON = "text/csv", "application/json"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -126,7 +127,7 @@ def test_a_file_cut_at_any_percent_without_a_manifest_never_gives_a_truncated_ce
         assert set(frame.itertuples(index=False, name=None)) < whole
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sized(25, 2_000))
 @given(st.integers(0, len(ROWS.encode())))
 def test_a_cut_at_any_byte_gives_whole_rows_or_nothing(place: int) -> None:
     whole = read_csv(ROWS)
@@ -255,7 +256,7 @@ def test_nul_and_lone_surrogates_of_json_are_left_for_the_value_rules_to_refuse(
     assert row == {"a": "x\ufffdy", "b": "x\ufffdy"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sized(25, 2_000))
 @given(st.lists(st.text(), min_size=1))
 def test_any_text_makes_a_column_that_arrow_and_utf8_can_hold(texts: list[str]) -> None:
     frame = raw_frame(["a", "n"], [[*texts, "\ud800"], range(len(texts) + 1)])

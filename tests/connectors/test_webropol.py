@@ -10,6 +10,7 @@ from connectors.decoders import decode
 from connectors.fetching import HttpSettings
 from connectors.webropol import WebropolResponses, WebropolSettings
 from connectors.webropol_answers import responses_frame
+from pipelines.transforms.columns import misfit
 from schemas.errors import SourceError, SourceUnavailable
 from schemas.mappings import RECEIVED_AT, Mapping
 from schemas.records import Window
@@ -141,6 +142,16 @@ def test_a_mapped_question_that_nobody_answered_is_blank_and_one_that_is_gone_is
     assert frame["Newsletter"].isna().all()
     assert frame["Topics:Training"].isna().all()
     assert "Gone" not in frame.columns
+
+
+def test_a_question_of_finances_that_nobody_answered_is_blank_and_one_that_is_renamed_stops_the_batch() -> None:
+    payer = {"name": "Email", "iban": "Billing:Account"}
+    mapping = survey(answers={}, consents=[], finance={"kind": "fee", "payer": payer})
+    answered = [response(1, "2026-11-20T10:00:00", ("Email", "p@example.org"))]
+    frame = responses_frame(answered, mapping, titles=[["q1", "Email"], ["q9", "Billing"]])
+    assert misfit(frame, mapping) is None and frame["Billing:Account"].isna().all()
+    renamed = misfit(responses_frame(answered, mapping, titles=[["q1", "Email"], ["q9", "Invoicing"]]), mapping)
+    assert renamed is not None and "'Billing:Account'" in str(renamed)
 
 
 def test_all_pages_of_the_window_make_one_batch() -> None:

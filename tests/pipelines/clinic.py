@@ -272,3 +272,8 @@ AILMENTS: dict[str, tuple[str, Callable[[Clinic], Undo]]] = {
     "a topic under another purpose": ("D14", _topic_elsewhere),
     "a live mail without a topic": ("D14", lambda c: c.edit(MAILS, crm_seed.MAIL, _msdynmkt_topic_value=None)),
 }
+
+
+def asked_methods(requests: list[dict[str, Any]]) -> set[str]:
+    """The methods of logged requests; of a `$batch` those of its operations."""
+    return {part["method"] for entry in requests for part in entry.get("operations") or [entry]}

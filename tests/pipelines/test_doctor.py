@@ -20,7 +20,7 @@ from pipelines.operations.doctor.examination import examine
 from pipelines.operations.provision import Provided
 from pipelines.operations.workspace import dataverse_settings
 from pipelines.transforms.diagnosis.findings import Verdict
-from sandbox.crm_seed import journey_rows, purpose_rows
+from sandbox.crm_seed import JOURNEY, journey_rows, purpose_rows
 from sandbox.dataverse.options import EmulatorOptions
 from sandbox.dataverse.server import start_emulator
 from schemas.errors import RaisingRefused
@@ -28,7 +28,7 @@ from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Who, answer
 from tests.invariants.wire import sent_rows
 from tests.invariants.world import CONFIG, CONSENTS, OPTED_IN, OPTED_OUT, make_settings
-from tests.pipelines.clinic import AILMENTS, LINK, Clinic, open_clinic, people
+from tests.pipelines.clinic import AILMENTS, LINK, Clinic, asked_methods, open_clinic, people
 from tests.throwaway import fresh_database
 
 DANGERS = [
@@ -74,7 +74,7 @@ def test_the_doctor_only_reads(clinic: Clinic) -> None:
     clinic.examine()
     asked = clinic.control.requests(since)
     assert asked
-    assert {entry["method"] for entry in asked} == {"GET"}
+    assert asked_methods(asked) == {"GET"}
     assert not any(entry["committed"] for entry in asked)
 
 
@@ -86,6 +86,16 @@ def test_each_ailment_is_named_and_no_other(clinic: Clinic, ailment: str) -> Non
         [found] = [one for one in clinic.examine() if one.verdict is not Verdict.OK]
         assert found.check.check_id == check_id
         assert found.holds_back == (ailment in DANGERS)
+    finally:
+        mend()
+
+
+def test_the_journey_that_sends_the_mail_without_a_topic_is_named_with_it(clinic: Clinic) -> None:
+    _, goes_wrong = AILMENTS["a live mail without a topic"]
+    mend = goes_wrong(clinic)
+    try:
+        [found] = [one for one in clinic.examine() if one.check.check_id == "D14"]
+        assert f"Live journeys that send mails without a topic: {JOURNEY}." in found.evidence
     finally:
         mend()
 
@@ -169,7 +179,7 @@ def grant_of(clinic: Clinic, privilege: str) -> dict[str, Any]:
 def test_provisioning_a_second_time_makes_nothing(clinic: Clinic) -> None:
     since = clinic.control.last_sequence()
     assert {one.state for one in clinic.provide()} == {Provided.PRESENT}
-    assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
+    assert asked_methods(clinic.control.requests(since)) == {"GET"}
     [role] = [row for row in clinic.control.rows("roles") if row["name"] == "crm-intake"]
     held = [row for row in clinic.control.rows("roleprivilegescollection") if row["_roleid_value"] == role["roleid"]]
     assert len(held) == len(load_role(CONFIG).privilege_names())
@@ -182,7 +192,7 @@ def test_a_dry_run_says_what_it_would_make_and_makes_nothing(clinic: Clinic) -> 
     try:
         states = {one.what: one.state for one in clinic.provide(dry_run=True)}
         assert states[f"column {LINK} of contact"] is Provided.WOULD_BE_MADE
-        assert {entry["method"] for entry in clinic.control.requests(since)} == {"GET"}
+        assert asked_methods(clinic.control.requests(since)) == {"GET"}
     finally:
         mend()
 

@@ -1,4 +1,4 @@
-"""Fixtures of the door: one emulator, one world and one running service a module."""
+"""Fixtures of the door: one emulator, one world and one running service for all its tests."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulat
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def one_house(
     store_address: ServerAddress, emulator: RunningEmulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:

@@ -15,13 +15,15 @@ def test_only_a_press_in_the_mailbox_subscribes(house: House) -> None:
     house.world.perform([sign_up(1, NEW, T0)])
     take_in(house.world.session())
     mails = ConfirmationMails(house.door)
-    assert (mails.mail_once(), mails.mail_once()) == (1, 0)
+    # The service looks by itself, too: whoever is first, there is one mail.
+    assert mails.mail_once() + mails.mail_once() <= 1
     path = link_in(house.mail.wait_for(1, NEW.address)[0])
     for _ in range(3):
         assert house.get(path).status_code == 200
     assert house.world.query("select from intake.consent_event") == []
     assert house.post(path[:-3] + "AAA").status_code == 404
     assert house.post(path).status_code == 200
+    assert len(house.mail.messages()) == 1
     house.narrow()
     assert house.world.holds().consents[NEW.address, "marketing", ""] is True
     assert house.post(path).status_code == 200

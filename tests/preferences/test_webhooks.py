@@ -61,7 +61,7 @@ def hooked(house: House, site: RunningSources) -> House:
     web_forms = WebFormsSettings(base_url=site.drupal_url, api_key=site.credentials.drupal_api_key, http=http)
     sources = replace(house.world.workspace.sources, web_forms=web_forms)
     house.world.workspace = replace(house.world.workspace, mappings=mappings, sources=sources)
-    house.door.workspace.mappings.update(mappings)
+    house.door.workspace = replace(house.door.workspace, mappings=mappings)
     house.door.secrets = DoorSecrets.model_validate(
         {
             "webhooks": {

@@ -21,6 +21,7 @@ from pipelines.transforms.diagnosis.facts import (
 )
 from pipelines.transforms.diagnosis.findings import Diagnosis, Gap, Verdict, fails, listed, ok, unknown, warning
 from pipelines.transforms.diagnosis.purpose_rules import KINDS
+from sandbox.crm_seed import journey_definition
 from schemas.crm_role import CrmRole
 from schemas.policy import Policy, RegisteredProfile
 from schemas.tables import CONSENT, CONTACT, TABLES, Kind, Table
@@ -73,6 +74,7 @@ def healthy_setup(**changes: Any) -> Setup:
         ],
         "profiles": [{"msdynmkt_name": "News", "msdynmkt_consentlinktype": 534120002, "msdynmkt_consentlink": PAGE}],
         "mails": [],
+        "journeys": [],
         "flows": [],
         "providers": [],
         "features": [{"msdynmkt_name": "Check contact consent", "msdynmkt_featurestate": True}],
@@ -399,3 +401,25 @@ def test_a_list_that_is_not_there_or_takes_no_contacts_by_hand_is_named() -> Non
         found = told(healthy_setup(lists=rows), policy=with_list(POLICY))["lists"]
         assert (found.verdict, found.holds_back) == (Verdict.FAILS, False)
         assert str(NEWS) in found.evidence
+
+
+def test_a_journey_that_sends_a_mail_without_its_topic_is_named_and_one_that_cannot_be_read_is_a_gap() -> None:
+    marketing = POLICY.crm.purposes["marketing"].purpose_id
+    bare, topical = str(UUID(int=21)), str(UUID(int=22))
+    mails = [
+        {"msdynmkt_emailid": bare, "statuscode": 2, "_msdynmkt_purpose_value": str(marketing)},
+        {"msdynmkt_emailid": topical, "statuscode": 2, "_msdynmkt_purpose_value": str(marketing),
+         "_msdynmkt_topic_value": str(UUID(int=3))},
+    ]  # fmt: skip
+    journeys = [
+        {"msdynmkt_journeyid": "a-wrong", "msdynmkt_journeyjson": journey_definition(topical, bare.upper())},
+        {"msdynmkt_journeyid": "b-right", "msdynmkt_journeyjson": journey_definition(topical)},
+        {"msdynmkt_journeyid": "c-closed", "msdynmkt_journeyjson": "not JSON"},
+    ]
+    found = told(healthy_setup(mails=mails, journeys=journeys))["D14"]
+    assert {one.evidence: one.holds_back for one in found.findings} == {
+        f"Live mails of purpose marketing without a topic, 1 of them: {bare}.": True,
+        "Live journeys that send mails without a topic: a-wrong.": True,
+        "Journeys whose definition cannot be read: c-closed.": False,
+    }
+    assert "D14" not in told(healthy_setup(mails=mails[1:], journeys=journeys[1:2]))

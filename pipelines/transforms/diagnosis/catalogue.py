@@ -109,7 +109,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "D14",
-        "Every purpose and every mail has its topic and its enforcement model",
+        "Every purpose, mail and journey has its topic, and every purpose its enforcement model",
         "Make commercial purposes Restrictive and those of notices Non-restrictive; give purposes and mails their topics.",
         f"{_PROFILES}#consent-enforcement",
         protects=True,

@@ -67,6 +67,15 @@ SOURCES: dict[str, Source] = {
         ("statuscode", "_msdynmkt_purpose_value", "_msdynmkt_topic_value"),
         "statuscode eq 2 or statuscode eq 3",
     ),
+    # Live or being published. What a journey does is JSON of no published schema: an action of type Email names its
+    # mail as contentId.
+    "journeys": Source(
+        "msdynmkt_journeys",
+        "msdynmkt_journey",
+        "msdynmkt_journeyid",
+        ("msdynmkt_journeyjson",),
+        "statecode eq 1 or statecode eq 3",
+    ),
     "flows": Source(
         "workflows",
         "workflow",

@@ -59,7 +59,7 @@ def is_started_by_contacts(definition: dict[str, Any]) -> bool:
 
 def writes_consents(definition: dict[str, Any]) -> bool:
     """Whether an action of the flow creates or updates contact point consents, of any generation."""
-    steps = (one for one in _objects(definition.get("actions")) if isinstance(one.get("host"), dict))
+    steps = (one for one in objects(definition.get("actions")) if isinstance(one.get("host"), dict))
     return any(_writes_consents(step) for step in steps)
 
 
@@ -73,20 +73,20 @@ def names_opt_in(definition: dict[str, Any]) -> bool:
     return str(int(ConsentValue.OPTED_IN)) in json.dumps(definition)
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
+def objects(value: Any) -> Iterator[dict[str, Any]]:
     """Every object in a JSON value, the outer ones first."""
     if isinstance(value, dict):
         yield value
         for inner in value.values():
-            yield from _objects(inner)
+            yield from objects(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _objects(inner)
+            yield from objects(inner)
 
 
 def _values(value: Any, ending: str) -> Iterator[str]:
     """The strings under keys that end so (`entityName`, `subscriptionRequest/entityname`), wherever they stand."""
-    for one in _objects(value):
+    for one in objects(value):
         for key, inner in one.items():
             if key.lower().endswith(ending) and isinstance(inner, str):
                 yield inner.lower()

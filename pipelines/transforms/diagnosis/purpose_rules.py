@@ -1,5 +1,6 @@
 """Purposes, topics, compliance profiles and mails: D3, D11, D12, D13, D14, and that the policy's purposes are there."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from pipelines.transforms.diagnosis.findings import (
     unknown,
     warning,
 )
+from pipelines.transforms.diagnosis.flow_rules import objects
 from schemas.policy import Policy
 
 KINDS = {"commercial": COMMERCIAL, "transactional": TRANSACTIONAL, "tracking": TRACKING}
@@ -140,7 +142,8 @@ def _leads_to(link: str, page: str) -> bool:
 
 
 def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
-    """D14: commercial purposes are Restrictive and transactional ones not; no topic is missing, of purpose or mail."""
+    """D14: commercial purposes are Restrictive and transactional ones not; no topic is missing, of purpose, mail or
+    journey."""
 
     def of_purposes(rows: Sequence[Row]) -> Iterator[Finding]:
         others = [row for row in rows if str(row["msdynmkt_purposeid"]) != str(DEFAULT_COMMERCIAL)]
@@ -153,7 +156,10 @@ def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
 
     found = of_rows(setup.of("purposes"), of_purposes)
     found += of_rows(setup.of("topics"), lambda rows: _missing_topics(rows, policy))
-    found += of_rows(setup.of("mails"), lambda rows: _mails_without_topic(rows, policy))
+    mails = setup.of("mails")
+    found += of_rows(mails, lambda rows: _mails_without_topic(rows, policy))
+    bare = set() if isinstance(mails, Gap) else {mail for one in _bare(mails, policy).values() for mail in one}
+    found += of_rows(setup.of("journeys"), lambda rows: _journeys_without_topic(rows, bare))
     return found or ok("Every purpose has the model and the topics it needs, and every live mail its topic.")
 
 
@@ -185,17 +191,41 @@ def _missing_topics(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
 
 def _mails_without_topic(rows: Sequence[Row], policy: Policy) -> Iterator[Finding]:
     """A mail under a purpose alone goes to everybody of the purpose, whichever topics they chose."""
+    for name, bare in _bare(rows, policy).items():
+        yield endangers(f"Live mails of purpose {name} without a topic, {len(bare)} of them: {listed(bare)}.")
+
+
+def _bare(rows: Sequence[Row], policy: Policy) -> dict[str, list[str]]:
+    """Live mails without a topic, by their purpose, which has topics."""
     topical = {str(target.purpose_id): name for name, target in policy.crm.purposes.items() if target.topics}
-    for purpose_id, name in topical.items():
-        bare = [
-            row["msdynmkt_emailid"]
-            for row in rows
-            if row.get("statuscode") in LIVE_MAIL
-            and str(row.get("_msdynmkt_purpose_value")) == purpose_id
-            and not row.get("_msdynmkt_topic_value")
-        ]
-        if bare:
-            yield endangers(f"Live mails of purpose {name} without a topic, {len(bare)} of them: {listed(bare)}.")
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        name = topical.get(str(row.get("_msdynmkt_purpose_value")))
+        if name is not None and row.get("statuscode") in LIVE_MAIL and not row.get("_msdynmkt_topic_value"):
+            found.setdefault(name, []).append(str(row["msdynmkt_emailid"]).lower())
+    return found
+
+
+def _journeys_without_topic(rows: Sequence[Row], bare: set[str]) -> Iterator[Finding]:
+    """Live journeys that send a mail without its topic; one whose definition cannot be read is a gap."""
+    sent = {str(row["msdynmkt_journeyid"]): mails_of(row.get("msdynmkt_journeyjson")) for row in rows}
+    sending = [journey_id for journey_id, mails in sent.items() if mails and mails & bare]
+    closed = [journey_id for journey_id, mails in sent.items() if mails is None]
+    if sending:
+        yield endangers(f"Live journeys that send mails without a topic: {listed(sending)}.")
+    if closed:
+        yield unknown(f"Journeys whose definition cannot be read: {listed(closed)}.")
+
+
+def mails_of(definition: object) -> set[str] | None:
+    """The ids of the mails that a journey sends, wherever in it; None where it cannot be read."""
+    try:
+        content = json.loads(str(definition))
+    except json.JSONDecodeError:
+        return None
+    sends = (one for one in objects(content) if str(one.get("type", "")).lower() == "email")
+    named = (one["parameters"].get("contentId") for one in sends if isinstance(one.get("parameters"), dict))
+    return {str(mail).lower() for mail in named if mail} if isinstance(content, dict) else None
 
 
 def _not_restrictive(rows: Iterable[Row]) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def read_entries(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, 
     if refusal := misfit(raw, mapping):
         raise refusal
     assert mapping.finance is not None
-    wanted = sorted(mapping.mapped_columns() | mapping.finance_columns())
+    wanted = sorted(mapping.read_columns())
     cells = under_mapped_names(raw, mapping).reindex(columns=wanted).astype("str").reset_index(drop=True)
     if mapping.key and PART in cells.columns:
         # A row of several people has one payment.
