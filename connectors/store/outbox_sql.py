@@ -63,6 +63,11 @@ returning i.intent_id, i.row_id, i.columns, case when i.method = 'patch' then (
     select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end, s.fault
 """
 
+HAS_CONFLICTS = """
+select coalesce(bool_or(state = 'conflict' and method in ('patch', 'lower')) and not bool_or(state = 'waiting'), false)
+from intake.outbox_intent where run_id = :run_id and state in ('conflict', 'waiting')
+"""
+
 STILL_STAND = """
 select not exists (
     select from intake.outbox_intent i left join intake.contact_point c using (contact_point_id)
