@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo browser test soak ui plan cluster lint types check bench docs clean stop preferences
+.PHONY: setup demo browser test soak mutate ui plan cluster lint types check bench docs clean stop preferences
 
 setup: .venv/.ready
 
@@ -33,6 +33,10 @@ test: setup browser
 # Takes hours: the same tests, each at the size that it gives for a night.
 soak: setup browser
 	INTAKE_TESTS=night $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Which changes of a module no test notices: make mutate TARGET=schemas/consent.py TESTS=tests/schemas/test_consent.py
+mutate: setup
+	$(BIN)/python -m tests.mutating $(TARGET) $(TESTS)
 
 ui: setup
 	$(BIN)/crm-intake ui --sandbox $(ARGS)

@@ -1,5 +1,6 @@
 """Answers that several pages give alike: a link that is no good, a mail on its way; and reading what was posted."""
 
+import ipaddress
 from datetime import timedelta
 from secrets import token_bytes
 from urllib.parse import parse_qs
@@ -46,8 +47,23 @@ def read_form(body: bytes) -> dict[str, list[str]]:
 
 
 def client_of(request: Request) -> str:
-    """Who asks: an address of the network, for limits alone."""
-    return request.client.host if request.client else "unknown"
+    """Who asks, for limits alone: an address of the network; of IPv6 its /64, for one client has a whole one."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address, 64), strict=False))
+
+
+def is_from_elsewhere(door: Door, request: Request) -> bool:
+    """Whether a browser says that another site made this request.
+
+    Pages without a referrer post with the origin `null`, ours too: https://fetch.spec.whatwg.org/#origin-header
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return True
+    return request.headers.get("origin", "null") not in ("null", door.origin)
 
 
 def refused(door: Door, pages: Pages, request: Request) -> HTMLResponse:
@@ -88,6 +104,6 @@ def mail_proof(
         add_proof(conn, token, contact_point_id, expires_at=expires_at, new_address=new_address)
     t, organisation = texts["mail"], door.workspace.policy.organisation.name
     link = f"{door.base_url}/{'move' if new_address else 'enter'}/{token}?lang={language}"
-    until = f"{expires_at:%H.%M} UTC"
+    until = f"{door.local(expires_at):%H.%M}"
     body = t["move_body" if new_address else "body"].format(link=link, until=until, organisation=organisation)
     door.mailer.send(new_address or address, t["move_subject" if new_address else "subject"], body)

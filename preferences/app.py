@@ -1,6 +1,5 @@
-"""The web service: routes, headers, and what is answered when the store is away, a form is wrong, or too much is sent."""
+"""The web service: its routes, headers and answers to what goes wrong, over an opened door."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,22 +7,18 @@ from pathlib import Path
 from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from preferences.answers import BodyTooLarge, FormRefused
 from preferences.confirming import ConfirmationMails, confirming_router
 from preferences.consent_provider import consent_router
 from preferences.door import Door
+from preferences.faults import answer_faults
 from preferences.headers import SecureHeaders
 from preferences.newsletter_link import newsletter_router
 from preferences.own_page import own_router
 from preferences.rendering import Pages
 from preferences.webhooks import webhook_router
-from schemas.errors import ActRefused, StoreError
 
-LOG = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -39,8 +34,12 @@ def make_app(door: Door) -> FastAPI:
         await run_in_threadpool(mails.stop)
         await run_in_threadpool(door.close)
 
-    app = FastAPI(title="crm-intake preferences", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # A redirect to the path with or without its slash would be built from the Host that the client names.
+    app = FastAPI(
+        title="crm-intake preferences", docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
+    )
     pages = Pages(door)
+    answer_faults(app, pages)
     app.add_middleware(SecureHeaders, is_https=door.is_https)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(newsletter_router(door, pages))
@@ -49,7 +48,6 @@ def make_app(door: Door) -> FastAPI:
     app.include_router(webhook_router(door))
     app.include_router(consent_router(door))
     _health_routes(app, door)
-    _error_answers(app, pages)
     return app
 
 
@@ -65,28 +63,3 @@ def _health_routes(app: FastAPI, door: Door) -> None:
         with door.transaction() as conn:
             conn.execute(text("select 1"))
         return {"status": "ready"}
-
-
-def _error_answers(app: FastAPI, pages: Pages) -> None:
-    def away(request: Request, error: Exception) -> Response:
-        LOG.error("The store refused or is away: %s", error)
-        answer = _told(pages, request, 503, "busy")
-        answer.headers["Retry-After"] = "30"
-        return answer
-
-    def wrong(request: Request, error: Exception) -> Response:
-        return _told(pages, request, 413 if isinstance(error, BodyTooLarge) else 400, "form")
-
-    app.add_exception_handler(StoreError, away)
-    app.add_exception_handler(FormRefused, wrong)
-    app.add_exception_handler(BodyTooLarge, wrong)
-    app.add_exception_handler(ActRefused, wrong)
-
-
-def _told(pages: Pages, request: Request, status: int, words: str) -> Response:
-    t = pages.texts(request)["errors"]
-    if request.url.path in ("/ready", "/health") or request.url.path.startswith(("/hooks/", "/consent/")):
-        return JSONResponse({"error": t[words]}, status_code=status)
-    return pages.show(
-        request, "message", status=status, heading=t[f"{words}_heading"], lines=[t[words]], is_readable=False
-    )

@@ -82,7 +82,8 @@ class ConfirmationMails:
         language = chosen_language(waiting.language, None)
         t, organisation = texts_of(language)["mail"], self._door.workspace.policy.organisation.name
         link = f"{self._door.base_url}/confirm/{waiting.token}?lang={language}"
-        until = f"{waiting.expires_at.day}.{waiting.expires_at.month}.{waiting.expires_at.year}"
+        expires_at = self._door.local(waiting.expires_at)
+        until = f"{expires_at.day}.{expires_at.month}.{expires_at.year}"
         body = t["confirm_body"].format(link=link, until=until, organisation=organisation)
         self._door.mailer.send(waiting.address, t["confirm_subject"], body)
 

@@ -9,20 +9,23 @@ import hmac
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from connectors.store.own_data import is_alive, is_granted
 from pipelines.transforms.emails import canonical_address
-from preferences.answers import client_of
+from preferences.answers import BodyTooLarge, client_of, read_body
 from preferences.door import Door
 from schemas.errors import StoreError
 from schemas.policy import Basis, Policy
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     401: {"description": "Not authenticated."},
+    413: {"description": "Too large."},
+    422: {"description": "No question."},
     503: {"description": "Not known now; treat it as no."},
 }
 
@@ -54,20 +57,37 @@ def consent_router(door: Door) -> APIRouter:
     """The route of the provider; without a secret nobody is let in."""
     router = APIRouter(tags=["consent provider"])
 
-    @router.post("/consent/check", response_model=Answer, responses=_ANSWERS)
-    def check(
-        request: Request, question: Question, authorization: Annotated[str, Header(max_length=300)] = ""
-    ) -> Answer | Response:
-        if not _is_let_in(door, authorization):
+    body = {"content": {"application/json": {"schema": Question.model_json_schema()}}, "required": True}
+
+    @router.post("/consent/check", response_model=Answer, responses=_ANSWERS, openapi_extra={"requestBody": body})
+    async def check(request: Request) -> Answer | Response:
+        # Who is not let in has nothing read of what they send.
+        if not _is_let_in(door, request.headers.get("authorization", "")):
             status = 401 if door.refusals.admits(client_of(request)) else 429
             return JSONResponse({"error": "Not authenticated."}, status_code=status)
         try:
-            return answer(door, question)
-        except StoreError:
-            closed = Answer(allowed=False, reason="store_away")
-            return JSONResponse(closed.model_dump(), status_code=503, headers={"Retry-After": "5"})
+            question = Question.model_validate_json(await read_body(request))
+        except BodyTooLarge:
+            return JSONResponse({"error": "Too large."}, status_code=413)
+        except ValidationError as invalid:
+            return JSONResponse({"error": _faults(invalid)}, status_code=422)
+        return await run_in_threadpool(_answered, door, question)
 
     return router
+
+
+def _answered(door: Door, question: Question) -> Answer | Response:
+    try:
+        return answer(door, question)
+    except StoreError:
+        closed = Answer(allowed=False, reason="store_away")
+        return JSONResponse(closed.model_dump(), status_code=503, headers={"Retry-After": "5"})
+
+
+def _faults(invalid: ValidationError) -> str:
+    """Which fields are wrong, without what stood in them."""
+    told = invalid.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in told)
 
 
 def answer(door: Door, question: Question) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -71,6 +72,11 @@ class Door:
         return self.base_url.startswith("https:")
 
     @property
+    def cookie(self) -> str:
+        """The session's cookie: over HTTPS one that no other host of the domain can set (RFC 6265bis, 4.1.3.2)."""
+        return "__Host-door" if self.is_https else "door"
+
+    @property
     def origin(self) -> str:
         """The page's own origin, as browsers send it."""
         parts = urlsplit(self.base_url)
@@ -79,6 +85,10 @@ class Door:
     def now(self) -> datetime:
         """The time, UTC."""
         return self.workspace.now()
+
+    def local(self, at: datetime) -> datetime:
+        """An instant in the organisation's own time."""
+        return at.astimezone(ZoneInfo(self.workspace.policy.organisation.timezone))
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

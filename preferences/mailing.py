@@ -42,7 +42,8 @@ class Mailer:
             return
         try:
             submit(self._settings, make_message(self._settings, address, subject, body))
-        except (OSError, smtplib.SMTPException) as refused:
+        # ValueError: an address or a header that no mail can have.
+        except (OSError, ValueError, smtplib.SMTPException) as refused:
             LOG.error("A one-time link could not be mailed: %s.", type(refused).__name__)
 
 

@@ -4,6 +4,8 @@ Whoever has the link may lower and nothing else: leave all, leave a topic, objec
 one-time link mailed to the mailbox. GET and HEAD change nothing, whoever follows the link (mail scanners do).
 """
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -76,7 +78,7 @@ def _act_routes(router: APIRouter, door: Door, pages: Pages) -> None:
         if mailbox is None:
             return refused(door, pages, request)
         recording.leave_all(door, mailbox.contact_point_id, channel=_PAGE)
-        return _done(pages, request, token, pages.texts(request)["done"]["left"])
+        return _done(pages, request, token, ("left", "when", "undo"))
 
     @router.post("/p/{token}/object")
     def object_to_related(request: Request, token: str) -> Response:
@@ -84,7 +86,7 @@ def _act_routes(router: APIRouter, door: Door, pages: Pages) -> None:
         if mailbox is None:
             return refused(door, pages, request)
         recording.object_to_related(door, mailbox.contact_point_id, channel=_PAGE)
-        return _done(pages, request, token, pages.texts(request)["done"]["objected"])
+        return _done(pages, request, token, ("objected", "when"))
 
     @router.post("/p/{token}/topic", openapi_extra={"requestBody": _FORM})
     async def leave_topic(request: Request, token: str) -> Response:
@@ -101,8 +103,7 @@ def _leave_topic(door: Door, pages: Pages, request: Request, posted: tuple[str, 
     if topic not in _topics(door):
         raise FormRefused
     recording.leave_topic(door, mailbox.contact_point_id, topic, channel=_PAGE)
-    t = pages.texts(request)
-    return _done(pages, request, token, t["done"]["topic_off"].format(topic=t["topics"].get(topic, topic)))
+    return _done(pages, request, token, ("topic_off", "when", "undo"), topic=topic)
 
 
 def _mail_routes(router: APIRouter, door: Door, pages: Pages) -> None:
@@ -158,8 +159,8 @@ def _is_one_click(body: bytes) -> bool:
     return compact == ONE_CLICK or (b'name="List-Unsubscribe"' in compact and b"One-Click" in compact)
 
 
-def _done(pages: Pages, request: Request, token: str, what: str) -> Response:
-    t = pages.texts(request)["done"]
-    return pages.show(
-        request, "message", heading=t["heading"], lines=[what, t["when"]], back=f"/p/{token}", is_readable=False
-    )
+def _done(pages: Pages, request: Request, token: str, said: Sequence[str], *, topic: str = "") -> Response:
+    texts = pages.texts(request)
+    t, named = texts["done"], texts["topics"].get(topic, topic)
+    lines = [t[words].format(topic=named) for words in said]
+    return pages.show(request, "message", heading=t["heading"], lines=lines, back=f"/p/{token}", is_readable=False)

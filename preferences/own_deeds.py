@@ -23,7 +23,6 @@ from preferences.door import Door
 from preferences.own_view import wording_of
 from preferences.rendering import Pages
 
-COOKIE = "door"
 Form = dict[str, list[str]]
 
 
@@ -88,7 +87,9 @@ def _name(asked: Asked) -> str:
 
 def _address(asked: Asked) -> str | Response:
     typed = canonical_address(asked.form.get("new_address", [""])[0][:200])
-    if typed.address is None:
+    with asked.door.transaction() as conn:
+        persons = read_own_data(conn, asked.mailbox.contact_point_id, now=asked.door.now()).persons
+    if typed.address is None or typed.key == canonical_address(asked.mailbox.address).key or len(persons) > 1:
         raise FormRefused
     if not asked.door.mails.admits(client_of(asked.request)):
         return too_many(asked.pages, asked.request)
@@ -107,7 +108,7 @@ def _ask_for(kind: str, words: str) -> Deed:
 
 def _close(asked: Asked) -> Response:
     answer = RedirectResponse(f"/?lang={asked.pages.language(asked.request)}", status_code=303)
-    answer.delete_cookie(COOKIE, secure=asked.door.is_https, httponly=True, samesite="strict")
+    answer.delete_cookie(asked.door.cookie, secure=asked.door.is_https, httponly=True, samesite="strict")
     return answer
 
 

@@ -17,13 +17,9 @@ from connectors.store.mailbox_proofs import Mailbox, use_proof
 from connectors.store.own_data import read_own_data
 from connectors.store.person_requests import add_request
 from pipelines.transforms.preference_links import NONCE_BYTES, Expiry, Scope, sign_token
-from preferences.answers import (
-    read_body,
-    read_form,
-    refused,
-)
+from preferences.answers import is_from_elsewhere, read_body, read_form, refused
 from preferences.door import Door
-from preferences.own_deeds import COOKIE, DEEDS, Asked, Deed, Form
+from preferences.own_deeds import DEEDS, Asked, Deed, Form
 from preferences.own_view import own_view
 from preferences.rendering import Pages
 
@@ -56,14 +52,14 @@ def _entry_routes(router: APIRouter, door: Door, pages: Pages) -> None:
 
     @router.post("/enter/{token}")
     def enter(request: Request, token: str) -> Response:
-        mailbox = _used(door, token, Scope.PROVE)
+        mailbox = None if is_from_elsewhere(door, request) else _used(door, token, Scope.PROVE)
         if mailbox is None:
             return refused(door, pages, request)
         answer = RedirectResponse(f"/own?lang={pages.language(request)}", status_code=303)
         expiry = Expiry(door.now() + SESSION_LASTS, token_bytes(NONCE_BYTES))
         session = sign_token(Scope.SESSION, mailbox.contact_point_id, door.keys.current(), expiry=expiry)
         lasts = int(SESSION_LASTS.total_seconds())
-        answer.set_cookie(COOKIE, session, max_age=lasts, secure=door.is_https, httponly=True, samesite="strict")
+        answer.set_cookie(door.cookie, session, max_age=lasts, secure=door.is_https, httponly=True, samesite="strict")
         return answer
 
     @router.head("/move/{token}", include_in_schema=False)
@@ -74,7 +70,7 @@ def _entry_routes(router: APIRouter, door: Door, pages: Pages) -> None:
 
     @router.post("/move/{token}")
     def move(request: Request, token: str) -> Response:
-        mailbox = _used(door, token, Scope.MOVE)
+        mailbox = None if is_from_elsewhere(door, request) else _used(door, token, Scope.MOVE)
         if mailbox is None:
             return refused(door, pages, request)
         t = pages.texts(request)
@@ -104,7 +100,7 @@ def _used(door: Door, token: str, scope: Scope) -> Mailbox | None:
 
 
 def _mailbox(door: Door, request: Request) -> Mailbox | None:
-    return door.mailbox_of(request.cookies.get(COOKIE, ""), Scope.SESSION)
+    return door.mailbox_of(request.cookies.get(door.cookie, ""), Scope.SESSION)
 
 
 def _deed_route(router: APIRouter, door: Door, pages: Pages, name: str, deed: Deed) -> None:
@@ -124,8 +120,7 @@ def _deed_route(router: APIRouter, door: Door, pages: Pages, name: str, deed: De
 
 def _is_from_page(door: Door, request: Request, form: Form, contact_point_id: UUID) -> bool:
     """Whether a form was posted from our own page for this very session (no other site can have made it)."""
-    origin = request.headers.get("origin")
-    if origin not in (None, "null", door.origin):
+    if is_from_elsewhere(door, request):
         return False
     mailbox = door.mailbox_of(form.get("form", [""])[0], Scope.FORM)
     return mailbox is not None and mailbox.contact_point_id == contact_point_id

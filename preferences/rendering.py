@@ -32,6 +32,11 @@ class Pages:
         asked, accepted = request.query_params.get("lang"), request.headers.get("accept-language")
         return chosen_language(asked, accepted, default=organisation.languages[0])
 
+    @property
+    def contact(self) -> str:
+        """Whom people may ask."""
+        return self._door.workspace.policy.organisation.contact
+
     def texts(self, request: Request) -> Any:
         """The texts of the answer's language."""
         return texts_of(self.language(request))

@@ -13,7 +13,8 @@
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
     │   ├── CrmUnavailable          throttled, down, or the answer was lost (transient)
-    │   │   └── CrmCancelled        we were told to stop before the request was sent
+    │   │   ├── CrmCancelled        we were told to stop before the request was sent
+    │   │   └── ClaimStale          what was to be sent stands no more: it waited too long, and something came between
     │   ├── CrmConflict             the row is not what the plan thought: read it again and decide (reconcile)
     │   ├── ChangeTokenExpired      a delta link is too old: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
@@ -120,6 +121,10 @@ class CrmUnavailable(CrmError):
 
 class CrmCancelled(CrmUnavailable):
     """We were told to stop; what was asked for was not sent, or certainly not executed."""
+
+
+class ClaimStale(CrmUnavailable):
+    """What was to be sent waited, and by now not all of it is justified; it was not executed. Claim it anew."""
 
 
 class CrmConflict(CrmError):

@@ -1,7 +1,7 @@
 """The door to Microsoft Dataverse over its Web API.
 
 contract (what callers see) - client - lanes (one for each application user) - writing, reading - sender (throttling,
-tokens, repeated reads) - wire (one request); beside them the protocol without I/O: odata, batch, classify, bulk,
+tokens, repeated reads), vouching - wire (one request); beside them the protocol without I/O: odata, batch, classify, bulk,
 row_batch, chunks, validation.
 """
 

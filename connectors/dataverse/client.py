@@ -7,7 +7,7 @@ left to the caller as unresolved, is decided in sender.py, bulk.py and row_batch
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import requests
 
@@ -35,6 +35,7 @@ from connectors.dataverse.sender import Lane, Sender
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.throttle import FirstAlone, ThrottleGate
 from connectors.dataverse.tokens import Tokens, TokenSource
+from connectors.dataverse.vouching import vouched
 from connectors.dataverse.wire import Wire
 from connectors.dataverse.writing import Learnt, Writer
 
@@ -100,6 +101,13 @@ class DataverseClient:
             yield
         finally:
             self._wire.may_send = before
+
+    def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]:
+        """What this thread sends within the block was justified when it began; after a wait `still_stands` is asked again.
+
+        `ClaimStale`, a `CrmUnavailable`, where it says no: nothing was sent, or of a call in parts no further one.
+        """
+        return vouched(still_stands, self._pacing.clock)
 
     def who_am_i(self) -> WhoAmI:
         """The first application user."""

@@ -12,6 +12,7 @@ from connectors.dataverse.pacing import Deadline, Pacing, retry_after_s
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.throttle import ThrottleGate
 from connectors.dataverse.tokens import Tokens
+from connectors.dataverse.vouching import require_vouched
 from connectors.dataverse.wire import Held, Lost, NotSent, Reply, Wire
 from schemas.errors import ChangeTokenExpired, CrmConflict, CrmError, CrmMisconfigured, CrmUnavailable
 
@@ -97,6 +98,7 @@ class Sender:
                 token = self._lane.tokens.token()
             except CrmUnavailable:
                 return NotSent("no token", ""), ""
+            require_vouched()
             reply = self._wire.exchange(request, token, is_open=lambda: self._lane.gate.is_open)
             # Before the place is given back: else another thread would slip in inside the Retry-After.
             self._steer(reply, admitted_at)

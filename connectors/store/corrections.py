@@ -29,9 +29,14 @@ values (:source, :submission_id, :source, 'correction', :submission_id, :at, :at
         :contact_point_id, :subject_id, :given_name, :family_name, false)
 """
 
-_SOLE_PERSON = """
+_PERSONS = """
 select p.person_id from intake.person p where p.contact_point_id = :id
-  and exists (select from intake.subject s where s.person_id = p.person_id) limit 2
+  and exists (select from intake.subject s where s.person_id = p.person_id) order by p.person_id
+"""
+
+_ADD_ADDRESS = """
+insert into intake.contact_point (contact_point_id, address, address_key, is_role_address)
+values (:id, :address, :key, :is_role_address) on conflict (address_key) do nothing
 """
 
 _ADD_SUBJECT = """
@@ -98,10 +103,15 @@ def correct_name(conn: Connection, contact_point_id: UUID, person_id: UUID, name
     return True
 
 
-def sole_person(conn: Connection, contact_point_id: UUID) -> UUID | None:
-    """The one person at an address; None where there is nobody, or are several."""
-    found = list(conn.execute(text(_SOLE_PERSON), {"id": contact_point_id}).scalars())
-    return found[0] if len(found) == 1 else None
+def persons_at(conn: Connection, contact_point_id: UUID) -> list[UUID]:
+    """The persons who are known at an address."""
+    return list(conn.execute(text(_PERSONS), {"id": contact_point_id}).scalars())
+
+
+def add_address(conn: Connection, contact_point_id: UUID, *, address: str, key: str, is_role_address: bool) -> None:
+    """Make an address known under that id, where it is not known yet."""
+    values = {"id": contact_point_id, "address": address, "key": key, "is_role_address": is_role_address}
+    conn.execute(text(_ADD_ADDRESS), values)
 
 
 def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID) -> bool:

@@ -83,11 +83,10 @@ with named as (
      and second.purpose = r.purpose and second.topic = r.topic and second.kind = r.kind
 )
 select contact_point_id, grp, purpose, topic, kind,
-       coalesce(bool_or(granted_at is not null
+       bool_or(granted_at is not null
            and granted_at > coalesce(withdrawn_at, '-infinity')
-           and (others_withdrawn_at is null or granted_at > others_withdrawn_at + make_interval(secs => :window_s))),
-           false) as is_granted,
-       coalesce(bool_or(granted_at is not null or withdrawn_at is not null), false) as has_any,
+           and (others_withdrawn_at is null or granted_at > others_withdrawn_at + make_interval(secs => :window_s)))
+           as is_granted,
        max(granted_at) as granted_at
 from compared group by contact_point_id, grp, purpose, topic, kind
 """
@@ -106,7 +105,7 @@ with grps as (
 ), topical as (
     select g.contact_point_id, g.grp, g.purpose, t.topic,
            case when n.contact_point_id is null then coalesce(w.is_granted, false)
-                else coalesce(b.is_granted, false) and (n.is_granted or not n.has_any) end as is_on,
+                else coalesce(b.is_granted, false) and n.is_granted end as is_on,
            n.contact_point_id is not null or w.contact_point_id is not null as bears,
            greatest(w.granted_at, n.granted_at) as granted_at
     from grps g join topics t using (purpose)

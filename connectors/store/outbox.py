@@ -145,6 +145,16 @@ def claim(
     return claimed, len(rows) - len(claimed)
 
 
+def has_conflicts(conn: Connection, run_id: UUID) -> bool:
+    """Whether a row that a run meant to change was not as it thought, and none of the run's plan waits for approval."""
+    return bool(conn.execute(text(outbox_sql.HAS_CONFLICTS), {"run_id": run_id}).scalar_one())
+
+
+def still_stand(conn: Connection, intent_ids: Sequence[int], *, now: datetime) -> bool:
+    """Whether no claimed intent of these would be superseded if it were claimed now."""
+    return bool(conn.execute(text(outbox_sql.STILL_STAND), {"ids": list(intent_ids), "now": now}).scalar_one())
+
+
 def claimed_intents(
     conn: Connection,
     *,

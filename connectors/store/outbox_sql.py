@@ -63,6 +63,18 @@ returning i.intent_id, i.row_id, i.columns, case when i.method = 'patch' then (
     select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end, s.fault
 """
 
+HAS_CONFLICTS = """
+select coalesce(bool_or(state = 'conflict' and method in ('patch', 'lower')) and not bool_or(state = 'waiting'), false)
+from intake.outbox_intent where run_id = :run_id and state in ('conflict', 'waiting')
+"""
+
+STILL_STAND = """
+select not exists (
+    select from intake.outbox_intent i left join intake.contact_point c using (contact_point_id)
+    where i.intent_id = any(:ids) and i.contact_point_id is not null
+      and (c.version is distinct from i.planned_version or i.valid_until <= :now))
+"""
+
 # One statement for many answers: what the CRM was known to hold is read once, locked, for the image and for what it is
 # known to hold now (`on conflict` alone cannot tell a null that clears from a column that is not written). Each row is
 # looked up by its key and none of the parts is joined to another, which the planner, who expects one row, would do by

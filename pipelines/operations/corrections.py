@@ -16,8 +16,9 @@ from connectors.store.person_requests import PersonRequest
 from pipelines.operations.acts import record_acts
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
-from pipelines.transforms.emails import canonical_address
+from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.identity import resolve_subjects
+from pipelines.transforms.row_ids import row_id
 from schemas.acts import Act, ActEvidence, Deed
 from schemas.consent import Actor
 
@@ -46,27 +47,36 @@ def apply_moves(session: Session) -> int:
 
 
 def _move(session: Session, conn: Connection, move: PersonRequest) -> bool:
-    """Forbid there what is forbidden here, leave marketing here, take the person there."""
+    """Forbid there what is forbidden here, leave marketing here, take the person there.
+
+    Refused where several people read the address: what it says is not one person's to take along, or to end.
+    """
     here, typed = move.contact_point_id, canonical_address(move.new_address or "")
-    if typed.key is None or typed.address is None:
+    persons = corrections.persons_at(conn, here)
+    if typed.key is None or typed.address is None or len(persons) > 1:
+        return False
+    to_id = _address_id(session, conn, move, address=typed.address, key=typed.key)
+    if to_id == here:
         return False
     reference = f"move:{move.request_id}"
-    carried = [_withdrawal(session, reference, pair, address=typed.address) for pair in _carried(conn, here)]
+    withdrawn = corrections.withdrawn_at(conn, here)
+    carried = [_withdrawal(session, reference, pair, contact_point_id=to_id) for pair in withdrawn]
     left = _withdrawal(session, reference, (MARKETING, ""), contact_point_id=here)
     record_acts(session, conn, [*carried, left])
-    there = find_by_address(conn, typed.key)
-    to_id = there[0] if there else None
-    person = corrections.sole_person(conn, here)
-    if person is not None and to_id is not None and to_id != here:
+    for person in persons:
         corrections.move_person(conn, person, from_id=here, to_id=to_id)
-        refresh_addresses(conn, _request(session), [here, to_id], resolve=resolve_subjects)
-    narrow_calls.call(conn, [here] if to_id is None else [here, to_id])
+    refresh_addresses(conn, _request(session), [here, to_id], resolve=resolve_subjects)
+    narrow_calls.call(conn, [here, to_id])
     return True
 
 
-def _carried(conn: Connection, contact_point_id: UUID) -> list[tuple[str, str]]:
-    """What is withdrawn here; and marketing, which was granted to another mailbox if at all."""
-    return list(dict.fromkeys([*corrections.withdrawn_at(conn, contact_point_id)]))
+def _address_id(session: Session, conn: Connection, move: PersonRequest, *, address: str, key: str) -> UUID:
+    """The contact point of the new address, which is made where nobody knew it."""
+    salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
+    made = row_id(salt, f"{CLOCK}|move:{move.request_id}")
+    corrections.add_address(conn, made, address=address, key=key, is_role_address=is_role_address(address))
+    found = find_by_address(conn, key)
+    return found[0] if found else made
 
 
 def _withdrawal(
@@ -74,8 +84,7 @@ def _withdrawal(
     reference: str,
     what: tuple[str, str],
     *,
-    address: str | None = None,
-    contact_point_id: UUID | None = None,
+    contact_point_id: UUID,
 ) -> Act:
     purpose, topic = what
     return Act(
@@ -86,7 +95,6 @@ def _withdrawal(
         clock=CLOCK,
         occurred_at=session.now,
         reason="moved",
-        address=address,
         contact_point_id=contact_point_id,
         evidence=ActEvidence(request_reference=f"{reference}:{purpose}:{topic}", channel=CLOCK),
     )

@@ -8,7 +8,7 @@ from pipelines.operations.delivery import deliver_phases
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.sessions import Session
-from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare
+from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare, replan_conflicts
 from schemas.intents import Phase
 
 
@@ -25,8 +25,8 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
     """Deliver the given phases of this run's plan; intents by what became of them.
 
     None where another run has planned since: what this one meant is then in that plan. `closes` ends the
-    synchronisation: what was acknowledged in full is marked as up to date, and RaisingRefused says why what is held
-    back by the CRM's set-up was not sent.
+    synchronisation: what met another's edit is planned anew and delivered, what was acknowledged in full is marked as up
+    to date, and RaisingRefused says why what is held back by the CRM's set-up was not sent.
     """
     counts: Counter[str] = Counter()
     with as_writer(session, crm):
@@ -35,6 +35,7 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
         for report in deliver_phases(session, crm, phases).values():
             counts += report.counts
         if closes:
+            counts += sum((one.counts for again in replan_conflicts(session, crm) for one in again.values()), Counter())
             close(session)
             require_safe((*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)))
     return counts

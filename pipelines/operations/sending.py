@@ -4,7 +4,7 @@ Nothing here knows of threads or of the store (dispatching.py does): an intent g
 comes out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -12,7 +12,8 @@ from uuid import UUID
 from connectors.dataverse import NOT_EXECUTED, Membership, RowResult, TableName
 from connectors.store.outbox import Claimed, Settled
 from pipelines.transforms.readback import as_read, read_columns, read_membership
-from schemas.intents import IntentState, Method
+from schemas.errors import ClaimStale
+from schemas.intents import IntentState, Method, Phase
 from schemas.tables import ALL_TABLES, LIST_MEMBER
 
 
@@ -22,6 +23,8 @@ class Crm(Protocol):
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int: ...
 
     def stopped(self) -> AbstractContextManager[None]: ...
+
+    def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]: ...
 
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
@@ -50,8 +53,22 @@ def table_name(logical_name: str) -> TableName:
     return TableName(table.entity_set, table.logical_name, table.primary_key)
 
 
-def send_chunk(crm: Crm, claimed: Sequence[Claimed]) -> list[Settled]:
-    """Send claimed intents of one method and table; who is not in the answer has none, and stays claimed."""
+def send_chunk(crm: Crm, claimed: Sequence[Claimed], still_stands: Callable[[], bool]) -> list[Settled]:
+    """Send claimed intents of one phase, method and table; who is not in the answer has none, and stays claimed.
+
+    Where they wait before they are sent, at the CRM's limits for instance, `still_stands` is asked first. Where one of
+    them stands no more all are put back, to be claimed anew; a lowering always stands.
+    """
+    if claimed[0].phase is Phase.LOWERING:
+        return _send(crm, claimed)
+    try:
+        with crm.vouched(still_stands):
+            return _send(crm, claimed)
+    except ClaimStale:
+        return [Settled(intent.intent_id, IntentState.PENDING) for intent in claimed]
+
+
+def _send(crm: Crm, claimed: Sequence[Claimed]) -> list[Settled]:
     method, table = claimed[0].method, table_name(claimed[0].table_name)
     if method is Method.PATCH:
         return _patch(crm, table, claimed)

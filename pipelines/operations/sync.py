@@ -5,8 +5,9 @@ One writer at a time, by an advisory lock. Lowering goes first over all tables a
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+from uuid import uuid4
 
 from connectors.store import outbox
 from connectors.store.locks import advisory_lock
@@ -29,6 +30,7 @@ from schemas.intents import Phase
 WRITER_LOCK = "crm-writer"
 NARROW_LOCK = "crm-narrow"
 LOCK_WAIT_S = 600.0
+REPLANS = 2
 
 
 class GuardedCrm(Protocol):
@@ -73,6 +75,9 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
     with as_writer(session, crm):
         report = prepare(session, crm)
         delivered = deliver_phases(session, crm, tuple(Phase))
+        for again in replan_conflicts(session, crm):
+            for phase, one in again.items():
+                delivered[phase].counts += one.counts
         report.phases = {phase.name.lower(): one for phase, one in delivered.items()}
         close(session)
     require_safe(report.plan.refused)
@@ -110,6 +115,25 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
     """Plan and write the intents down, in one transaction; where there are reasons to refuse, all but lowering is held."""
     with session.transaction() as conn:
         return write_plan(session, conn, refused=refused)
+
+
+def replan_conflicts(session: Session, crm: Crm) -> Iterator[dict[Phase, DeliveryReport]]:
+    """Where somebody changed a row between plan and write: read what they did, plan anew and deliver that, at most twice.
+
+    Each time under a run id of its own, for within a run a conflict holds back what stands on it. Not where the plan
+    waits for approval, or is held back.
+    """
+    for _ in range(REPLANS):
+        with session.transaction() as conn:
+            if not outbox.has_conflicts(conn, session.run_id):
+                return
+        session = replace(session, run_id=uuid4())
+        report = prepare(session, crm)
+        yield deliver_phases(session, crm, tuple(Phase))
+        with session.transaction() as conn:
+            outbox.close_addresses(conn, session.run_id, now=session.now)
+        if report.plan.waits or report.plan.refused:
+            return
 
 
 def close(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors import text_encoding
 from connectors.decoders import decode
 from connectors.raw_frames import raw_frame, unique_titles
 from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 from tests.feeds import SAMPLES, make_mapping
+from tests.sizes import sized
 
 CSV, JSON = "text/csv", "application/json"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -75,11 +78,41 @@ def test_the_encodings_and_line_ends_of_exports_give_the_same_frame(encoding: st
         "Nimi\nVäinö\n".encode("utf-16")[:2] + b"\x00\xd8\n\x00\n\x00",
         b"\xef\xbb\xbfNimi\nV\xe4in\xf6\n",
         b"Nimi\nA\x81B\n",
+        b"Nimi\nV\xef\xbf\xbdin\xf6\n",
     ],
-    ids=["encoded twice", "replacement characters", "NUL", "lone surrogate", "mark that lies", "no code page"],
+    ids=[
+        "encoded twice",
+        "replacement characters",
+        "NUL",
+        "lone surrogate",
+        "mark that lies",
+        "no code page",
+        "replacement among cp1252",
+    ],
 )
 def test_damaged_text_is_refused(payload: bytes) -> None:
     assert refusal_code(CSV, payload) == "unreadable_encoding"
+
+
+TEXTS = st.text(st.sampled_from('aä;\n\r"Ãâ€Â\xa0\x00\ufffd😀'), max_size=30)
+
+
+@settings(deadline=None, max_examples=150)
+@given(TEXTS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]), st.binary(max_size=3))
+def test_text_read_piece_by_piece_is_what_it_is_as_a_whole(text: str, encoding: str, damage: bytes) -> None:
+    payload = text.encode(encoding, "replace") + damage
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(text_encoding, "_PIECE", 1)
+        assert _told(lambda: text_encoding.as_utf8(payload)) == _told(
+            lambda: text_encoding.decode_text(payload).encode()
+        )
+
+
+def _told(read: Callable[[], bytes]) -> bytes | str:
+    try:
+        return read()
+    except BatchRefused as refused:
+        return str(refused)
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
@@ -94,7 +127,7 @@ def test_a_file_cut_at_any_percent_without_a_manifest_never_gives_a_truncated_ce
         assert set(frame.itertuples(index=False, name=None)) < whole
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sized(25, 2_000))
 @given(st.integers(0, len(ROWS.encode())))
 def test_a_cut_at_any_byte_gives_whole_rows_or_nothing(place: int) -> None:
     whole = read_csv(ROWS)
@@ -223,7 +256,7 @@ def test_nul_and_lone_surrogates_of_json_are_left_for_the_value_rules_to_refuse(
     assert row == {"a": "x\ufffdy", "b": "x\ufffdy"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sized(25, 2_000))
 @given(st.lists(st.text(), min_size=1))
 def test_any_text_makes_a_column_that_arrow_and_utf8_can_hold(texts: list[str]) -> None:
     frame = raw_frame(["a", "n"], [[*texts, "\ud800"], range(len(texts) + 1)])

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 
 from tests.invariants.acts import T0, Act, Who, answer, ask, prohibit, register, sign_up, speak
+from tests.sizes import sized
 
 STEPS = [
     timedelta(),
@@ -26,14 +27,15 @@ SEED, SHRINK = "INVARIANTS_SEED", "INVARIANTS_SHRINK"
 
 
 def examples(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The settings of a property: as many examples, no deadline; random only from a seed that is set (and printed).
+    """The settings of a property: as many examples (by night a hundred times that), no deadline.
 
+    Random only from a seed that is set (and printed).
     Nothing is shrunk unless INVARIANTS_SHRINK is set: an example takes seconds, and its blob repeats it.
     """
     given_seed = os.environ.get(SEED)
     phases = [Phase.explicit, Phase.generate] + ([Phase.shrink] if os.environ.get(SHRINK) else [])
     profile = settings(
-        max_examples=count,
+        max_examples=sized(count, 100 * count),
         deadline=None,
         derandomize=given_seed is None,
         database=None,

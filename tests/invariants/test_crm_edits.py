@@ -9,6 +9,7 @@ import pytest
 from connectors.store import outbox
 from pipelines.operations.delivery import deliver_phase, table_name
 from pipelines.operations.sync import as_writer, close, prepare
+from pipelines.operations.workspace import dataverse_settings
 from schemas.errors import CrmMisconfigured
 from schemas.intents import Method, Phase
 from schemas.policy import Owner
@@ -322,4 +323,34 @@ def test_f13_a_column_that_vanishes_or_a_plug_in_that_throws_costs_no_edit_and_n
     world.emulator.control.clear_faults()
     world.run()
     assert len(registrations_of(world, str(contact_of(world, address("thrown"))["contactid"]))) == 2
+    assert_settled(world)
+
+
+def test_f13_an_edit_between_plan_and_write_holds_back_nothing_beyond_the_run(world: World) -> None:
+    """Somebody edits the contact that a run is about to correct: the same run reads that and sends the rest."""
+    world.perform([register(1, who("edited"), T0)])
+    world.run()
+    granted = answer(93, who("edited"), T0 + DAY, newsletter="Yes")
+    moved = register(1, who("edited"), T0, changed_at=T0 + DAY).written(Phone="+447700900155")
+    world.perform([granted, moved])
+
+    class Edited(type(world.crm)):  # type: ignore[misc]
+        """Somebody is faster than the first correction."""
+
+        def fetch_rows(self, table: Any, ids: Any, select: Any) -> Any:
+            found = super().fetch_rows(table, ids, select)
+            if table.logical_name == CONTACT.logical_name and world.crm is self:
+                world.crm = plain
+                set_crm_clock(world, T0 + 4 * DAY)
+                edit_contact(world, address("edited"), mobilephone="+4411")
+            return found
+
+    plain = world.crm
+    world.crm = Edited(dataverse_settings(world.settings, world.workspace.policy))
+    ran = world.run()
+    assert ran.sync.phases["corrections"].counts["conflict"] == 1
+    edited = contact_of(world, address("edited"))
+    assert edited["mobilephone"] == "+4411"
+    assert edited["donotbulkemail"] is False, "what stood on the correction went in the same run"
+    assert world.query("select count(*) from intake.contact_point where version > acked_version") == [(0,)]
     assert_settled(world)

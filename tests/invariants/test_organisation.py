@@ -17,9 +17,10 @@ from tests.invariants.model import Crm, expected
 from tests.invariants.organised import Organised, facts_of_history, organised
 from tests.invariants.wire import check_wire
 from tests.invariants.world import SETS, tables
+from tests.sizes import sized
 from tests.throwaway import fresh_database
 
-PEOPLE, DAYS = 200, 15
+PEOPLE, DAYS = sized(120, 400), sized(8, 30)
 
 
 @pytest.fixture(scope="module")

@@ -268,7 +268,7 @@ def test_an_unknown_run_or_feed_is_named_with_what_there_is(misread: Misread) ->
         undo(world, run_id, feeds=["survey"])
 
 
-@examples(3)
+@examples(2)
 @given(history=households(least=4, most=8))
 def test_i2_for_any_history_undoing_the_second_half_leaves_the_first_and_reading_it_anew_the_whole(
     one_world: World, history: list[list[Act]]

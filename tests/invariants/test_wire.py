@@ -3,20 +3,23 @@
 The checker itself is shown to notice what a client without scruples sends.
 """
 
+import time
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 
-from connectors.dataverse import TableName
+from connectors.dataverse import DataverseClient, TableName
 from pipelines.operations.delivery import table_name
+from pipelines.operations.workspace import dataverse_settings
 from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Act, Who, answer, facts_of
 from tests.invariants.histories import examples, households
 from tests.invariants.model import expected
-from tests.invariants.wire import check_wire
-from tests.invariants.world import OPTED_IN, OPTED_OUT, World, assert_holds
+from tests.invariants.wire import check_wire, sent_rows
+from tests.invariants.world import CONSENTS as CONSENTS_SET
+from tests.invariants.world import OPTED_IN, OPTED_OUT, World, assert_holds, take_in
 
 CONTACTS, CONSENTS = table_name(CONTACT.logical_name), table_name(CONSENT.logical_name)
 
@@ -86,3 +89,36 @@ def test_the_checker_notices_what_is_lowered_after_something_was_raised(world: W
     send(world, CONSENTS, **consent(world, OPTED_OUT))
     with pytest.raises(AssertionError, match="before all was lowered"):
         check_wire(world)
+
+
+def test_a_withdrawal_while_a_claimed_opt_in_waits_at_the_crms_limits_stops_it(world: World) -> None:
+    staying, leaving = Who("staying@example.org", "aino"), Who("leaving@example.org", "maija")
+    granted = [answer(1, staying, T0, newsletter="Yes"), answer(2, leaving, T0, newsletter="Yes")]
+    left = answer(3, leaving, T0.replace(day=12), stop="Yes")
+    told: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        """The first wait is at the gate; it is then that the person acts."""
+        if not told:
+            told.append(world.emulator.control.last_sequence())
+            world.perform([left])
+            take_in(world.session())
+        time.sleep(seconds)
+
+    in_bulk = rf"{CONSENTS.entity_set}/.*UpsertMultiple"
+    throttled = {"kind": "throttle", "path": in_bulk, "skip": 1, "retry_after": "1"}
+    world.emulator.control.faults(throttled)
+    plain, world.crm = world.crm, DataverseClient(
+        dataverse_settings(world.settings, world.workspace.policy), sleep=sleep
+    )  # fmt: skip
+    try:
+        world.perform(granted)
+        world.run()
+        after = [one for one in sent_rows(world.requests(told[0])) if one.is_raising and one.set_name == CONSENTS_SET]
+        assert {one.columns["msdynmkt_contactpointvalue"] for one in after} == {staying.address}
+        world.run()
+    finally:
+        world.crm.close()
+        world.crm = plain
+    check_wire(world)
+    assert_holds(world, expected(facts_of([*granted, left]), now=world.now))

@@ -33,8 +33,12 @@ _TABLES_OF_THE_WAY = {
     "run", "run_count", "plan", "staged_group", "reading", "row_image", "lock_fence", "outbox_intent", "crm_cursor",
     "landing", "landing_key", "ledger_head", "ledger_group", "alembic_version", "crm_row",
 }  # fmt: skip
-# Of two batches with the same row the first that is merged applies it, and the other finds it unchanged.
-_OF_THE_ORDER = {("row_outcome", "state"), ("row_outcome", "reason"), ("row_outcome", "effects")}
+# Of two batches with the same row the first that is merged applies it, and the other finds it unchanged; where one merge
+# takes both, the later one is it. So the row has the times of either.
+_OF_THE_ORDER = {
+    ("row_outcome", "state"), ("row_outcome", "reason"), ("row_outcome", "effects"),
+    ("submission", "received_at"), ("occasion", "version_at"), ("consent_event", "nth"),
+}  # fmt: skip
 
 
 def facts(world: World, name: str) -> set[tuple[str, ...]]:

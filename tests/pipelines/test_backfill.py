@@ -16,6 +16,7 @@ import requests
 
 from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.launch import Listen, run_in_process, served_ui
+from pipelines.schedules import CRM_SYNC, FINANCE
 from schemas.records import Window
 from tests.pipelines.conftest import World
 from tests.pipelines.end_states import CONSENT, CONTACT, FACTS, crm_rows, digest, facts
@@ -28,8 +29,7 @@ LAUNCH = """mutation Launch($params: LaunchBackfillParams!) { launchPartitionBac
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILL = """query Status($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status numPartitions runs { id status } error { message } } } }"""
-RUNS = """query Runs { runsOrError(filter: {pipelineName: "crm_sync"}) {
-  ... on Runs { results { id status } } } }"""
+RUNS = """query Runs { runsOrError { ... on Runs { results { status pipelineName } } } }"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def backfilled(make_world: Callable[..., AbstractContextManager[World]]) -> Iter
         backfill_id = launch(ui.url, at_once.days())
         take_in_pieces(in_pieces)
         status = wait_for(lambda: backfill_of(ui.url, backfill_id), lambda s: s["status"] not in OPEN)
-        wait_for(lambda: graphql(ui.url, RUNS)["runsOrError"]["results"], has_ended)
+        wait_for(lambda: graphql(ui.url, RUNS)["runsOrError"]["results"], all_have_followed)
         yield Backfilled(at_once, in_pieces, status)
 
 
@@ -112,8 +112,10 @@ def backfill_of(url: str, backfill_id: str) -> dict[str, Any]:
     return found
 
 
-def has_ended(runs: list[dict[str, Any]]) -> bool:
-    return bool(runs) and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs)
+def all_have_followed(runs: list[dict[str, Any]]) -> bool:
+    """The CRM and finance each have a run behind the backfill, and nothing is under way."""
+    followed = {run["pipelineName"] for run in runs} >= {CRM_SYNC, FINANCE}
+    return followed and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs)
 
 
 def graphql(url: str, query: str, **variables: Any) -> dict[str, Any]:

@@ -41,6 +41,12 @@ def test_it_fails_closed(house: House) -> None:
     assert ask(house, "marketing", "knitting")["reason"] == "unknown_purpose"
     assert ask(house, "tracking")["allowed"] is False
     assert ask(house, "marketing", secret="somebody else's secret") == 401
+    nonsense = {"contact_point": ["nobody@example.org"], "purpose": 1}
+    wrong = house.post("/consent/check", json=nonsense, headers={"Authorization": f"Bearer {SECRET}"})
+    assert wrong.status_code == 422 and "nobody" not in wrong.text
+    large = house.post("/consent/check", data=b"x" * 9000, headers={"Authorization": f"Bearer {SECRET}"})
+    assert large.status_code == 413
+    assert house.post("/consent/check", data=b"x" * 9000).status_code == 401, "nothing is read of a stranger's"
     house.door.secrets = DoorSecrets()
     closed = house.post("/consent/check", json={"contact_point": AINO.address, "purpose": "marketing"})
     assert closed.status_code == 401

@@ -1,10 +1,15 @@
 """The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
 
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
+import requests
 
 from pipelines.operations.deliveries import sweep
 from tests.invariants.acts import Who
-from tests.preferences.people import AINO, House, link_in, paid_course, subscribed
+from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
 
 
 def test_a_link_in_a_mail_is_used_once_and_not_by_a_scanner(house: House) -> None:
@@ -28,8 +33,9 @@ def test_it_shows_what_is_held_and_why_and_whom_to_ask(house: House) -> None:
     for words in ("Aino Virtanen", "aino@example.org", "Newsletters", "Courses that you registered for", "Course LK1"):
         assert words in html
     assert "privacy@example.org" in html and "You agreed to it" in html
-    for language, words in (("fi", "Mitä tietoja meillä on"), ("sv", "Vad vi har om dig")):
+    for language, words in (("fi", "Mitä tietoja meillä on"), ("sv", "Vilka uppgifter vi har om dig")):
         assert words in house.get(f"/own?lang={language}").text
+    assert "10.11.2026 alkaen, 8.1.2029 saakka" in house.get("/own?lang=fi").text
 
 
 def test_topics_are_chosen_with_a_full_record_and_reach_the_crm(house: House) -> None:
@@ -73,6 +79,39 @@ def test_a_form_from_elsewhere_or_of_somebody_else_does_nothing(house: House) ->
     assert house.events() == []
 
 
+def test_no_other_site_opens_a_page_for_somebody(house: House) -> None:
+    """Whoever entered a page that another opened for them would write into the other's data (login CSRF)."""
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/manage")
+    path = link_in(house.mail.wait_for(1, AINO.address)[0])
+    for headers in ({"Origin": "https://elsewhere.example.com"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}):
+        assert house.post(path, headers=headers).status_code == 404
+    assert house.post(path, headers={"Origin": "null", "Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_over_https_the_cookie_is_this_hosts_alone(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/manage")
+    path = link_in(house.mail.wait_for(1, AINO.address)[0])
+    with served(replace(house.door, base_url="https://preferences.example.org")) as url:
+        answer = requests.post(url + path, allow_redirects=False, timeout=30)
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    assert answer.headers["Location"].startswith("/own?")
+    cookie, *said = answer.headers["Set-Cookie"].split("; ")
+    assert cookie.startswith("__Host-door=")
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=strict"} <= set(said)
+    assert not any(one.startswith("Domain") for one in said)
+
+
+def test_the_mail_says_until_when_in_the_organisations_own_time(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/manage?lang=fi")
+    (mail,) = house.mail.wait_for(1, AINO.address)
+    until = house.world.now.astimezone(ZoneInfo("Europe/Helsinki")) + timedelta(hours=1)
+    assert f"kello {until:%H.%M} saakka" in mail.get_content()
+    assert mail["Subject"] == "Linkki tietoihisi" and house.url in mail.get_content()
+
+
 def test_a_name_is_set_right_here_and_in_the_crm(house: House) -> None:
     house.reset(*subscribed(AINO), in_crm=True)
     house.enter()
@@ -104,6 +143,64 @@ def test_a_new_address_is_proven_carries_what_was_forbidden_and_no_grant(house: 
     assert not any(on for (at, purpose, _), on in held.consents.items() if purpose == "marketing"), "no grant moves"
     ((person, _, status),) = held.registrations.values()
     assert (person, status) == (("aino.new@example.org", "aino"), "active")
+
+
+def test_a_new_address_without_anything_forbidden_takes_the_person_along(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    move(house, "aino.new@example.org")
+    held = house.world.holds()
+    assert held.contacts.keys() == {("aino.new@example.org", "aino")}
+    assert not any(on for (at, purpose, _), on in held.consents.items() if purpose == "marketing"), "no grant moves"
+    ((person, _, status),) = held.registrations.values()
+    assert (person, status) == (("aino.new@example.org", "aino"), "active")
+    house.world.run()
+    assert house.world.run().sync.plan.counts() == {}
+
+
+def test_an_old_link_of_somebody_who_moved_speaks_for_the_old_mailbox_alone(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    old = house.token()
+    move(house, "aino.new@example.org")
+    house.tick(minutes=10)
+    house.http.cookies.clear()
+    house.enter("aino.new@example.org")
+    house.post("/own/topics", data={"form": house.form(), "topic": ["rdi"]})
+    house.tick(minutes=10)
+    assert house.post(f"/p/{old}/leave").status_code == 200
+    house.follow()
+    consents = house.world.holds().consents
+    assert consents["aino.new@example.org", "marketing", "rdi"] is True
+    assert consents["aino@example.org", "marketing", ""] is False
+
+
+def test_an_address_that_several_people_read_shows_each_no_more_than_all_may_know(house: House) -> None:
+    both = Who(AINO.address, "maija")
+    house.reset(*subscribed(AINO, both), paid_course())
+    house.enter()
+    html = house.get("/own?lang=en").text
+    assert "Several people use this e-mail address" in html and "Newsletters" in html
+    for words in ("Virtanen", "Maija", "+44", "Course LK1", 'name="new_address"', 'name="given_name"'):
+        assert words not in html
+    form = {"form": house.form()}
+    assert house.post("/own/address", data={**form, "new_address": "new@example.org"}).status_code == 400
+    assert house.post("/own/name", data={**form, "given_name": "Aino"}).status_code == 400
+    assert house.mail.messages("new@example.org") == []
+
+
+def test_the_same_address_is_no_new_one(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.enter()
+    answer = house.post("/own/address", data={"form": house.form(), "new_address": AINO.address.upper()})
+    assert answer.status_code == 400
+    assert len(house.mail.messages()) == 1
+
+
+def move(house: House, address: str) -> None:
+    """Change the address, and have it carried out."""
+    house.enter()
+    house.post("/own/address", data={"form": house.form(), "new_address": address})
+    assert house.post(link_in(house.mail.wait_for(1, address)[0])).status_code == 200
+    assert house.follow().moves == 1
 
 
 @pytest.mark.parametrize(("form", "kind"), [("export", "export"), ("erase", "erasure")])

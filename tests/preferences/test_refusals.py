@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from starlette.requests import Request
 
 from connectors.store.naming import name_addresses, name_contact_points
 from pipelines.transforms.preference_links import Expiry, LinkKey, Scope, sign_token
+from preferences.answers import client_of
 from preferences.door import Limits
 from preferences.limits import Limiter
 from schemas.errors import StoreError
@@ -111,8 +113,61 @@ def test_who_guesses_is_stopped_and_who_withdraws_is_not(house: House) -> None:
         found = [house.get(f"/p/guess{number}").status_code for number in range(8)]
         assert found == [404] * 5 + [429] * 3
         assert house.post(f"/p/{house.token()}/leave").status_code == 200
+        other = {"X-Forwarded-For": "203.0.113.9"}
+        assert house.get("/p/guess", headers=other).status_code == 404, "each client behind the proxy has its own limit"
     finally:
         house.door.refusals = kept
+
+
+def test_of_ipv6_a_client_is_a_network_of_64_bits() -> None:
+    def client(host: str) -> str:
+        return client_of(Request({"type": "http", "client": (host, 1)}))
+
+    assert client("2001:db8:1:2::1") == client("2001:db8:1:2:ffff::9") != client("2001:db8:1:3::1")
+    assert client("::ffff:192.0.2.1") == client("192.0.2.1") != client("192.0.2.2")
+
+
+def test_an_address_that_is_none_of_ours_is_a_page_and_no_redirect(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    headers = {"Host": "elsewhere.example.com"}
+    for path in (f"/p/{house.token()}/", "/own/", "/none", "//elsewhere.example.com/own"):
+        answer = house.get(f"{path}?lang=en", headers=headers, allow_redirects=False)
+        assert answer.status_code == 404 and "This link does not work" in answer.text, path
+        assert "elsewhere" not in answer.text + str(answer.headers), path
+    wrong_way = house.get(f"/p/{house.token()}/leave?lang=en")
+    assert wrong_way.status_code == 405 and wrong_way.headers["Allow"] == "POST" and "<h1>" in wrong_way.text
+
+
+def test_an_error_of_our_own_is_a_page_and_the_log_has_no_message(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.reset(*subscribed(AINO))
+    token, keys = house.token(), house.door.keys
+
+    class Failing:
+        def known(self) -> None:
+            raise ZeroDivisionError(AINO.address)
+
+    house.door.keys = Failing()  # type: ignore[assignment]
+    try:
+        answer = house.get(f"/p/{token}?lang=en")
+    finally:
+        house.door.keys = keys
+    assert answer.status_code == 500 and "The fault is ours" in answer.text
+    assert answer.headers["Referrer-Policy"] == "no-referrer" and answer.headers["Cache-Control"] == "no-store"
+    assert "ZeroDivisionError" in caplog.text and AINO.address not in caplog.text and token not in caplog.text
+
+
+def test_no_mail_can_carry_a_header_of_somebody_else(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.reset(*subscribed(AINO))
+    injected = "new@example.org\r\nBcc: everybody@example.org"
+    house.door.mailer.send(injected, "Subject", "Body")
+    house.enter()
+    house.post("/ask", data={"address": f"{AINO.address}\r\nBcc: everybody@example.org"})
+    house.post("/own/address", data={"form": house.form(), "new_address": injected})
+    house.door.mailer.close()
+    assert [mail["To"] for mail in house.mail.messages()] == [AINO.address]
+    assert "could not be mailed: ValueError" in caplog.text and "everybody" not in caplog.text
 
 
 def test_the_doors_role_can_do_what_it_needs_and_nothing_else(house: House) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.consent import (
     NAMELESS,
+    Actor,
     Decision,
     State,
     Value,
@@ -18,6 +20,7 @@ from schemas.consent import (
     fold,
     fold_address,
     fold_subject,
+    is_voidable,
     latest_by_clock,
 )
 
@@ -91,6 +94,24 @@ def test_no_decision_is_neither_granted_nor_withdrawn() -> None:
     assert state_of() is NONE
     assert states_of() == {None: NONE}
     assert address_of() is NONE
+
+
+def test_a_void_decision_counts_for_nothing() -> None:
+    void = replace(decided("withdraw", 60), is_void=True)
+    assert state_of(decided("grant"), void) is GRANTED
+    assert (state_of(void), states_of(void), address_of(void)) == (NONE, {None: NONE}, NONE)
+    assert address_of(decided("grant", subject="bo"), void) is GRANTED, "nor is its subject one that decided"
+
+
+@pytest.mark.parametrize("actor", list(Actor))
+def test_only_what_a_mapping_read_is_voidable_and_not_what_staff_took_down_of_the_person(actor: Actor) -> None:
+    assert is_voidable(actor, is_read=True) is (actor is not Actor.STAFF_ON_BEHALF)
+    assert is_voidable(actor, is_read=False) is False
+
+
+def test_the_words_are_those_that_stand_in_the_ledger() -> None:
+    assert [str(state) for state in State] == ["granted", "withdrawn", "none"]
+    assert [str(actor) for actor in Actor] == ["subject", "guardian", "staff_on_behalf", "staff", "import"]
 
 
 # Rule 3: precision.
@@ -183,6 +204,17 @@ def test_the_purpose_is_on_when_one_topic_is_though_the_whole_was_withdrawn_befo
     assert states_of(decided("withdraw"), decided("grant", 60, topic="rdi"))[None] is GRANTED
 
 
+def test_the_purpose_is_on_though_each_of_its_topics_was_switched_off_by_name() -> None:
+    off = [decided("withdraw", 60, topic=topic) for topic in TOPICS]
+    assert states_of(decided("grant"), *off) == {None: GRANTED, "training": WITHDRAWN, "rdi": WITHDRAWN}
+
+
+def test_off_and_on_by_name_and_as_a_whole_on_two_clocks_within_the_window_is_on() -> None:
+    whole = [decided("withdraw"), decided("grant", 1)]
+    named = [decided("withdraw", clock=CENTRE, topic="rdi"), decided("grant", 1, clock=CENTRE, topic="rdi")]
+    assert states_of(*whole, *named)["rdi"] is GRANTED
+
+
 def test_the_window_holds_between_a_purpose_wide_withdrawal_and_a_grant_naming_a_topic() -> None:
     off = decided("withdraw", clock=CENTRE)
     assert states_of(off, decided("grant", 5, topic="rdi"))["rdi"] is WITHDRAWN
@@ -232,6 +264,16 @@ def test_a_topic_of_an_address_is_on_only_where_no_subject_withdrew_it() -> None
     made = [decided("grant"), decided("grant", subject="bo"), decided("withdraw", 60, topic="rdi", subject="bo")]
     consent = fold_address(made, persons=("anna", "bo"), topics=TOPICS, window=WINDOW)
     assert (consent.state, consent.topics) == (GRANTED, {"training": GRANTED, "rdi": WITHDRAWN})
+
+
+def test_what_a_subject_decided_who_is_no_person_is_not_the_sole_persons() -> None:
+    assert address_of(decided("withdraw", subject="bo"), decided("grant", 60), persons=("anna",)) is WITHDRAWN
+
+
+def test_no_topic_of_an_address_is_on_where_the_purpose_is_off() -> None:
+    made = [decided("grant", topic="rdi"), decided("withdraw", topic="training", subject="bo")]
+    consent = fold_address(made, persons=("anna", "bo"), topics=TOPICS, window=WINDOW)
+    assert (consent.state, consent.topics["rdi"]) == (WITHDRAWN, WITHDRAWN)
 
 
 # What holds of every history.

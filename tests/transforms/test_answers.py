@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pipelines.transforms.answers import normalise_answer, normalise_answers, without_silence
 from pipelines.transforms.values import ABSENT, Value
 from schemas.errors import MappingError
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 TICK = "Haluan tilata uutiskirjeen."
 

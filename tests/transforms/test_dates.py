@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pipelines.transforms.civil_time import Occurrence, normalise_timestamp
 from pipelines.transforms.dates import normalise_timestamps
 from schemas.errors import MappingError
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 HELSINKI = "Europe/Helsinki"
 ALL = ("iso", "fi_date", "fi_datetime", "sv_datetime", "drupal", "excel_serial")

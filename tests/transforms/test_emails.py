@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.transforms.emails import CanonicalAddress, canonical_address, is_role_address, normalise_emails
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 LOCAL = st.text("abMX019._+-'ä", min_size=1, max_size=12)
 LABEL = st.text("abX01-äß", min_size=1, max_size=6)

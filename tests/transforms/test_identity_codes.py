@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.transforms.identity_codes import REDACTED, RedactedText, redact_free_text, redact_text
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 PIECES = st.sampled_from(
     ["131052-308T", "131052 308T", "FI21 1234 5600 0007 85", "4111 1111 1111 1111", "allergia", "Hei.", "\n", "040 1234567",

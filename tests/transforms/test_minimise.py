@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.transforms.minimise import AddressView, minimise_address, minimise_contact, minimise_occasion
-from schemas.tables import CONSENT, CONTACT, REGISTRATION, TABLES, ConsentValue
+from pipelines.transforms.row_ids import row_id
+from schemas.tables import (
+    CONSENT,
+    CONTACT,
+    MARKER,
+    NO_REASON,
+    REGISTRATION,
+    SOURCE_LOADED,
+    TABLES,
+    ConsentValue,
+)
 from tests.views import ADDRESS, NOW, PAST, SOON, id_of, make_person, make_policy, make_registration, make_view
 
 POLICY = make_policy()
@@ -19,8 +29,8 @@ FLAGS = {"donotbulkemail", "followemail"}
 def rows_of(view: AddressView, *, now: datetime = NOW) -> dict[str, dict[Any, dict[str, Any]]]:
     """The rows by table."""
     tables: dict[str, dict[Any, dict[str, Any]]] = {CONTACT.logical_name: {}, CONSENT.logical_name: {}, "other": {}}
-    for (table, row_id), columns in minimise_address(view, POLICY, now=now).items():
-        tables[table if table in tables else "other"][row_id] = columns
+    for (table, key), columns in minimise_address(view, POLICY, now=now).items():
+        tables[table if table in tables else "other"][key] = columns
     return tables
 
 
@@ -104,6 +114,26 @@ def test_a_granted_address_is_opted_in_with_every_topic_explicit() -> None:
     assert len(on) == 2
 
 
+def test_a_row_of_consent_says_whose_for_what_how_and_that_it_is_ours() -> None:
+    target = POLICY.crm.purposes["marketing"]
+    rows = rows_of(make_view(make_person("marketing"), marketing="granted"))[CONSENT.logical_name]
+    whole: dict[str, Any] = {
+        "msdynmkt_contactpointvalue": "aino@example.org",
+        "msdynmkt_contactpointtype": 534120000,
+        "msdynmkt_contactpointconsenttype": 534120000,
+        "msdynmkt_value": 534120001,
+        "msdynmkt_purposeId@odata.bind": f"/msdynmkt_purposes({target.purpose_id})",
+        "msdynmkt_source": SOURCE_LOADED,
+        "msdynmkt_logicalreason": NO_REASON,
+        "msdynmkt_reason": MARKER,
+    }
+    assert rows[row_id(ADDRESS, "marketing|")] == whole
+    assert rows[row_id(ADDRESS, "marketing|rdi")] == whole | {
+        "msdynmkt_contactpointconsenttype": 534120001,
+        "msdynmkt_topicId@odata.bind": f"/msdynmkt_topics({target.topics['rdi']})",
+    }
+
+
 def test_an_unknown_address_that_withdrew_has_opted_out_rows_and_no_contact() -> None:
     view = make_view(marketing="withdrawn")
     assert rows_of(view)[CONTACT.logical_name] == {}
@@ -119,6 +149,11 @@ def test_a_withdrawn_address_keeps_its_course_contact_shut() -> None:
     assert columns is not None
     assert columns["donotbulkemail"] is True
     assert consents_of(view)["marketing", False] == {ConsentValue.OPTED_OUT}
+
+
+def test_no_topic_is_opted_in_where_its_purpose_is_out() -> None:
+    consents = {("marketing", ""): "withdrawn", ("marketing", "rdi"): "granted"}
+    assert consents_of(make_view(consents=consents))["marketing", True] == {ConsentValue.OPTED_OUT}
 
 
 def test_tracking_is_opted_out_beside_every_contact() -> None:
@@ -150,6 +185,12 @@ def test_a_registration_shows_whose_what_and_its_state_and_no_answers() -> None:
     }
 
 
+def test_what_somebody_set_right_of_a_registration_in_the_crm_is_shown_so() -> None:
+    held = make_registration(held={"msevtmgt_iscanceled": True})
+    (row,) = rows_of(make_view(make_person("event_delivery"), registrations=(held,)))["other"].values()
+    assert (row["msevtmgt_iscanceled"], row["msevtmgt_registrationstatus"]) == (True, "active")
+
+
 @pytest.mark.parametrize("changes", [{"status": "deleted"}, {"ends_at": NOW}, {"contact_id": id_of("nobody")}])
 def test_a_registration_that_ended_or_is_nobodys_is_not_shown(changes: dict[str, Any]) -> None:
     view = make_view(make_person("event_delivery"), registrations=(make_registration(**changes),))
@@ -163,6 +204,66 @@ def test_an_occasions_name_is_cut_to_what_the_crm_holds_and_unknown_dates_are_le
         "msevtmgt_eventstartdate": "2026-06-21T09:00:00Z",
         "msevtmgt_eventtype": 100000004,
     }
+
+
+@pytest.mark.parametrize(("kind", "type_"), [("course_registration", 100000004), ("event_registration", 100000002)])
+def test_a_course_is_a_training_and_an_event_a_conference(kind: str, type_: int) -> None:
+    assert minimise_occasion("Day", kind, None, SOON) == {
+        "msevtmgt_name": "Day",
+        "msevtmgt_eventenddate": "2026-06-21T09:00:00Z",
+        "msevtmgt_eventtype": type_,
+    }
+
+
+def test_what_somebody_set_right_in_the_crm_is_shown_as_they_set_it() -> None:
+    columns = contact_of(make_view(make_person("marketing", held={"lastname": "Mainio"})))
+    assert columns is not None
+    assert (columns["firstname"], columns["lastname"]) == ("Aino", "Mainio")
+
+
+@pytest.mark.parametrize(
+    ("held", "is_shut"),
+    [
+        ({}, False),
+        ({"emailaddress1": "AINO@Example.org"}, False),
+        ({"emailaddress1": "aino@example.com"}, True),
+        ({"emailaddress1": None}, True),
+    ],
+)
+def test_what_was_granted_here_was_not_granted_at_the_address_that_the_contact_has_now(
+    held: dict[str, Any], is_shut: bool
+) -> None:
+    columns = contact_of(make_view(make_person("marketing", held=held)))
+    assert columns is not None
+    assert columns["donotbulkemail"] is is_shut
+
+
+def test_restriction_shuts_the_flag_that_a_grant_opened() -> None:
+    columns = contact_of(make_view(make_person("marketing"), marketing="granted", is_restricted=True))
+    assert columns is not None
+    assert columns["donotbulkemail"] is True
+
+
+@pytest.mark.parametrize(
+    ("living", "link", "column", "is_shown"),
+    [
+        ("marketing", "https://p.example.org/p/t", "crmi_preferencelink", True),
+        ("related_events", "https://p.example.org/p/t", "crmi_preferencelink", True),
+        ("course_delivery", "https://p.example.org/p/t", "crmi_preferencelink", False),
+        ("marketing", None, "crmi_preferencelink", False),
+        ("marketing", "https://p.example.org/p/t", None, False),
+    ],
+)
+def test_the_link_is_shown_where_a_purpose_of_newsletters_lives(
+    living: str, link: str | None, column: str | None, is_shown: bool
+) -> None:
+    policy = POLICY.model_copy(update={"crm": POLICY.crm.model_copy(update={"preference_link_column": column})})
+    view = make_view(make_person(living, preference_link=link))
+    columns = minimise_contact(view.persons[0], view, policy, now=NOW)
+    assert columns is not None
+    assert {name: value for name, value in columns.items() if name not in NAME_AND_EMAIL | FLAGS | {"mobilephone"}} == (
+        {column: link} if is_shown else {}
+    )
 
 
 LIVING = st.sets(st.sampled_from(list(POLICY.purposes)))
@@ -186,4 +287,4 @@ def test_row_ids_of_consents_are_the_same_every_time_and_made_of_no_address() ->
     one = minimise_address(make_view(marketing="withdrawn"), POLICY, now=NOW)
     other = minimise_address(make_view(marketing="withdrawn", address="renamed@example.org"), POLICY, now=NOW)
     assert set(one) == set(other)
-    assert all(row_id != ADDRESS for _, row_id in one)
+    assert all(key != ADDRESS for _, key in one)

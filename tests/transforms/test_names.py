@@ -16,8 +16,9 @@ from pipelines.transforms.names import (
     split_full_names,
 )
 from pipelines.transforms.values import Value
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 WORDS = st.sampled_from(
     ["Matti", "MÄKI", "liisa", "af", "Von", "VAN", "O'BRIEN", "Anna-Liisa", "É", "x2", ",", "Ångström", "Li"]

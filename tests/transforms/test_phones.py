@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from pipelines.transforms.phones import normalise_phone, normalise_phones
 from pipelines.transforms.values import Value
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 DIGITS = st.text("0123456789", min_size=4, max_size=9)
 PREFIX = st.sampled_from(

@@ -21,6 +21,7 @@ from schemas.records import (
     SUBMISSION_COLUMNS,
 )
 from tests.feeds import RECEIVED, make_consent, make_mapping, make_policy, make_raw
+from tests.sizes import sized
 
 POLICY = make_policy()
 EMAIL = {"column": "Email"}
@@ -329,7 +330,7 @@ CELLS = (
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=sized(15, 1_000))
 @given(
     st.lists(
         st.fixed_dictionaries(dict.fromkeys(("Id", "Time", "Email", "Newsletter", "First", "Last"), CELLS)), max_size=4

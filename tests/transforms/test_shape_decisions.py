@@ -16,6 +16,7 @@ from schemas.consent import Value, effective_at
 from schemas.errors import MappingError
 from schemas.mappings import Mapping
 from tests.feeds import RECEIVED, WORDING, make_consent, make_mapping, make_policy, make_raw
+from tests.sizes import sized
 
 POLICY = make_policy()
 FORBIDS = make_consent(column="Forbid", polarity="prohibition", wording=None, notice_version=None)
@@ -176,7 +177,7 @@ def test_an_unreadable_time_of_a_flag_is_no_time() -> None:
 INSTANTS = st.none() | st.datetimes(datetime.fromisoformat("2026-11-01"), datetime.fromisoformat("2026-12-10"))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sized(25, 1_000))
 @given(INSTANTS, st.integers(0, 86_400), st.sampled_from(Value))
 def test_columns_are_dated_by_the_very_rule_of_the_fold(start: datetime | None, seconds: int, value: Value) -> None:
     earliest = pd.Series([pd.Timestamp(start, tz="UTC") if start else pd.NaT], dtype="datetime64[us, UTC]")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from pipelines.transforms.text import clean_text, is_mojibake, normalise_text
 from pipelines.transforms.values import ABSENT, Value
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 TEXT = st.text("aZ9 äÖé-\u00a0\u200b\u0308\tÃ¤\n\r\x07\ufffd", max_size=12) | st.text(max_size=6)
 

@@ -15,8 +15,9 @@ from pipelines.transforms.value_classes import describe_value_class
 from pipelines.transforms.values import ABSENT, Value, as_text, normalise_column, refused
 from schemas.errors import BatchRefused
 from schemas.faults import FAULTS
+from tests.sizes import sized
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=sized(25, 2_000), deadline=None)
 
 
 def test_the_rule_is_asked_once_for_each_distinct_text() -> None:

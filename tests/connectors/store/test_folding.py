@@ -209,6 +209,7 @@ def test_the_sql_fold_is_the_pure_fold(owner: Connection, seed: int) -> None:
     with owner.begin_nested() as savepoint:
         write(owner, histories)
         refresh_addresses(owner, make_request(POLICY), [h.contact_point_id for h in histories])
+        refresh_addresses(owner, make_request(POLICY), [h.contact_point_id for h in histories[::2]])
         addresses = stored(owner, "consent_state", "")
         groups = stored(owner, "person_consent", "person_id,")
         savepoint.rollback()
@@ -216,6 +217,24 @@ def test_the_sql_fold_is_the_pure_fold(owner: Connection, seed: int) -> None:
         expected_address, expected_groups = folded(history)
         assert groups.get(history.contact_point_id, {}) == expected_groups, history
         assert addresses.get(history.contact_point_id, {}) == expected_address, history
+
+
+def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None:
+    aino = Subject(UUID(int=1), "aino", True, None, UUID(int=2))
+    grants = [(None, "web_forms", 0), ("rdi", "webropol", 600), (None, "preferences", 300)]
+    said = [
+        Decision("", "marketing", topic, Value.GRANT, clock, NOON + timedelta(seconds=second))
+        for topic, clock, second in grants
+    ]
+    history = History(UUID(int=3), (aino,), resolve_address([aino]), tuple((aino, decision) for decision in said))
+    with owner.begin_nested() as savepoint:
+        write(owner, [history])
+        refresh_addresses(owner, make_request(POLICY), [history.contact_point_id])
+        query = text("select topic, granted_at from intake.person_consent where contact_point_id = :id")
+        found = dict(map(tuple, owner.execute(query, {"id": history.contact_point_id})))  # type: ignore[arg-type]
+        savepoint.rollback()
+    counted = {topic: (at - NOON).total_seconds() for topic, at in found.items()}
+    assert (counted[""], counted["rdi"], counted["training"]) == (600, 600, 300)
 
 
 # F9: each address gets one order of the history, one position of it a merge.

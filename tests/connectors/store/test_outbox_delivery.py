@@ -6,9 +6,10 @@ The CRM is one in memory that does what it is told to do with a row: take it, re
 import time
 from _thread import interrupt_main
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +22,7 @@ from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace, with_policy
 from pipelines.settings import load_settings
-from schemas.errors import CrmUnavailable
+from schemas.errors import ClaimStale, CrmUnavailable
 from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import CONSENT, CONTACT, REGISTRATION
 from tests.feeds import CONFIG
@@ -42,6 +43,7 @@ class MemoryCrm:
     rows_at_once: int = 100
     asked_in_bulk: set[bool] = field(default_factory=set)
     is_stopped: bool = False
+    still_stands: Callable[[], bool] = lambda: True
 
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int:
         self.asked_in_bulk.add(in_bulk)
@@ -50,6 +52,11 @@ class MemoryCrm:
     def stopped(self) -> AbstractContextManager[None]:
         self.is_stopped = True
         return nullcontext()
+
+    @contextmanager
+    def vouched(self, still_stands: Callable[[], bool]) -> Iterator[None]:
+        self.still_stands = still_stands
+        yield
 
     def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
         return self._write("upsert", table, rows)
@@ -295,6 +302,68 @@ def test_what_is_put_back_is_looked_up_in_the_ledger_once_more(
     assert len(moving.written()) == 1
     assert [(row["state"], row["code"]) for row in intents_of(store, run_id)] == [("superseded", "address_changed")]
     assert report.counts == Counter(superseded=1)
+
+
+class Waiting(MemoryCrm):
+    """Its first write waits, and `meanwhile` something happens; then what is to be sent is looked up again."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+        self._wait()
+        return super().upsert_many(table, rows)
+
+    def update_existing(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+        self._wait()
+        return super().update_existing(table, rows)
+
+    def _wait(self) -> None:
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+            if not self.still_stands():
+                raise ClaimStale("waited")
+
+
+@pytest.mark.parametrize("what", ["an act", "an end", "nothing"])
+def test_a_claim_that_waited_is_sent_only_as_far_as_the_ledger_still_justifies_it(
+    store: ServerAddress, workspace: Workspace, intent: Intent, what: str
+) -> None:
+    """Of a chunk of two, one address moves on, or its purpose ends, while the CRM's limits make the chunk wait."""
+    ends = NOW + timedelta(seconds=30)
+    one = replace(intent, valid_until=ends if what == "an end" else None)
+    other = replace(one, row_id=uuid4(), contact_point_id=make_address(store), valid_until=None)
+    run_id = add(store, one, other)
+    crm = Waiting()
+
+    def moves() -> None:
+        execute(
+            store, "update intake.contact_point set version = 2 where contact_point_id = :a", a=one.contact_point_id
+        )
+
+    def passes() -> None:
+        settings = workspace.settings.model_copy(update={"fixed_now": ends})
+        session.workspace = replace(workspace, settings=settings)
+
+    session = Session(workspace, run_id=run_id)
+    crm.meanwhile = {"an act": moves, "an end": passes, "nothing": lambda: None}[what]
+    report = deliver_phase(session, crm, Phase.CONTACTS)
+    gone = what != "nothing"
+    assert report.counts == (Counter(superseded=1, acknowledged=1) if gone else Counter(acknowledged=2))
+    assert [sorted(ids) for _, _, ids in crm.written()] == [
+        sorted(str(i.row_id) for i in (other, *([] if gone else [one])))
+    ]
+
+
+def test_a_lowering_that_waited_goes_whatever_has_changed(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    run_id = add(store, replace(intent, phase=Phase.LOWERING, method=Method.LOWER, is_raising=False))
+    crm = Waiting()
+    crm.meanwhile = lambda: execute(
+        store, "update intake.contact_point set version = 2 where contact_point_id = :a", a=intent.contact_point_id
+    )
+    assert deliver_all(workspace, crm, run_id, Phase.LOWERING).counts == Counter(acknowledged=1)
 
 
 def test_answers_that_keep_being_lost_end_the_run_with_nothing_sent_beyond_measure(

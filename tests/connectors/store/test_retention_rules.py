@@ -1,0 +1,445 @@
+"""The rules of retention in the store, each at its very instant: what goes, what a hold keeps, what is others' and stays."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.store import landing, quarantine_tables, retention, rights_tables, statistic_tables, tables
+from connectors.store.address import ServerAddress
+from connectors.store.metadata import METADATA
+from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits
+from schemas.tables import EVENT
+from tests.merging import acting, close_engines
+
+NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
+DECLARED = (landing, quarantine_tables, rights_tables, statistic_tables, tables)  # importing them declares the tables
+JUST = timedelta(microseconds=1)
+LIMITS = Limits(
+    event=30, course=730, related=700, related_without_sale=False, enquiry=183, evidence=1096, quarantine=90
+)
+FILL: dict[type, Any] = {
+    sa.Text: "", sa.Boolean: False, sa.Integer: 0, sa.BigInteger: 0, sa.Date: NOW.date(), sa.TIMESTAMP: NOW,
+    sa.dialects.postgresql.UUID: UUID(int=7), sa.dialects.postgresql.JSONB: {}, sa.dialects.postgresql.BYTEA: b"\0",
+}  # fmt: skip
+
+
+def ago(**by: float) -> datetime:
+    return NOW - timedelta(**by)
+
+
+class Archive:
+    """A store to put rows into: what a row does not tell is filled in, as small as it may be."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn, self.number = conn, 0
+
+    def add(self, table: str, **told: Any) -> None:
+        columns = METADATA.tables[f"intake.{table}"].columns
+        demanded = [
+            c for c in columns if not (c.nullable or c.server_default is not None or c.identity or c.name in told)
+        ]
+        filled = {c.name: next(v for kind, v in FILL.items() if isinstance(c.type, kind)) for c in demanded}
+        self.conn.execute(sa.insert(METADATA.tables[f"intake.{table}"]).values(**filled, **told))
+
+    def somebody(self, **told: Any) -> SimpleNamespace:
+        """A person under an address of their own; `point` gives one that is there."""
+        self.number += 1
+        of = SimpleNamespace(person=uuid4(), subject=uuid4(), point=told.get("point") or uuid4(), key=f"p{self.number}")
+        if "point" not in told:
+            self.add("contact_point", contact_point_id=of.point, address=of.key, address_key=of.key)
+        self.add("person", person_id=of.person, contact_point_id=of.point)
+        of_point = {"contact_point_id": of.point, "given_key": of.key, "person_id": of.person}
+        self.add("subject", subject_id=of.subject, has_ground=True, **of_point)
+        return of
+
+    def occasion(self, kind: str = EVENT_KIND, **at: Any) -> UUID:
+        self.number += 1
+        self.add("occasion", occasion_pk=(pk := uuid4()), occasion_id=f"o{self.number}", source="s", kind=kind, **at)
+        return pk
+
+    def submitted(self, of: SimpleNamespace, *, answered: bool = True, **told: Any) -> str:
+        self.number += 1
+        told = {"source": "s", "submission_id": f"n{self.number}", "received_at": NOW, **told}
+        self.add("submission", contact_point_id=of.point, subject_id=of.subject, **told)
+        if answered:
+            self.add("answer", source=told["source"], submission_id=told["submission_id"], question="Q")
+        return str(told["submission_id"])
+
+    def registered(self, of: SimpleNamespace, occasion: UUID, at: datetime = NOW, **told: Any) -> str:
+        submission = self.submitted(of)
+        told = {"source": "s", "submission_id": submission, "status": "active", "registered_at": at, **told}
+        ids = {"registration_id": uuid4(), "occasion_pk": occasion}
+        self.add("registration", contact_point_id=of.point, subject_id=of.subject, **ids, **told)
+        return submission
+
+    def decided(self, of: SimpleNamespace, at: datetime, purpose: str = "marketing") -> None:
+        self.number += 1
+        key = {"event_key": str(self.number).encode()}
+        of_whom = {"contact_point_id": of.point, "subject_id": of.subject, "value": "grant"}
+        self.add("consent_event", event_id=uuid4(), purpose=purpose, effective_at=at, **of_whom, **key)
+        self.add("consent_evidence", address=of.key, **key)
+
+    def held(self, **told: Any) -> None:
+        self.add("legal_hold", hold_id=uuid4(), **told)
+
+    def overdue(self, limits: Limits = LIMITS) -> dict[str, int]:
+        """What goes, by rule; only rules by which something does."""
+        retention.begin(self.conn, now=NOW)
+        return {rule: rows for rule, rows in retention.delete_overdue(self.conn, limits, now=NOW).items() if rows}
+
+    def gone(self) -> dict[str, int]:
+        retention.begin(self.conn, now=NOW)
+        return {kind: rows for kind, rows in retention.delete_people(self.conn, LIMITS, now=NOW).items() if rows}
+
+    def column(self, table: str, column: str) -> set[Any]:
+        return set(self.conn.execute(sa.text(f"select {column} from intake.{table}")).scalars())
+
+
+@pytest.fixture(scope="module")
+def owner(store: ServerAddress) -> Iterator[Connection]:
+    with acting(store, role=None) as conn:
+        yield conn
+    close_engines()
+
+
+@pytest.fixture
+def archive(owner: Connection) -> Iterator[Archive]:
+    with owner.begin_nested() as savepoint:
+        yield Archive(owner)
+        savepoint.rollback()
+
+
+# Registrations and what was answered for them.
+
+
+@pytest.mark.parametrize(("kind", "days"), [(EVENT_KIND, 30), (COURSE_KIND, 730)])
+def test_registrations_and_answers_go_when_the_days_after_the_end_are_over(
+    archive: Archive, kind: str, days: int
+) -> None:
+    of, name = archive.somebody(), kind.removesuffix("_registration")
+    over, before = ago(days=days), ago(days=days) + JUST
+    archive.registered(of, archive.occasion(kind, ends_at=over, starts_at=NOW), NOW)
+    archive.registered(of, archive.occasion(kind, starts_at=over), NOW)
+    archive.registered(of, archive.occasion(kind), over)
+    kept = {
+        archive.registered(of, archive.occasion(kind, ends_at=before, starts_at=over), over),
+        archive.registered(of, archive.occasion(kind, starts_at=before), over),
+        archive.registered(of, archive.occasion(kind), before),
+    }
+    assert archive.overdue() == {f"{name}_answers": 3, f"{name}_registrations": 3}
+    assert archive.column("answer", "submission_id") == archive.column("registration", "submission_id") == kept
+    assert retention.touched(archive.conn) == [of.point] and retention.touched(archive.conn) == []
+
+
+def test_a_submission_of_another_source_with_the_same_id_is_not_touched(archive: Archive) -> None:
+    of = archive.somebody()
+    number = archive.registered(of, archive.occasion(ends_at=ago(days=31)))
+    archive.submitted(of, source="other", submission_id=number)
+    assert archive.overdue() == {"event_answers": 1, "event_registrations": 1}
+    assert archive.column("answer", "source") == {"other"}
+
+
+def test_a_purpose_that_the_policy_does_not_have_deletes_nothing(archive: Archive) -> None:
+    of = archive.somebody()
+    archive.registered(of, archive.occasion(ends_at=ago(days=9999)))
+    archive.registered(of, archive.occasion(COURSE_KIND, ends_at=ago(days=9999)))
+    archive.submitted(of, is_enquiry=True, received_at=ago(days=9999))
+    assert archive.overdue(Limits(None, None, 0, False, None, 1096, 90)) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "stays", "stays_without_sale"),
+    [
+        ({"is_sale": True, "notice_shown": True}, True, True),
+        ({"is_sale": False, "notice_shown": True}, False, True),
+        ({"is_sale": True, "notice_shown": False}, False, False),
+        ({"is_sale": True, "notice_shown": True, "at": ago(days=700)}, False, False),
+        ({"is_sale": True, "notice_shown": True, "at": ago(days=700) + JUST}, True, True),
+    ],
+)
+def test_a_registration_stays_while_news_of_similar_events_may_stand_on_it(
+    archive: Archive, told: dict[str, Any], stays: bool, stays_without_sale: bool
+) -> None:
+    for without_sale, is_kept in ((True, stays_without_sale), (False, stays)):
+        with archive.conn.begin_nested() as savepoint:
+            at = told.get("at", ago(days=40))
+            flags = {name: told[name] for name in ("is_sale", "notice_shown")}
+            archive.registered(archive.somebody(), archive.occasion(ends_at=ago(days=30)), at, **flags)
+            limits = Limits(30, 730, 700, without_sale, 183, 1096, 90)
+            assert archive.overdue(limits).get("event_registrations", 0) == (not is_kept)
+            savepoint.rollback()
+
+
+def test_what_was_counted_of_participants_is_final_once_a_registration_goes(archive: Archive) -> None:
+    of = archive.somebody()
+    for occasion, source, ended in (("gone", "s", 30), ("stays", "s", 29), ("gone", "other", 29)):
+        archive.add("occasion", occasion_pk=(pk := uuid4()), occasion_id=occasion, source=source, kind=EVENT_KIND,
+                    ends_at=ago(days=ended))  # fmt: skip
+        archive.registered(of, pk)
+        archive.add("participation", source=source, occasion_id=occasion, month=NOW.date())
+    archive.overdue()
+    final = archive.conn.execute(sa.text("select source, occasion_id from intake.participation where is_final")).all()
+    assert [tuple(row) for row in final] == [("s", "gone")]
+
+
+# Enquiries, evidence, quarantine, landing.
+
+
+def test_a_message_goes_half_a_year_after_it_was_written_and_one_that_is_also_a_registration_with_that(
+    archive: Archive,
+) -> None:
+    of, over = archive.somebody(), ago(days=183)
+    for told in ({"submitted_from": over}, {"submitted_from": None, "received_at": over}):
+        archive.submitted(of, is_enquiry=True, **told)
+    kept = {
+        archive.submitted(of, is_enquiry=True, submitted_from=over + JUST, received_at=over),
+        archive.submitted(of, is_enquiry=False, submitted_from=over),
+        archive.submitted(of, is_enquiry=False, source="other", received_at=over, submission_id="n-same"),
+        (both := archive.registered(of, archive.occasion(ends_at=NOW))),
+    }
+    archive.conn.execute(sa.text("update intake.submission set is_enquiry = true, received_at = :at"
+                                 " where submission_id = :id"), {"id": both, "at": over})  # fmt: skip
+    archive.submitted(of, is_enquiry=True, submission_id="n-same", received_at=over)
+    assert archive.overdue() == {"enquiry_messages": 3}
+    assert archive.column("answer", "submission_id") == kept
+
+
+def test_evidence_goes_three_years_after_the_last_decision_on_a_purpose_that_is_not_granted(archive: Archive) -> None:
+    over, withdrawn, granted, recent, other = ago(days=1096), *(archive.somebody() for _ in range(4))
+    for of in (withdrawn, granted, recent):
+        archive.decided(of, over)
+    archive.decided(withdrawn, ago(days=2000))
+    archive.decided(recent, over + JUST)
+    archive.decided(other, over, "related_events")
+    archive.decided(other, NOW, "marketing")
+    for of, purpose in ((withdrawn, "related_events"), (granted, "marketing"), (other, "marketing")):
+        archive.add("consent_state", contact_point_id=of.point, purpose=purpose, topic="", state="granted")
+    archive.add("consent_state", contact_point_id=withdrawn.point, purpose="marketing", topic="", state="withdrawn")
+    assert archive.overdue() == {"evidence": 3}
+    addresses = archive.conn.execute(sa.text("select address from intake.consent_evidence order by 1")).scalars().all()
+    assert sorted(addresses) == sorted([granted.key, recent.key, recent.key, other.key])
+
+
+def test_quarantine_goes_after_its_days_and_what_was_received_when_its_batch_expires(archive: Archive) -> None:
+    for batch, expires_at in ((UUID(int=1), NOW), (UUID(int=2), NOW + JUST)):
+        archive.add("batch", batch_id=batch, content_hash=str(batch), state="applied", expires_at=expires_at)
+        archive.add("landing_key", batch_id=batch)
+        archive.add("landing_payload", batch_id=batch)
+        archive.add("mended_cell", batch_id=batch)
+    for row_no, seen_at in enumerate((ago(days=90), ago(days=90) + JUST)):
+        archive.add("quarantine", batch_id=UUID(int=2), row_no=row_no, first_seen_at=seen_at)
+    assert archive.overdue() == {"quarantine": 1, "landing": 1}
+    assert archive.column("quarantine", "row_no") == {1}
+    for table in ("landing_key", "landing_payload", "mended_cell"):
+        assert archive.column(table, "batch_id") == {UUID(int=2)}, table
+
+
+# Holds.
+
+
+def _everything(archive: Archive) -> SimpleNamespace:
+    """Somebody of whom every rule finds something overdue."""
+    of = archive.somebody()
+    of.occasion = archive.occasion(ends_at=ago(days=9999))
+    archive.registered(of, of.occasion)
+    archive.submitted(of, is_enquiry=True, received_at=ago(days=9999))
+    archive.decided(of, ago(days=9999))
+    return of
+
+
+def test_a_hold_on_a_person_or_an_occasion_and_a_restriction_keep_all_of_the_address(archive: Archive) -> None:
+    by_name, by_event, restricted, nobody = (_everything(archive) for _ in range(4))
+    archive.held(person_id=by_name.person)
+    archive.held(occasion_pk=by_event.occasion)
+    archive.add("restriction", person_id=restricted.person, contact_point_id=restricted.point)
+    rules = {"event_answers": 1, "event_registrations": 1, "enquiry_messages": 1, "evidence": 1}
+    assert archive.overdue() == rules and retention.touched(archive.conn) == [nobody.point]
+    assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
+    assert archive.column("person", "person_id") == {by_name.person, by_event.person, restricted.person}
+
+
+@pytest.mark.parametrize(
+    ("told", "holds"),
+    [
+        ({"until_on": NOW.date()}, True),
+        ({"until_on": ago(days=1).date()}, False),
+        ({"released_at": ago(days=1)}, False),
+        ({"until_on": NOW.date(), "released_at": NOW}, False),
+    ],
+)
+@pytest.mark.parametrize("what", ["person_id", "occasion_pk"])
+def test_a_hold_holds_through_its_last_day_and_until_it_is_released(
+    archive: Archive, told: dict[str, Any], holds: bool, what: str
+) -> None:
+    of = _everything(archive)
+    archive.held(**{what: of.person if what == "person_id" else of.occasion}, **told)
+    today = {"today": NOW.date()}
+    assert bool(archive.overdue()) is not holds
+    assert retention.is_held(archive.conn, [of.person], **today) is holds
+    assert not retention.is_held(archive.conn, [uuid4()], **today)
+    assert [hold["holds"] for hold in retention.list_holds(archive.conn, **today)] == [holds]
+
+
+# People, addresses, occasions, ids.
+
+
+def test_a_person_stays_while_a_purpose_lives_the_crm_shows_them_they_are_registered_or_held(archive: Archive) -> None:
+    def with_purpose(ends_at: datetime | None) -> SimpleNamespace:
+        of = archive.somebody()
+        archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=ends_at)
+        return of
+
+    def in_crm(*, is_ours: bool = True, table: str = "contact", linked: bool = False) -> SimpleNamespace:
+        of, row = archive.somebody(), uuid4()
+        if linked:
+            archive.add("crm_link", person_id=of.person, row_id=row, state="adopted")
+        archive.add("crm_row", table_name=table, row_id=row if linked else of.person, is_ours=is_ours, columns={})
+        return of
+
+    registered, held = archive.somebody(), archive.somebody()
+    archive.registered(registered, archive.occasion(ends_at=NOW))
+    archive.held(person_id=held.person)
+    kept = [with_purpose(None), with_purpose(NOW + JUST), in_crm(), in_crm(linked=True), registered, held]
+    for _ in (with_purpose(NOW), in_crm(is_ours=False), in_crm(table="other"), in_crm(linked=True, is_ours=False)):
+        pass
+    assert archive.gone()["people"] == 4
+    assert archive.column("person", "person_id") == {of.person for of in kept}
+
+
+def test_of_a_person_who_goes_all_goes_and_of_whoever_shares_the_address_nothing(archive: Archive) -> None:
+    gone = archive.somebody()
+    stays = archive.somebody(point=gone.point)
+    archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=gone.point, ends_at=None)
+    archive.add("person_purpose", person_id=gone.person, purpose="p", contact_point_id=gone.point, ends_at=NOW)
+    for of in (gone, stays):
+        number = archive.submitted(of)
+        of_submission = {"source": "s", "submission_id": number, "contact_point_id": gone.point}
+        archive.add("stated_value", value="grant", **of_submission)
+        archive.add("row_image", table_name="submission", rows=[], **of_submission)
+        archive.add("person_consent", person_id=of.person, contact_point_id=gone.point, state="granted")
+        of.number = number
+    assert archive.gone() == {"people": 1}
+    for table in ("submission", "answer", "stated_value", "row_image"):
+        assert archive.column(table, "submission_id") == {stays.number}, table
+    for table in ("person", "person_purpose", "person_consent"):
+        assert archive.column(table, "person_id") == {stays.person}, table
+    subjects = archive.conn.execute(sa.text("select subject_id, person_id, has_ground from intake.subject")).all()
+    assert set(map(tuple, subjects)) == {(gone.subject, None, False), (stays.subject, stays.person, True)}
+    assert retention.touched(archive.conn) == [gone.point]
+
+
+def test_what_was_written_of_them_to_the_crm_is_forgotten_and_of_others_kept(archive: Archive) -> None:
+    gone, linked, row = archive.somebody(), archive.somebody(), uuid4()
+    stays = archive.somebody(point=gone.point)
+    archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=gone.point, ends_at=None)
+    archive.add("crm_link", person_id=linked.person, row_id=row, state="adopted")
+    alone = archive.somebody()
+    written = {"columns": {"firstname": "Aino"}, "before": {"firstname": "A"}, "finished_at": NOW}
+    wrote = [
+        (gone, gone.person, "acknowledged"), (linked, row, "superseded"), (alone, uuid4(), "refused"),
+        (alone, uuid4(), "conflict"), (gone, stays.person, "acknowledged"), (gone, uuid4(), "acknowledged"),
+    ]  # fmt: skip
+    for of, row_id, state in wrote:
+        archive.add("outbox_intent", row_id=row_id, contact_point_id=of.point, state=state, **written)
+    archive.add(
+        "outbox_intent", row_id=uuid4(), contact_point_id=alone.point, state="claimed", columns={"firstname": "A"}
+    )
+    archive.add("outbox_intent", row_id=alone.person, contact_point_id=alone.point, state="refused", purged_at=ago(days=1),
+                columns={"firstname": None}, finished_at=NOW)  # fmt: skip
+    assert archive.gone()["people"] == 3
+    query = "select columns, before, purged_at from intake.outbox_intent order by intent_id"
+    found = [tuple(one) for one in archive.conn.execute(sa.text(query))]
+    forgotten, kept = ({"firstname": None}, None, NOW), ({"firstname": "Aino"}, {"firstname": "A"}, None)
+    assert found[:6] == [forgotten] * 4 + [kept] * 2
+    assert found[6:] == [({"firstname": "A"}, None, None), ({"firstname": None}, None, ago(days=1))]
+
+
+def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(archive: Archive) -> None:
+    def address() -> SimpleNamespace:
+        of = archive.somebody()
+        archive.conn.execute(
+            sa.text("update intake.subject set person_id = null where subject_id = :s"), {"s": of.subject}
+        )
+        archive.conn.execute(sa.text("delete from intake.person where person_id = :p"), {"p": of.person})
+        return of
+
+    gone, lowered, granted, submitted, registered, shown, others = (address() for _ in range(7))
+    archive.add("consent_state", contact_point_id=lowered.point, purpose="m", topic="", state="withdrawn")
+    for table in ("stated_value", "row_image", "person_consent", "consent_state"):
+        told: dict[str, Any] = {"state": "granted"} if table.endswith(("consent", "state")) else {}
+        told |= {"stated_value": {"value": "grant"}, "row_image": {"table_name": "submission", "rows": []}}.get(
+            table, {}
+        )
+        archive.add(table, contact_point_id=granted.point, **told)
+    archive.decided(granted, NOW)
+    archive.submitted(submitted)
+    archive.registered(registered, archive.occasion(ends_at=NOW))
+    archive.add("crm_row", table_name="contact", row_id=uuid4(), contact_point_id=shown.point, is_ours=True, columns={})
+    archive.add(
+        "crm_row", table_name="contact", row_id=uuid4(), contact_point_id=others.point, is_ours=False, columns={}
+    )
+    person = archive.somebody()
+    archive.add("person_purpose", person_id=person.person, purpose="p", contact_point_id=person.point, ends_at=None)
+    assert archive.gone() == {"addresses": 3}
+    kept = {of.point for of in (lowered, submitted, registered, shown, person)}
+    assert archive.column("contact_point", "contact_point_id") == kept
+    assert archive.column("subject", "contact_point_id") == kept
+    assert archive.column("crm_row", "contact_point_id") == {shown.point}
+    for table in ("stated_value", "row_image", "person_consent", "consent_evidence"):
+        assert archive.column(table, "1") == set(), table
+    assert gone.point not in kept and archive.column("consent_state", "contact_point_id") == {lowered.point}
+
+
+@pytest.mark.parametrize(("kind", "days"), [(EVENT_KIND, 30), (COURSE_KIND, 730)])
+def test_an_occasion_goes_when_nobody_is_registered_and_the_crm_has_no_row_of_it(
+    archive: Archive, kind: str, days: int
+) -> None:
+    over, of = ago(days=days), archive.somebody()
+    archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
+    archive.occasion(kind, ends_at=over, starts_at=NOW), archive.occasion(kind, starts_at=over)
+    recent, shown, held = (
+        archive.occasion(kind, ends_at=over + JUST),
+        *(archive.occasion(kind, ends_at=over) for _ in "ab"),
+    )
+    archive.registered(of, (used := archive.occasion(kind, ends_at=over)))
+    other = archive.occasion(kind, ends_at=over)
+    archive.add("crm_row", table_name=EVENT.logical_name, row_id=shown, is_ours=False, columns={})
+    archive.add("crm_row", table_name="contact", row_id=other, is_ours=False, columns={})
+    archive.held(occasion_pk=held)
+    assert archive.gone() == {"occasions": 3}
+    assert archive.column("occasion", "occasion_pk") == {recent, shown, held, used}
+
+
+def test_ids_of_submissions_are_forgotten_once_both_they_and_their_batch_are_gone(archive: Archive) -> None:
+    of = archive.somebody()
+    archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
+    for number in (1, 2):
+        archive.add("batch", batch_id=UUID(int=number), source="s", content_hash=str(number), state="applied")
+    archive.add("landing_key", batch_id=UUID(int=2))
+    there = archive.submitted(of)
+    archive.submitted(of, source="other", submission_id="elsewhere")
+    for row_no, submission_id in enumerate((there, "gone", "elsewhere")):
+        for batch in (1, 2):
+            told = {"batch_id": UUID(int=batch), "row_no": row_no, "submission_id": submission_id}
+            archive.add("row_outcome", state="applied", effects=[], **told)
+    assert archive.gone() == {"submission_ids": 2}
+    query = "select submission_id from intake.row_outcome order by batch_id, row_no"
+    assert list(archive.conn.execute(sa.text(query)).scalars()) == [there, None, None, there, "gone", "elsewhere"]
+
+
+def test_events_of_ours_that_are_over_and_nobodys_are_of_no_use_in_the_crm(archive: Archive) -> None:
+    def in_crm(*, is_ours: bool = True, table: str = EVENT.logical_name, **at: Any) -> UUID:
+        pk = archive.occasion(**at)
+        archive.add("crm_row", table_name=table, row_id=pk, is_ours=is_ours, columns={})
+        return pk
+
+    wanted = [in_crm(ends_at=NOW, starts_at=NOW + JUST), in_crm(starts_at=NOW)]
+    in_crm(ends_at=NOW + JUST, starts_at=NOW), in_crm(is_ours=False, ends_at=NOW), in_crm(table="contact", ends_at=NOW)
+    archive.registered(archive.somebody(), in_crm(ends_at=NOW))
+    assert retention.events_of_no_use(archive.conn, now=NOW) == [(pk, 1) for pk in sorted(wanted)]
