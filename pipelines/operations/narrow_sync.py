@@ -146,7 +146,8 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
         narrow_planning.set_aside(conn, contact_point_ids)
         busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
         plan = _plan(session, conn, [one for one in contact_point_ids if one not in busy])
-        is_large = sum(map(is_guarded, plan.intents)) > blast_radius(session, conn)
+        guarded = sum(map(is_guarded, plan.intents))
+        is_large = guarded > blast_radius(session, conn, guarded=guarded)
         if refused or is_large:
             plan = _lowering_only(plan)
         name = narrow_planning.PREFIX + plan_id(plan.intents)
