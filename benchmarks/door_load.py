@@ -1,8 +1,8 @@
 """The people's door under load: the service in its own process, looks and acts at a steady rate, answers by status and time.
 
 `python -m benchmarks.door_load` loads it at 200 requests a second for 60 s: one in ten leaves, the rest look, and asks
-the consent provider. `--restart` restarts the database in the middle: 503 may be answered then, and no act that was
-answered 2xx may be lost.
+the consent provider; beside it the database scans and rewrites without a pause. `--restart` restarts the database in
+the middle: 503 may be answered then, and no act that was answered 2xx may be lost.
 """
 
 import argparse
@@ -46,6 +46,7 @@ class Load:
     seconds: list[float] = field(default_factory=list)
     acted: list[UUID] = field(default_factory=list)
     late_s: float = 0.0
+    lasted_s: float = 0.0
 
     def quantile(self, share: float) -> float:
         """Seconds within which that share of the answers came."""
@@ -121,6 +122,39 @@ def door_under_load(directory: Path, people: int, *, is_durable: bool = True) ->
         stop_server(directory / "postgres")
 
 
+# What a run does to the database beside the door: scans of the ledger, and many rows rewritten in one transaction.
+_BUSY = (
+    "select purpose, topic, value, count(*), max(effective_at) from intake.consent_event group by 1, 2, 3",
+    """update intake.person set organisation = organisation
+       where person_id in (select person_id from intake.person order by random() limit 1000)""",
+)
+
+
+@contextmanager
+def busy_database(address: ServerAddress) -> Iterator[None]:
+    """Keep one of the database's connections busy all the while."""
+    stop, engine = threading.Event(), sa.create_engine(address.url_psycopg)
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                with engine.begin() as conn:
+                    for statement in _BUSY:
+                        conn.execute(sa.text(statement))
+            except sa.exc.OperationalError:
+                # It is being restarted.
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        engine.dispose()
+
+
 def load_door(door: DoorUnderLoad, *, per_second: int, seconds: int, restart_at_s: float | None = None) -> Load:
     """Ask at a steady rate, whatever the answers; each request begins at its own time, late or not."""
     load, sessions, lock = Load(), threading.local(), threading.Lock()
@@ -140,7 +174,7 @@ def load_door(door: DoorUnderLoad, *, per_second: int, seconds: int, restart_at_
             if number % 10 == 0 and 200 <= status < 300:
                 load.acted.append(door.points[number % len(door.points)])
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with busy_database(door.address), ThreadPoolExecutor(THREADS) as pool:
         futures = [pool.submit(ask, number) for number in range(per_second * seconds)]
         if restart_at_s is not None:
             time.sleep(max(0.0, began + restart_at_s - time.monotonic()))
@@ -148,6 +182,7 @@ def load_door(door: DoorUnderLoad, *, per_second: int, seconds: int, restart_at_
             ensure_server(door.directory / "postgres", fast_for_tests=not door.is_durable)
         for future in futures:
             future.result()
+    load.lasted_s = time.monotonic() - began
     return load
 
 
@@ -193,7 +228,8 @@ def main() -> None:
         load = load_door(door, per_second=given.per_second, seconds=given.seconds, restart_at_s=restart_at_s)
         print(f"statuses {dict(load.statuses)}, acts kept {len(load.acted)}, lost {door.lost(load.acted)}")
         p50, p99 = load.quantile(0.5), load.quantile(0.99)
-        print(f"p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms, begun at most {1000 * load.late_s:.0f} ms late")
+        rate = len(load.seconds) / load.lasted_s
+        print(f"{rate:.0f}/s: p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms, begun at most {load.late_s:.1f} s late")
 
 
 if __name__ == "__main__":

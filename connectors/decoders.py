@@ -74,7 +74,7 @@ def questions_in(media_type: str, payload: bytes, raw: pd.DataFrame, mapping: Ma
         derived = mapping.arrangement.derived()
         return [[None, str(title)] for title in raw.columns if title not in derived]
     if media_type == MediaType.PULLED_JSON and mapping.source is Source.WEBROPOL:
-        return [[question_id, title] for question_id, title in parse_json(payload)["titles"]]
+        return [[question_id, title] for question_id, title in _envelope(payload)[1]]
     return []
 
 
@@ -104,17 +104,30 @@ def _envelope(payload: bytes) -> tuple[list[dict[str, Any]], list[Any], list[str
         rows, titles, received_at = (list(envelope[name]) for name in ("rows", "titles", "received_at"))
     except (ValueError, KeyError, TypeError):
         raise cut_short("The pulled batch is not whole.") from None
-    if len(rows) != len(received_at) or not all(isinstance(row, dict) for row in rows):
+    are_whole = all(isinstance(row, dict) for row in rows) and all(isinstance(at, str) for at in received_at)
+    if len(rows) != len(received_at) or not are_whole or not all(_is_title(title) for title in titles):
         raise cut_short("The pulled batch is not whole.")
     return rows, titles, received_at
+
+
+def _is_title(title: Any) -> bool:
+    """Whether it is what a connector writes down of a question: its key, or [id or key, title or label]."""
+    if not isinstance(title, list):
+        return isinstance(title, str)
+    return len(title) == 2 and all(part is None or isinstance(part, str) for part in title)
 
 
 def _decode_arrow(payload: bytes) -> pd.DataFrame:
     try:
         with pa.ipc.open_file(pa.BufferReader(payload)) as reader:
             table = reader.read_all()
-    except (pa.ArrowInvalid, OSError):
-        raise cut_short("The pulled table is not whole.") from None
+        table.validate(full=True)
+        is_text = all(pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in table.schema)
+        is_sound = is_text and len(set(table.column_names)) == table.num_columns
+    except (ValueError, pa.ArrowException, OSError):
+        is_sound = False
+    if not is_sound:
+        raise cut_short("The pulled table is not whole.")
     refuse_too_large(table.num_rows, table.num_columns)
     frame = table.to_pandas().astype("str")
     return frame.apply(blank_to_missing) if len(frame.columns) else frame

@@ -35,11 +35,16 @@ def make_message(settings: SmtpSettings, address: str, subject: str, body: str) 
 
 
 def submit(settings: SmtpSettings, message: EmailMessage) -> None:
-    """Hand a mail to the server; OSError or smtplib.SMTPException where it is not taken."""
-    kind = smtplib.SMTP_SSL if settings.security == "tls" else smtplib.SMTP
-    with kind(settings.host, settings.port, timeout=_TIMEOUT_S) as server:
+    """Hand a mail to the server; OSError or smtplib.SMTPException where it is not taken, or is not who it says."""
+    # smtplib believes any certificate unless it is given a context.
+    context, where = ssl.create_default_context(), (settings.host, settings.port)
+    if settings.security == "tls":
+        connected: smtplib.SMTP = smtplib.SMTP_SSL(*where, timeout=_TIMEOUT_S, context=context)
+    else:
+        connected = smtplib.SMTP(*where, timeout=_TIMEOUT_S)
+    with connected as server:
         if settings.security == "starttls":
-            server.starttls(context=ssl.create_default_context())
+            server.starttls(context=context)
         if settings.username and settings.password:
             server.login(settings.username, settings.password)
         server.send_message(message)

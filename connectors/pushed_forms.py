@@ -18,6 +18,7 @@ from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 
 _MOST_FIELDS = 2000
+_DEEPEST = 20
 _PART = re.compile(r"\[([^\[\]]*)\]")
 # What a site that takes registrations and withdrawals must not leave out of the body.
 _SWITCH_ON = (
@@ -80,7 +81,11 @@ def _nested(payload: bytes) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in pairs:
         head, _, _ = name.partition("[")
-        _put(row, [head, *_PART.findall(name[len(head) :])], value)
+        path = [head, *_PART.findall(name[len(head) :])]
+        if len(path) > _DEEPEST:
+            remedy = "Send the form's own fields, without custom data that is nested so."
+            raise BatchRefused("too_deep", f"A field's name has more than {_DEEPEST} parts.", remedy=remedy)
+        _put(row, path, value)
     return {name: _listed(value) for name, value in row.items()}
 
 

@@ -6,11 +6,14 @@ nothing is guessed; damage that an earlier wrong conversion left is refused, for
 
 import codecs
 import re
+from collections.abc import Iterator
 
 from schemas.errors import BatchRefused
 
-# UTF-8 read as cp1252 and saved again: å, ä, ö and é begin with Ã; no-break space and quotation marks with Â and â€.
-_DOUBLE_ENCODED = re.compile("Ã[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[\xa0-\xbf]|â€[\x80-\x9d™œž¢¦“”˜]")
+# UTF-8 read as cp1252 and saved again: å, ä, ö and é begin with Ã; no-break space and quotation marks with Â and â€;
+# U+FFFD is ï¿½.
+_DOUBLE_ENCODED = re.compile("Ã[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[\xa0-\xbf]|â€[\x80-\x9d™œž¢¦“”˜]|ï¿½")
+_PIECE = 1 << 20
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -27,9 +30,35 @@ def decode_text(payload: bytes) -> str:
     if not payload:
         raise cut_short("The file is empty.")
     text = _decoded(payload)
-    if "\x00" in text or "\ufffd" in text or _is_double_encoded(text):
-        raise _unreadable("The file's text was damaged by an earlier conversion, or holds NUL characters.")
+    if _is_damaged(text):
+        raise _DAMAGED
     return text
+
+
+def as_utf8(payload: bytes) -> bytes:
+    """The text of a file as UTF-8, without its byte order mark; refuses what `decode_text` does.
+
+    Text that is UTF-8 already is looked at piece by piece and never held as a whole beside its bytes.
+    """
+    body = payload.removeprefix(codecs.BOM_UTF8)
+    if not body or payload.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return decode_text(payload).encode()
+    try:
+        damaged = [_is_damaged(str(piece, "utf-8")) for piece in _pieces(body)]
+    except UnicodeDecodeError:
+        return decode_text(payload).encode()
+    if any(damaged):
+        raise _DAMAGED
+    return body
+
+
+def _pieces(body: bytes) -> Iterator[memoryview]:
+    """About a megabyte each, ending where a line does, so that no character is cut."""
+    view, start = memoryview(body), 0
+    while start < len(body):
+        end = body.find(b"\n", start + _PIECE) + 1 or len(body)
+        yield view[start:end]
+        start = end
 
 
 def cut_short(what: str) -> BatchRefused:
@@ -57,9 +86,13 @@ def _from_cp1252(payload: bytes) -> str:
         raise _unreadable("The file's bytes are neither UTF-8 nor Windows-1252.") from None
 
 
-def _is_double_encoded(text: str) -> bool:
-    return any(lead in text for lead in "ÃÂâ") and _DOUBLE_ENCODED.search(text) is not None
+def _is_damaged(text: str) -> bool:
+    is_double_encoded = any(lead in text for lead in "ÃÂâï") and _DOUBLE_ENCODED.search(text) is not None
+    return is_double_encoded or "\x00" in text or "\ufffd" in text
 
 
 def _unreadable(what: str) -> BatchRefused:
     return BatchRefused("unreadable_encoding", what, remedy="Export the file again as UTF-8.")
+
+
+_DAMAGED = _unreadable("The file's text was damaged by an earlier conversion, or holds NUL characters.")

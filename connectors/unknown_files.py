@@ -55,8 +55,10 @@ def _workbook(payload: bytes) -> FoundTable:
             name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=_LOOKED_AT) for name in names
         }
     except (CalamineError, ValueError, OSError):
+        names = []
+    if not names:
         message = "The file is no workbook that can be read."
-        raise BatchRefused("unreadable_table", message, remedy="Save it anew as .xlsx.") from None
+        raise BatchRefused("unreadable_table", message, remedy="Save it anew as .xlsx.")
     name = max(names, key=lambda each: sum(1 for row in tops[each] for cell in row if cell != ""))
     others = tuple(each for each in names if each != name)
     sheet = {"sheet": name} if others else {}

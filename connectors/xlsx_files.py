@@ -45,7 +45,7 @@ def refuse_unsound_zip(payload: bytes) -> None:
         raise cut_short("The file is empty.")
     try:
         parts = zipfile.ZipFile(io.BytesIO(payload)).infolist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise cut_short("The workbook's archive is not whole.") from None
     unzipped = sum(part.file_size for part in parts)
     is_dense = any(p.file_size > _SMALL and p.file_size > MAX_RATIO * max(p.compress_size, 1) for p in parts)

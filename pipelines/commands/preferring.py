@@ -34,7 +34,9 @@ _COLUMNS = ("contactid", "link", "List-Unsubscribe", "List-Unsubscribe-Post")
 def serve(
     host: Annotated[str, typer.Option(help="Put a proxy with TLS before anything but loopback.")] = "127.0.0.1",
     port: Annotated[int, typer.Option()] = 8460,
-    proxies: Annotated[str, typer.Option(help="Addresses of proxies whose X-Forwarded-For is believed.")] = "127.0.0.1",
+    proxies: Annotated[
+        str, typer.Option(help="Addresses or networks of proxies whose X-Forwarded-For is believed.")
+    ] = "127.0.0.1",
     config: ConfigOption = None,
 ) -> None:
     """Serve the page, one-click unsubscribing, webhooks and the consent provider, until Ctrl-C."""

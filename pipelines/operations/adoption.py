@@ -31,17 +31,19 @@ from pipelines.transforms.adopted_rows import (
     read_consents,
 )
 from pipelines.transforms.adoption import (
+    ADDRESSES,
     CONTACT_COLUMNS,
     Candidate,
     CrmContact,
     Match,
+    canonical_keys,
     collation_fold,
     match_address,
     read_contacts,
 )
 from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
 from pipelines.transforms.crm_consents import purposes_of, read_consent
-from pipelines.transforms.crm_contacts import Addresses, canonical_keys, read_contact
+from pipelines.transforms.crm_contacts import Addresses, read_contact
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.names import name_key
 from schemas.tables import CONSENT, CONTACT
@@ -107,7 +109,8 @@ def look_up(session: Session, crm: SearchableCrm, *, among: Sequence[UUID] | Non
 def adopt_all(session: Session, crm: SearchableCrm) -> Adoption:
     """Adopt over the whole CRM: opt-outs of every address there, contacts and consent rows of the addresses of ours."""
     found = read_whole_crm(session, crm)
-    outcome = _record_opt_outs(session, found, {*_keys(found.contacts), *_keys(found.consents)})
+    borne = {key for contact in found.contacts for key in contact.keys}
+    outcome = _record_opt_outs(session, found, borne | {consent.key for consent in found.consents})
     with session.transaction() as conn:
         addresses = store.addresses(conn, now=session.now, every=True)
     keys = {address.key for address in addresses}
@@ -147,7 +150,8 @@ def read_whole_crm(session: Session, crm: SearchableCrm) -> Found:
 def _find(session: Session, crm: SearchableCrm, wanted: Sequence[Address]) -> Found:
     """Each address is asked for as it is written and as it is compared: a domain has two scripts."""
     spellings = sorted({spelling for address in wanted for spelling in (address.address, address.key)})
-    contacts = read_contacts(_distinct(crm.find_rows(CONTACTS, EMAIL, spellings, list(CONTACT_COLUMNS)), "contactid"))
+    borne = (crm.find_rows(CONTACTS, column, spellings, list(CONTACT_COLUMNS)) for column in ADDRESSES)
+    contacts = read_contacts(_distinct((row for rows in borne for row in rows), "contactid"))
     rows = crm.find_rows(CONSENTS, VALUE, spellings, list(CONSENT_COLUMNS))
     consents = read_consents(_distinct(rows, CONSENTS.primary_key), session.workspace.policy)
     return Found(contacts, consents)
@@ -157,18 +161,14 @@ def _distinct(rows: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     return list({row[key]: row for row in rows}.values())
 
 
-def _keys(rows: Sequence[CrmContact] | Sequence[CrmConsent]) -> set[str]:
-    return {row.key for row in rows if row.key is not None}
-
-
 def _near(contacts: Sequence[CrmContact], keys: set[str]) -> list[CrmContact]:
     folds = {collation_fold(key) for key in keys}
-    return [c for c in contacts if c.key is not None and collation_fold(c.key) in folds]
+    return [c for c in contacts if c.others & keys or (c.key is not None and collation_fold(c.key) in folds)]
 
 
 def _taken_for_ours(crm: SearchableCrm, near: Found, keys: set[str]) -> Found:
     """Without the contacts whose address the CRM's own collation does not take for one of ours: it is asked."""
-    other = {c.row_id: collation_fold(str(c.key)) for c in near.contacts if c.key not in keys}
+    other = {c.row_id: collation_fold(str(c.key)) for c in near.contacts if not c.keys & keys}
     asked = sorted(key for key in keys if collation_fold(key) in other.values()) if other else []
     equal = {UUID(str(row["contactid"])) for row in crm.find_rows(CONTACTS, EMAIL, asked, [])} if asked else set()
     return Found([c for c in near.contacts if c.row_id not in other or c.row_id in equal], near.consents)
@@ -183,7 +183,7 @@ def _record_opt_outs(session: Session, found: Found, keys: set[str]) -> Adoption
     with session.transaction() as conn:
         fresh = _unknown(conn, found)
     told = Told()
-    rows = [contact.row for contact in fresh.contacts if contact.key in keys]
+    rows = [contact.row for contact in fresh.contacts if contact.keys & keys]
     addresses = Addresses(canonical_keys(rows))
     for row in rows:
         read_contact(row, None, told, addresses)
@@ -233,15 +233,17 @@ def _matches(
     decided = store.ruled_out(conn, ids)
     by_fold: dict[str, list[CrmContact]] = {}
     for contact in free:
-        if contact.key is not None:
-            by_fold.setdefault(collation_fold(contact.key), []).append(contact)
+        for fold in {collation_fold(key) for key in contact.keys}:
+            by_fold.setdefault(fold, []).append(contact)
     matches = {}
     for address in addresses:
-        at, near = persons.get(address.contact_point_id), by_fold.get(collation_fold(address.key))
+        fold = collation_fold(address.key)
+        at, near = persons.get(address.contact_point_id), by_fold.get(fold)
         if at and near:
             candidates = [Candidate(p.person_id, name_key(p.given_name, p.family_name)) for p in at]
             against = decided.get(address.contact_point_id, frozenset())
-            matches[address.contact_point_id] = match_address(address.key, near, candidates, ruled_out=against)
+            borne = [c for c in near if address.key in c.keys or (c.key and collation_fold(c.key) == fold)]
+            matches[address.contact_point_id] = match_address(address.key, borne, candidates, ruled_out=against)
     return matches
 
 

@@ -12,8 +12,9 @@ from connectors.store import crm_links, crm_rows
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
+from pipelines.transforms.adoption import ADDRESSES, canonical_keys
 from pipelines.transforms.crm_changes import Noted, row_id_of
-from pipelines.transforms.crm_contacts import ADDRESSES, FLAG, Addresses, canonical_keys
+from pipelines.transforms.crm_contacts import FLAG, Addresses
 from schemas.tables import CONTACT
 
 TABLE = CONTACT.logical_name

@@ -15,9 +15,10 @@ from connectors.dataverse import ChangePage, ChangeTokenExpired, TableName
 from connectors.store import crm_links, crm_rows
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
+from pipelines.transforms.adoption import canonical_keys
 from pipelines.transforms.crm_changes import GONE, KnownRow, Noted, Told, row_id_of, selected_columns
 from pipelines.transforms.crm_consents import Purposes, Raised, purposes_of, read_consent, read_deleted_consent
-from pipelines.transforms.crm_contacts import Addresses, canonical_keys, read_contact
+from pipelines.transforms.crm_contacts import Addresses, read_contact
 from pipelines.transforms.crm_registrations import read_registration
 from schemas.tables import CONSENT, CONTACT, REGISTRATION
 

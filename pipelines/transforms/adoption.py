@@ -2,7 +2,8 @@
 
 Matched by canonical address and compatible names, one to one; whatever is not is for a person to decide. A contact is
 in doubt where several contacts or several persons may be meant, where it is inactive or merged away, where only the
-CRM's collation takes its address for ours, and where it bears another given name than the person with the address.
+CRM's collation takes its address for ours, where ours is its second or third address only, and where it bears another
+given name than the person with the address.
 """
 
 import unicodedata
@@ -33,6 +34,7 @@ CONTACT_COLUMNS = (
     "_masterid_value",
     "modifiedon",
 )
+ADDRESSES = ("emailaddress1", "emailaddress2", "emailaddress3")
 ACTIVE = 0
 
 
@@ -44,11 +46,13 @@ class Doubt(StrEnum):
     OTHER_NAME = "other_name"
     INACTIVE = "inactive"
     COLLATION = "collation"
+    OTHER_ADDRESS = "other_address"
 
 
 @dataclass(frozen=True, slots=True)
 class CrmContact:
-    """A contact as the CRM has it: `key` is its canonical address (None: none, or unreadable), `row` what was read."""
+    """A contact as the CRM has it: `key` is its canonical address (None: none, or unreadable), `others` those of its
+    second and third address, `row` what was read."""
 
     row_id: UUID
     key: str | None
@@ -56,6 +60,12 @@ class CrmContact:
     is_active: bool
     master_id: UUID | None
     row: Mapping[str, Any] = field(repr=False)
+    others: frozenset[str] = frozenset()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every canonical address that it bears."""
+        return self.others if self.key is None else self.others | {self.key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +96,21 @@ class Match:
 def read_contacts(rows: Iterable[Mapping[str, Any]]) -> list[CrmContact]:
     """Contacts with their canonical addresses, in the order read."""
     read = list(rows)
-    addresses = pd.Series([row.get("emailaddress1") for row in read], dtype="str")
-    keys = normalise_emails(addresses)["key"] if read else addresses
-    return [_contact(row, None if pd.isna(key) else str(key)) for row, key in zip(read, keys, strict=True)]
+    keys = canonical_keys(read)
+    return [_contact(row, keys) for row in read]
 
 
-def _contact(row: Mapping[str, Any], key: str | None) -> CrmContact:
+def canonical_keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The canonical key of every address in these contacts, by the address as written."""
+    written = {str(row[name]) for row in rows for name in ADDRESSES if row.get(name)}
+    texts = pd.Series(sorted(written), dtype="str")
+    keys = normalise_emails(texts)["key"]
+    return {text: key for text, key in zip(texts, keys, strict=True) if not pd.isna(key)}
+
+
+def _contact(row: Mapping[str, Any], keys: Mapping[str, str]) -> CrmContact:
     master = row.get("_masterid_value")
+    key, *others = (keys.get(str(row.get(name))) for name in ADDRESSES)
     return CrmContact(
         row_id=UUID(str(row["contactid"])),
         key=key,
@@ -100,6 +118,7 @@ def _contact(row: Mapping[str, Any], key: str | None) -> CrmContact:
         is_active=row.get("statecode", ACTIVE) == ACTIVE,
         master_id=UUID(str(master)) if master else None,
         row=row,
+        others=frozenset(other for other in others if other is not None and other != key),
     )
 
 
@@ -179,7 +198,8 @@ def _doubtful(
     edges: Mapping[UUID, Sequence[UUID]],
     ruled_out: frozenset[tuple[UUID, UUID]],
 ) -> list[Review]:
-    """Reviews for persons whom no contact fits: one with another given name, or an address that only collates."""
+    """Reviews for persons whom no contact fits: one with another given name, with an address that only collates, or with
+    ours beside its main one."""
     reviews = []
     for contact in contacts:
         if contact.key == key:
@@ -188,7 +208,9 @@ def _doubtful(
             doubt = Doubt.OTHER_NAME
         else:
             held = [p for p in persons if _may_be(contact, p, ruled_out)]
-            is_in_doubt, doubt = contact.key is not None, Doubt.COLLATION
+            is_beside = key in contact.others
+            is_in_doubt, doubt = is_beside or contact.key is not None, Doubt.COLLATION
+            doubt = Doubt.OTHER_ADDRESS if is_beside else doubt
         if held and is_in_doubt:
             reviews.append(Review(contact.row_id, tuple(p.person_id for p in held), doubt))
     return reviews

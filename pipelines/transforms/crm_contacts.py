@@ -1,16 +1,16 @@
 """Contacts of the CRM: what a change of one means. Pure.
 
 A flag that forbids where it was not known to forbid is a withdrawal by staff; one that allows is no event. `donotemail`
-would say more than we may write, so read as true it withdraws news of similar events too. A name set right is an edit.
+would say more than we may write, so read as true it withdraws news of similar events too. Both are about the person, and
+so about every address that the contact bears. A name set right is an edit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import pandas as pd
-
+from pipelines.transforms.adoption import ADDRESSES
 from pipelines.transforms.crm_changes import (
     DO_NOT_EMAIL,
     MERGED,
@@ -26,13 +26,11 @@ from pipelines.transforms.crm_changes import (
     row_id_of,
     state_edit,
 )
-from pipelines.transforms.emails import normalise_emails
 from schemas.consent import Actor, Value
 from schemas.policy import OWNED_COLUMNS
 from schemas.tables import CONTACT
 
 ADDRESS, FLAG = "emailaddress1", "donotbulkemail"
-ADDRESSES = (ADDRESS, "emailaddress2", "emailaddress3")
 MARKETING, RELATED = "marketing", "related_events"
 TABLE = CONTACT.logical_name
 
@@ -48,14 +46,6 @@ class Addresses:
         """The canonical addresses of a contact, each once; what is no address has none."""
         keys = [self.keys[str(row[name])] for name in ADDRESSES if str(row.get(name)) in self.keys]
         return list(dict.fromkeys(keys))
-
-
-def canonical_keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The canonical key of every address in these contacts, by the address as written."""
-    written = {str(row[name]) for row in rows for name in ADDRESSES if row.get(name)}
-    texts = pd.Series(sorted(written), dtype="str")
-    keys = normalise_emails(texts)["key"]
-    return {text: key for text, key in zip(texts, keys, strict=True) if not pd.isna(key)}
 
 
 def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, addresses: Addresses) -> None:
@@ -75,8 +65,8 @@ def _read_ours(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
     edits: dict[str, str | None] = {name: row["modifiedon"] for name in changed if name in OWNED_COLUMNS}
     edits |= state_edit(row, known) | _do_not_email(row, known, told)
     purposes = _forbidden(changed.get(FLAG) is True, edits.get(DO_NOT_EMAIL) is not None)
-    both = dict.fromkeys(filter(None, (known.columns.get(ADDRESS), row.get(ADDRESS))))
-    told.decisions += [_withdrawal(row, address, purpose) for address in both for purpose in purposes]
+    borne = dict.fromkeys([known.columns.get(ADDRESS), *_written(row)])
+    told.decisions += [_withdrawal(row, address, purpose) for address in borne if address for purpose in purposes]
     if changed.get(ADDRESS) and known.contact_point_id is not None:
         told.moves.append((known.contact_point_id, str(changed[ADDRESS])))
     if changed or edits:
@@ -88,14 +78,18 @@ def _read_other(row: Mapping[str, Any], known: KnownRow | None, told: Told, addr
     forbids, forbade = row.get(FLAG) is True, known is not None and known.columns.get(FLAG) is True
     edits = _do_not_email(row, known, told)
     keys = addresses.of(row)
-    if row.get(ADDRESS):
-        purposes = _forbidden(forbids and not forbade, edits.get(DO_NOT_EMAIL) is not None)
-        told.decisions += [_withdrawal(row, row[ADDRESS], purpose) for purpose in purposes]
+    purposes = _forbidden(forbids and not forbade, edits.get(DO_NOT_EMAIL) is not None)
+    told.decisions += [_withdrawal(row, address, purpose) for address in _written(row) for purpose in purposes]
     is_unheeded = not forbids and not addresses.suppressed.isdisjoint(keys)
     if edits or (known is None and (forbids or is_unheeded)) or (known is not None and forbids is not forbade):
         told.noted.append(Noted(TABLE, row_id_of(TABLE, row), {FLAG: forbids}, edits, keys))
     elif is_unheeded:
         told.noted.append(Noted(TABLE, row_id_of(TABLE, row), {FLAG: False}, {}, keys))
+
+
+def _written(row: Mapping[str, Any]) -> list[str]:
+    """The addresses of a contact as written, each once."""
+    return list(dict.fromkeys(str(row[name]) for name in ADDRESSES if row.get(name)))
 
 
 def _do_not_email(row: Mapping[str, Any], known: KnownRow | None, told: Told) -> dict[str, str | None]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.transforms.adopted_rows import FLAG, purposes_by_bind
+from pipelines.transforms.adoption import collation_fold
+from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.minimise import (
     AddressView,
     AdoptedRow,
@@ -23,6 +25,7 @@ from schemas.tables import CONSENT, CONTACT, MARKER, NO_REASON, SOURCE_LOADED, C
 
 Rows = dict[RowKey, dict[str, Any]]
 MARKETING = "marketing"
+_MEMBER = "entityid_contact@odata.bind"
 _FLAGS = (FLAG, "followemail")
 _PROVENANCE = {"msdynmkt_source": SOURCE_LOADED, "msdynmkt_logicalreason": NO_REASON, "msdynmkt_reason": MARKER}
 
@@ -55,7 +58,18 @@ def _lay_over_contact(rows: Rows, key: RowKey, adopted: AdoptedRow, view: Addres
     spelled = adopted.columns.get("emailaddress1", "")
     if spelled.casefold() == view.address.casefold():
         columns = {**columns, "emailaddress1": spelled}
+    elif spelled and columns.get("emailaddress1") == view.address and _is_another(spelled, view.address):
+        # Somebody said that it is theirs, for another of its addresses. Its main one was not given to us, nor agreed to.
+        kept = {name: value for name, value in columns.items() if name != "emailaddress1"}
+        columns = {name: value for name, value in kept.items() if (name, value) != (FLAG, False)}
+        for member in [name for name, row in rows.items() if row.get(_MEMBER) == f"/contacts({key[1]})"]:
+            del rows[member]
     rows[key] = columns
+
+
+def _is_another(one: str, other: str) -> bool:
+    is_one = canonical_address(one).key == canonical_address(other).key
+    return not is_one and collation_fold(one) != collation_fold(other)
 
 
 def _adopted_consents(view: AddressView, policy: Policy) -> dict[tuple[str, str], list[RowKey]]:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors import text_encoding
 from connectors.decoders import decode
 from connectors.raw_frames import raw_frame, unique_titles
 from schemas.errors import BatchRefused
@@ -76,11 +78,41 @@ def test_the_encodings_and_line_ends_of_exports_give_the_same_frame(encoding: st
         "Nimi\nVäinö\n".encode("utf-16")[:2] + b"\x00\xd8\n\x00\n\x00",
         b"\xef\xbb\xbfNimi\nV\xe4in\xf6\n",
         b"Nimi\nA\x81B\n",
+        b"Nimi\nV\xef\xbf\xbdin\xf6\n",
     ],
-    ids=["encoded twice", "replacement characters", "NUL", "lone surrogate", "mark that lies", "no code page"],
+    ids=[
+        "encoded twice",
+        "replacement characters",
+        "NUL",
+        "lone surrogate",
+        "mark that lies",
+        "no code page",
+        "replacement among cp1252",
+    ],
 )
 def test_damaged_text_is_refused(payload: bytes) -> None:
     assert refusal_code(CSV, payload) == "unreadable_encoding"
+
+
+TEXTS = st.text(st.sampled_from('aä;\n\r"Ãâ€Â\xa0\x00\ufffd😀'), max_size=30)
+
+
+@settings(deadline=None, max_examples=150)
+@given(TEXTS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]), st.binary(max_size=3))
+def test_text_read_piece_by_piece_is_what_it_is_as_a_whole(text: str, encoding: str, damage: bytes) -> None:
+    payload = text.encode(encoding, "replace") + damage
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(text_encoding, "_PIECE", 1)
+        assert _told(lambda: text_encoding.as_utf8(payload)) == _told(
+            lambda: text_encoding.decode_text(payload).encode()
+        )
+
+
+def _told(read: Callable[[], bytes]) -> bytes | str:
+    try:
+        return read()
+    except BatchRefused as refused:
+        return str(refused)
 
 
 @pytest.mark.parametrize("percent", range(1, 100))

@@ -307,3 +307,36 @@ def test_adopting_the_whole_crm_brings_in_every_opt_out_and_keeps_no_stranger(wo
     world.run()
     assert len(contacts(world)) == 4
     in_order(world)
+
+
+def beside(**changes: Any) -> dict[str, Any]:
+    """A contact with another main address, and ours beside it."""
+    return contact(emailaddress1="desk@example.org", emailaddress2="Aino@example.org", **changes)
+
+
+def test_a_contact_with_the_address_beside_its_main_one_is_up_for_decision_and_its_main_one_stays(world: World) -> None:
+    [known] = seed(world, beside())
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    assert list(contacts(world)) == [known], "no second contact is made meanwhile"
+    [review] = reviews.list_reviews(world.session())
+    assert review["reason"] == "other_address"
+    reviews.decide_link(world.session(), world.crm, review["review_id"], person=review["persons"][0], by="Reviewer")
+    world.run()
+    held = contacts(world)[known]
+    assert (held["emailaddress1"], held["emailaddress2"]) == ("desk@example.org", "Aino@example.org")
+    assert held["firstname"] == "Aino"
+    in_order(world)
+    world.perform([speak(AINO, T0 + timedelta(days=1), decision="no")])
+    world.run()
+    assert contacts(world)[known]["donotbulkemail"] is True, "a withdrawal lowers it all the same"
+    in_order(world)
+
+
+@pytest.mark.parametrize("flags", [{"donotbulkemail": True}, {"donotemail": True}])
+def test_an_opt_out_of_a_contact_holds_for_the_address_beside_its_main_one(world: World, flags: dict[str, Any]) -> None:
+    seed(world, beside(firstname="Maija", lastname="Lahti", **flags))
+    world.perform([register(1, AINO, T0), ask(2, AINO, T0.replace(month=4), newsletter="Yes")])
+    world.run()
+    assert world.holds().consents["aino@example.org", "marketing", ""] is False
+    in_order(world)

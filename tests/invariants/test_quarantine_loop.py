@@ -1,6 +1,8 @@
 """The repair loop at size: each of many ways to break a row is told, mended and read again, and then nothing differs."""
 
 import json
+import os
+import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +30,8 @@ ROWS = sized(660, 10_000)
 SHARES = {"courses": 0.75, "contact": 0.08, "manual": 0.17}
 BY_HAND = sized(5, len(BREAKS))
 ME = ("Maija", "asked the person")
+# Of mending a row and reading it again, on a machine with a core to spare; a busier one may take as much longer as it is.
+LONGEST_S = 2.0
 
 # What the store says of people, without the ids that come of the order in which rows arrived.
 STATE = {
@@ -120,7 +124,7 @@ def test_mending_every_broken_row_gives_the_state_of_the_clean_input(courses: Wo
     assert state_of(world) != clean
     numbers = [assert_says_what_is_wrong(entry_of(entries, one), one) for one in broken]
     took = [timed_mend(world, numbers[n], one) for n, one in enumerate(broken[:BY_HAND])]
-    assert min(took) <= 2, took
+    assert statistics.median(took) <= LONGEST_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), took
     mend_in_workbooks(world, broken[BY_HAND:], tmp_path)
     assert not list_entries(world.session(), everything)
     assert differing(state_of(world), clean) == {}

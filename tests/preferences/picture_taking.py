@@ -1,6 +1,7 @@
 """Takes the pictures of docs/preferences anew: `python -m pytest tests/preferences/picture_taking.py`. No test by itself."""
 
-from tests.preferences.browser import DESK, PHONE, chromium, page_of
+from tests.browsers import chromium
+from tests.preferences.browser import DESK, PHONE, page_of
 from tests.preferences.people import AINO, House, paid_course, screenshots, subscribed
 
 

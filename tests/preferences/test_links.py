@@ -1,8 +1,14 @@
 """Links of a mailing and of the CRM's column: withdraw-only, without an address, the same after a rotation."""
 
+import csv
+import json
+from pathlib import Path
+
 import dagster as dg
+from typer.testing import CliRunner
 
 from connectors.store import narrow_calls
+from pipelines.cli import APP
 from pipelines.definitions import build_definitions
 from pipelines.operations.preference_links import fill_links, mailing_links
 from pipelines.operations.reconciliation import reconcile
@@ -10,6 +16,8 @@ from pipelines.operations.sessions import Session
 from pipelines.resources import LentWorkspace
 from pipelines.transforms.preference_links import token_in
 from tests.invariants.acts import Who
+from tests.invariants.erasing import erase
+from tests.invariants.test_adopting_commands import Says
 from tests.preferences.people import AINO, House, paid_course, subscribed
 
 MAIJA = Who("maija@example.org", "maija")
@@ -31,6 +39,37 @@ def test_each_contact_carries_its_link_and_a_mailing_gets_the_same(house: House)
     house.post(f"/p/{house.token()}/topic", data={"topic": "events"})
     later = mailing_links(Session(house.world.workspace), house.world.crm, purpose="marketing", topic="events")
     assert len(later.rows) == 1 and later.left_out == {"not_agreed": 1}
+
+
+def test_the_commands_make_a_file_of_links_and_follow_the_door(house: House, tmp_path: Path) -> None:
+    house.reset(*subscribed(AINO, MAIJA), in_crm=True)
+    environment = Says(house.world).environment
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(APP, ["preferences", *words], env=environment)
+        assert result.exit_code == 0, result.output
+        return str(result.output)
+
+    path = tmp_path / "links.csv"
+    assert "2 links. Contacts left out: none." in said("links", "--topic", "events", "-o", str(path))
+    rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+    assert list(rows[0]) == ["contactid", "link", "List-Unsubscribe", "List-Unsubscribe-Post"]
+    assert f"{PAGE}/p/{house.token()}" in {row["link"] for row in rows} and "@" not in path.read_text("utf-8")
+    house.post(f"/p/{house.token()}/leave")
+    assert json.loads(said("sync", "--once", "--json"))["calls_served"] == 1
+    assert {row["donotbulkemail"] for row in house.world.rows("contacts")} == {True, False}
+    left = json.loads(said("links", "--json"))
+    assert len(left["links"]) == 1 and left["left_out"] == {"not_agreed": 1}
+
+
+def test_an_old_link_of_somebody_who_was_erased_is_refused_like_any_other(house: House) -> None:
+    house.reset(*subscribed(AINO, MAIJA), in_crm=True)
+    old = house.token()
+    erase(house.world, AINO.address)
+    nobody = house.get("/p/none?lang=en")
+    for answer in (house.get(f"/p/{old}?lang=en"), house.post(f"/p/{old}/leave?lang=en")):
+        assert (answer.status_code, answer.content) == (404, nobody.content)
+    assert house.events() == []
 
 
 def test_rotating_the_key_breaks_no_link_and_rewrites_none(house: House) -> None:

@@ -1,13 +1,15 @@
 """The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
 
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 
 from pipelines.operations.deliveries import sweep
 from tests.invariants.acts import Who
-from tests.preferences.people import AINO, House, link_in, paid_course, subscribed
+from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
 
 
 def test_a_link_in_a_mail_is_used_once_and_not_by_a_scanner(house: House) -> None:
@@ -85,6 +87,20 @@ def test_no_other_site_opens_a_page_for_somebody(house: House) -> None:
     for headers in ({"Origin": "https://elsewhere.example.com"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}):
         assert house.post(path, headers=headers).status_code == 404
     assert house.post(path, headers={"Origin": "null", "Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_over_https_the_cookie_is_this_hosts_alone(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/manage")
+    path = link_in(house.mail.wait_for(1, AINO.address)[0])
+    with served(replace(house.door, base_url="https://preferences.example.org")) as url:
+        answer = requests.post(url + path, allow_redirects=False, timeout=30)
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    assert answer.headers["Location"].startswith("/own?")
+    cookie, *said = answer.headers["Set-Cookie"].split("; ")
+    assert cookie.startswith("__Host-door=")
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=strict"} <= set(said)
+    assert not any(one.startswith("Domain") for one in said)
 
 
 def test_the_mail_says_until_when_in_the_organisations_own_time(house: House) -> None:

@@ -113,6 +113,8 @@ def test_who_guesses_is_stopped_and_who_withdraws_is_not(house: House) -> None:
         found = [house.get(f"/p/guess{number}").status_code for number in range(8)]
         assert found == [404] * 5 + [429] * 3
         assert house.post(f"/p/{house.token()}/leave").status_code == 200
+        other = {"X-Forwarded-For": "203.0.113.9"}
+        assert house.get("/p/guess", headers=other).status_code == 404, "each client behind the proxy has its own limit"
     finally:
         house.door.refusals = kept
 

@@ -70,6 +70,19 @@ def test_a_contact_of_another_address_matches_nobody_but_a_collation_is_a_doubt(
     assert match([other], [person("Maija")]) == Match()
 
 
+@pytest.mark.parametrize("main", ["main@example.org", None, "no address"])
+@pytest.mark.parametrize("column", ["emailaddress2", "emailaddress3"])
+def test_a_contact_that_bears_the_address_beside_its_main_one_is_a_doubt(main: str | None, column: str) -> None:
+    beside = contact("a", "Aino", emailaddress1=main, **{column: KEY.upper()})
+    aino = person("Aino")
+    (review,) = match([beside], [aino]).reviews
+    assert (review.row_id, review.persons, review.doubt) == (beside.row_id, (aino.person_id,), Doubt.OTHER_ADDRESS)
+    assert match([beside], [person("Maija")]) == Match()
+    assert match([beside], [aino], (beside.row_id, aino.person_id)) == Match()
+    hers = contact("b", "Aino")
+    assert match([beside, hers], [aino]) == Match({aino.person_id: hers.row_id})
+
+
 def test_an_inactive_contact_of_another_name_is_no_doubt() -> None:
     assert match([contact("a", "Maija", statecode=1)], [person("Aino")]) == Match()
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from pipelines.transforms.adoption import canonical_keys
 from pipelines.transforms.crm_changes import GONE, KnownRow, Noted, Told, each_once, instant, selected_columns
 from pipelines.transforms.crm_consents import (
     PURPOSE,
@@ -14,7 +15,7 @@ from pipelines.transforms.crm_consents import (
     read_consent,
     read_deleted_consent,
 )
-from pipelines.transforms.crm_contacts import Addresses, canonical_keys, read_contact
+from pipelines.transforms.crm_contacts import Addresses, read_contact
 from pipelines.transforms.crm_registrations import read_registration
 from pipelines.transforms.ownership import held_columns, held_registration, is_gone
 from schemas.consent import Actor, Value
@@ -132,6 +133,15 @@ def test_a_contact_that_is_not_ours_withdraws_once_and_an_unrelated_edit_does_no
     assert (told.noted[0].columns, told.noted[0].keys) == ({"donotbulkemail": True}, ["aino@example.org"])
     seen = KnownRow({"donotbulkemail": True}, {}, False)
     assert read_contacts({**row, "lastname": "Another", "modifiedon": "2026-05-09T10:00:00Z"}, seen) == Told()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_forbids_mail_to_a_contact_forbids_it_to_each_of_its_addresses(ours: bool) -> None:
+    row = contact(donotemail=True, emailaddress2="Second@example.org", emailaddress3="AINO@example.org")
+    told = read_contacts(row, known(contact()) if ours else None)
+    withdrawn = {(d.address, d.purpose) for d in told.decisions}
+    borne = ("aino@example.org", "Second@example.org", "AINO@example.org")
+    assert withdrawn == {(address, purpose) for address in borne for purpose in ("marketing", "related_events")}
 
 
 @pytest.mark.parametrize("column", ["emailaddress1", "emailaddress2", "emailaddress3"])
