@@ -111,6 +111,8 @@ def _parsed(text: memoryview, width: int, shape: FileShape, *, is_quoted: bool) 
         raise _unreadable("its rows cannot be told apart")
     if ragged:
         raise _ragged(ragged, width)
+    if table.num_columns != width:
+        raise _unreadable("its two rows of titles are not equally long")
     return table.to_pandas().astype("str").iloc[rows_of_titles(shape.layout) :].reset_index(drop=True)
 
 

@@ -5,7 +5,9 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,6 +28,7 @@ from connectors.store.mending import MendedCell, get_mended
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
+from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.gate import RuleResult, Verdict, gate_batch
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
@@ -43,6 +46,8 @@ from schemas.records import BatchState, Window
 
 # Rows shaped and merged at once: bounds memory, whatever the size of a backfill.
 GROUP_ROWS = 100_000
+# Batches being decoded while another is shaped: as many as cores in the smallest machine this is made for.
+DECODED_AHEAD = 2
 
 
 @dataclass
@@ -132,12 +137,13 @@ def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
     require_replayed(session)
     gated: list[Gated] = []
     group: list[_Decoded] = []
-    for decoded in _iter_decoded(session, batch_ids, gated):
-        if group and not _go_together(group, decoded):
-            gated += _stage_group(session, group)
-            group = []
-        group.append(decoded)
-    return gated + (_stage_group(session, group) if group else [])
+    with collected_seldom():
+        for decoded in _iter_decoded(session, batch_ids, gated):
+            if group and not _go_together(group, decoded):
+                gated += _stage_group(session, group)
+                group = []
+            group.append(decoded)
+        return gated + (_stage_group(session, group) if group else [])
 
 
 def merge_staged(session: Session, source: str) -> int:
@@ -177,19 +183,36 @@ def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> No
 
 
 def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[_Decoded]:
-    """The batches that can be decoded; the others are stopped and noted in `gated`."""
-    for batch_id in batch_ids:
-        with session.transaction() as conn:
-            batch = batches.get_batch(conn, batch_id)
-            payload = get_payload(conn, batch_id, keys=session.workspace.keys)
-            cells = get_mended(conn, batch_id, keys=session.workspace.keys)
-        try:
+    """The batches that can be decoded, in the order given; the others are stopped and noted in `gated`.
+
+    The next ones are decoded meanwhile: a workbook is read by a process of its own, for which nobody has to wait.
+    """
+    ahead: deque[tuple[BatchRow, Future[_Decoded]]] = deque()
+    with ThreadPoolExecutor(DECODED_AHEAD, thread_name_prefix="decoder") as pool:
+        for batch_id in batch_ids:
+            with session.transaction() as conn:
+                batch = batches.get_batch(conn, batch_id)
+                payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+                cells = get_mended(conn, batch_id, keys=session.workspace.keys)
             mapping = session.workspace.mappings[batch.feed]
-            raw = decode(batch.media_type, payload, mapping)
-            questions = questions_in(batch.media_type, payload, raw, mapping)
-            yield _Decoded(batch, _as_read(batch, raw, cells, mapping), questions)
-        except BatchRefused as refused:
-            gated.append(_stop(session, batch, refused))
+            ahead.append((batch, pool.submit(_decoded, batch, payload, cells, mapping)))
+            if len(ahead) > DECODED_AHEAD:
+                yield from _taken(session, *ahead.popleft(), gated)
+        while ahead:
+            yield from _taken(session, *ahead.popleft(), gated)
+
+
+def _decoded(batch: BatchRow, payload: bytes, cells: Sequence[MendedCell], mapping: Mapping) -> _Decoded:
+    raw = decode(batch.media_type, payload, mapping)
+    questions = questions_in(batch.media_type, payload, raw, mapping)
+    return _Decoded(batch, _as_read(batch, raw, cells, mapping), questions)
+
+
+def _taken(session: Session, batch: BatchRow, decoding: Future[_Decoded], gated: list[Gated]) -> Iterator[_Decoded]:
+    try:
+        yield decoding.result()
+    except BatchRefused as refused:
+        gated.append(_stop(session, batch, refused))
 
 
 def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], mapping: Mapping) -> pd.DataFrame:

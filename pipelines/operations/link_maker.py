@@ -41,11 +41,11 @@ class LinkMaker:
             return kept
         return page_link(self.base_url, sign_token(Scope.WITHDRAW, contact_point_id, self.key))
 
-    def with_link(
+    def linked(
         self, view: AddressView, acknowledged: Mapping[RowKey, Mapping[str, Any]], column: str
-    ) -> AddressView:
-        """The view with the link of each person's contact."""
-        return replace(view, persons=tuple(self._linked(person, view, acknowledged, column) for person in view.persons))
+    ) -> tuple[PersonView, ...]:
+        """The persons of an address, each with the link of their contact."""
+        return tuple(self._linked(person, view, acknowledged, column) for person in view.persons)
 
     def _linked(
         self, person: PersonView, view: AddressView, acknowledged: Mapping[RowKey, Mapping[str, Any]], column: str

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from connectors.store import outbox
 from connectors.store.planning import load_occasions
+from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
@@ -58,7 +60,7 @@ def make_plan(session: Session, conn: Connection) -> Plan:
         else:
             unchanged.append((view.contact_point_id, view.version))
     guarded = sum(map(is_guarded, intents))
-    limit = blast_radius(session, conn)
+    limit = blast_radius(session, conn, guarded=guarded)
     name = plan_id(intents)
     waits = guarded > limit and not is_approved(conn, name, since=approvals_since(session))
     return Plan(name, intents, waits, guarded, limit, unchanged)
@@ -70,13 +72,21 @@ def _plan_occasions(conn: Connection) -> Iterator[Intent]:
         yield from plan_occasion(row["occasion_pk"], columns, row["columns"], version=row["version"])
 
 
-def blast_radius(session: Session, conn: Connection) -> int:
-    """How many rows may be raised, cleared or deleted without approval."""
+def blast_radius(session: Session, conn: Connection, *, guarded: int) -> int:
+    """How many rows may be raised, cleared or deleted without approval; at least `guarded` says that so many may.
+
+    Of our contacts only as many are counted as decide that: to count all is a scan of the whole table at each run and
+    each click.
+    """
     radius = session.workspace.policy.crm.blast_radius
-    contacts = conn.execute(
-        text("select count(*) from intake.crm_row where table_name = :table and is_ours"),
-        {"table": CONTACT.logical_name},
-    ).scalar_one()
+    if guarded <= radius.rows or radius.share == 0:
+        return radius.rows
+    statement = (
+        "select count(*) from ("
+        " select from intake.crm_row where table_name = :table and is_ours limit :enough) as contact"
+    )
+    enough = ceil(guarded / radius.share) + 1
+    contacts = conn.execute(text(statement), {"table": CONTACT.logical_name, "enough": enough}).scalar_one()
     return max(radius.rows, int(radius.share * contacts))
 
 
@@ -107,9 +117,10 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
     a purpose is open to people without one.
     """
     outbox.supersede_open(conn)
-    plan = replace(make_plan(session, conn), refused=refused)
-    held = plan.waits or bool(refused)
-    outbox.add_intents(conn, plan.intents, plan_id=plan.plan_id, run_id=session.run_id, guarded_wait=held)
+    with collected_seldom():
+        plan = replace(make_plan(session, conn), refused=refused)
+        held = plan.waits or bool(refused)
+        outbox.add_intents(conn, plan.intents, plan_id=plan.plan_id, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, plan.unchanged, now=session.now)
     _record(conn, plan, session)
     return plan

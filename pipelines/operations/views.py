@@ -41,9 +41,11 @@ def iter_views(
         for address in rows.addresses:
             view = _view(address, rows, lives, policy)
             acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
-            view = view if links is None or column is None else links.with_link(view, acknowledged, column)
+            persons = view.persons
+            if links is not None and column is not None:
+                persons = links.linked(view, acknowledged, column)
             is_restricted = view.contact_point_id in restricted
-            yield replace(view, is_cut_over=cut_over, is_restricted=is_restricted), acknowledged
+            yield replace(view, persons=persons, is_cut_over=cut_over, is_restricted=is_restricted), acknowledged
 
 
 def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:
@@ -76,12 +78,19 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
 
 
 def _person(row: RowMapping, told: Iterable[RowMapping], known: Known, policy: Policy) -> PersonView:
-    living = dict(zip(row["purposes"], row["ends"], strict=True))
-    plain = PersonView(row["contact_id"], row["given_name"], row["family_name"], row["phone"], living)
+    purposes = dict(zip(row["purposes"], row["ends"], strict=True))
+    plain = PersonView(
+        row["contact_id"],
+        row["given_name"],
+        row["family_name"],
+        row["phone"],
+        purposes,
+        is_elsewhere=row["is_elsewhere"],
+    )
     contact = known.get((CONTACT.logical_name, row["contact_id"]))
     times = next((one for one in told if one["row_id"] == row["contact_id"]), None)
     if contact is None or times is None:
-        return replace(plain, is_elsewhere=row["is_elsewhere"])
+        return plain
     told_at = {
         "firstname": times["named_at"],
         "lastname": times["named_at"],
@@ -89,7 +98,7 @@ def _person(row: RowMapping, told: Iterable[RowMapping], known: Known, policy: P
         "emailaddress1": times["told_at"],
     }
     held = held_columns(contact["columns"], contact["edits"], told_at, policy)
-    return replace(plain, held=held, edited=frozenset(contact["edits"]), is_elsewhere=row["is_elsewhere"])
+    return replace(plain, held=held, edited=frozenset(contact["edits"]))
 
 
 def _registration(

@@ -6,6 +6,7 @@ Nothing here knows what the CRM shows today; that is the plan's concern (pipelin
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -167,8 +168,9 @@ def _consent_rows(
     view: AddressView, policy: Policy, *, has_contact: bool, now: datetime
 ) -> dict[RowKey, dict[str, Any]]:
     rows: dict[RowKey, dict[str, Any]] = {}
+    living = {purpose for person in view.persons for purpose in living_purposes(person, now=now)}
     for name, target in policy.crm.purposes.items():
-        value = consent_value(name, view, has_contact=has_contact, now=now)
+        value = consent_value(name, view, has_contact=has_contact, living=living)
         if value is None:
             continue
         rows.update([_consent_row(view, name, "", target, value)])
@@ -179,15 +181,15 @@ def _consent_rows(
     return rows
 
 
-def consent_value(purpose: str, view: AddressView, *, has_contact: bool, now: datetime) -> ConsentValue | None:
-    """The value of an address's purpose row; None where the CRM should hold no row.
+def consent_value(purpose: str, view: AddressView, *, has_contact: bool, living: set[str]) -> ConsentValue | None:
+    """The value of an address's purpose row, `living` being what lives for anybody there; None for no row.
 
     A lowered purpose is written out as Opted Out whether or not anybody is left at the address (suppression).
     Opted In needs a person for whom the purpose lives, so that no row speaks for nobody.
     """
     if view.consents.get((purpose, "")) == "withdrawn":
         return ConsentValue.OPTED_OUT
-    if any(purpose in living_purposes(person, now=now) for person in view.persons):
+    if purpose in living:
         return ConsentValue.OPTED_IN
     if purpose == "tracking" and has_contact:
         return ConsentValue.OPTED_OUT
@@ -208,14 +210,20 @@ def _consent_row(
         "msdynmkt_contactpointtype": EMAIL_CONTACT_POINT,
         "msdynmkt_contactpointconsenttype": int(ConsentRowType.TOPIC if topic else ConsentRowType.PURPOSE),
         "msdynmkt_value": int(value),
-        "msdynmkt_purposeId@odata.bind": f"/msdynmkt_purposes({target.purpose_id})",
+        "msdynmkt_purposeId@odata.bind": _bind("msdynmkt_purposes", target.purpose_id),
         "msdynmkt_source": SOURCE_LOADED,
         "msdynmkt_logicalreason": NO_REASON,
         "msdynmkt_reason": MARKER,
     }
     if topic:
-        columns["msdynmkt_topicId@odata.bind"] = f"/msdynmkt_topics({target.topics[topic]})"
+        columns["msdynmkt_topicId@odata.bind"] = _bind("msdynmkt_topics", target.topics[topic])
     return (CONSENT.logical_name, key), columns
+
+
+@cache
+def _bind(entity_set: str, row_id: UUID) -> str:
+    """The reference to a purpose or topic, of which there are a handful for all rows."""
+    return f"/{entity_set}({row_id})"
 
 
 def _memberships(

@@ -97,7 +97,7 @@ def test_address_shows_no_password_and_keeps_every_option() -> None:
 def test_role_is_added_to_the_options_given() -> None:
     address = ServerAddress(make_url("postgresql://u@h/d?options=-c%20statement_timeout%3D5s"))
     assert address.acting_as("intake_pipeline").url.query["options"] == (
-        "-c statement_timeout=5s -c role=intake_pipeline -c timezone=UTC"
+        "-c statement_timeout=5s -c role=intake_pipeline -c timezone=UTC -c default_statistics_target=20"
     )
     with pytest.raises(ConfigurationError):
         address.acting_as("x -c fsync=off")
