@@ -22,6 +22,7 @@ from typing import Any
 
 import hypothesis
 import pandas
+import psycopg
 import pydantic
 import pytest
 import sqlalchemy
@@ -145,6 +146,16 @@ def _run(target: Path, tree: ast.Module, tests: list[str], directory: Path) -> i
     return int(pytest.main(["-x", "-q", *tests]))
 
 
+def _bound_statements(directory: Path) -> None:
+    """A join of everything with everything ends, also after its test was given up."""
+    from connectors.store.server import ensure_server
+
+    if any(directory.iterdir()):
+        with psycopg.connect(ensure_server(directory).uri_adbc, autocommit=True) as conn:
+            conn.execute("alter system set statement_timeout = '20s'")
+            conn.execute("select pg_reload_conf()")
+
+
 def main(named: str, *tests: str) -> int:
     target, say = Path(named).resolve(), sys.stdout.write
     tree = ast.parse(target.read_text())
@@ -154,6 +165,7 @@ def main(named: str, *tests: str) -> int:
             say("The tests fail without any change.\n")
             return 2
         limit_s = 60 + 5 * (time.monotonic() - began)
+        _bound_statements(Path(place))
         killed = []
         for mutant in mutants(tree):
             killed.append(is_killed(target, tree, list(tests), Path(place), limit_s=limit_s))

@@ -4,27 +4,27 @@ The table is data. Codes marked (U) are not documented and were taken from names
 https://learn.microsoft.com/power-apps/developer/data-platform/webapi/compose-http-requests-handle-errors
 """
 
-from enum import StrEnum
+from enum import Enum, auto
 
 from connectors.dataverse.contract import Outcome
 from connectors.dataverse.odata import Answer
 
 
-class Verdict(StrEnum):
+class Verdict(Enum):
     """What to do about an answer."""
 
-    DONE = "done"
-    THROTTLED = "throttled"  # certainly not executed: wait and send again
-    UNAUTHENTICATED = "unauthenticated"  # not executed: refresh the token once
-    REFUSED = "refused"  # permanent: quarantine the row
-    RECONCILE = "reconcile"  # the row is not what we thought: read it and decide
-    MISCONFIGURED = "misconfigured"  # names, privileges or protocol: stop the run
-    ROLLED_BACK = "rolled_back"  # a deadlock's victim: send again, a few times
-    RACED = "raced"  # lost a race with another write of the same key: send again once
-    TOO_LARGE = "too_large"  # not executed at this size: halve the chunk
-    NO_BULK = "no_bulk"  # the table has no bulk message: send its rows one by one
-    EXPIRED = "expired"  # the delta link is too old: synchronise in full
-    UNCERTAIN = "uncertain"  # may or may not be executed: read back before anything else
+    DONE = auto()
+    THROTTLED = auto()  # certainly not executed: wait and send again
+    UNAUTHENTICATED = auto()  # not executed: refresh the token once
+    REFUSED = auto()  # permanent: quarantine the row
+    RECONCILE = auto()  # the row is not what we thought: read it and decide
+    MISCONFIGURED = auto()  # names, privileges or protocol: stop the run
+    ROLLED_BACK = auto()  # a deadlock's victim: send again, a few times
+    RACED = auto()  # lost a race with another write of the same key: send again once
+    TOO_LARGE = auto()  # not executed at this size: halve the chunk
+    NO_BULK = auto()  # the table has no bulk message: send its rows one by one
+    EXPIRED = auto()  # the delta link is too old: synchronise in full
+    UNCERTAIN = auto()  # may or may not be executed: read back before anything else
 
 
 BY_STATUS_AND_CODE: dict[tuple[int, str | None], Verdict] = {

@@ -70,6 +70,7 @@ class DataverseClient:
         self._wire = Wire(settings, session)
         sources = [TokenSource(settings.for_user(user)) for user in settings.users]
         self._lanes = LanePool([self._sender(source) for source in [tokens or sources[0], *sources[1:]]])
+        self._definitions: dict[TableName, tuple[float, TableDefinition]] = {}
         self._learnt = Learnt(ChunkSizes(settings.chunk_rows, settings.chunk_bytes), FirstAlone())
 
     @property
@@ -220,10 +221,15 @@ class DataverseClient:
                 request = reader.follow(delta_link, prefer, label=label)
             yield from reader.changes(table, request, prefer=prefer)
 
-    def fetch_metadata(self, table: TableName) -> TableDefinition:
-        """What the table admits in this environment."""
+    def fetch_metadata(self, table: TableName, *, no_older_than_s: float = 0.0) -> TableDefinition:
+        """What the table admits in this environment; as it was some time ago, where that is good enough."""
+        known, clock = self._definitions.get(table), self._pacing.clock
+        if known is not None and clock() - known[0] < no_older_than_s:
+            return known[1]
         with self._lanes.lane() as sender:
-            return fetch_table_definition(BatchedReads(sender, self._settings), table)
+            definition = fetch_table_definition(BatchedReads(sender, self._settings), table)
+        self._definitions[table] = clock(), definition
+        return definition
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:

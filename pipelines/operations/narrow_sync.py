@@ -27,6 +27,7 @@ from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
+from pipelines.operations.validating import refuse_invalid
 from pipelines.operations.views import iter_views
 from pipelines.operations.workspace import Workspace
 from pipelines.transforms.plan import is_guarded, plan_address, plan_id
@@ -34,6 +35,8 @@ from schemas.errors import StoreUnavailable
 from schemas.intents import Intent, Phase
 
 CALLS_AT_A_TIME = 50
+# Nobody's click waits for the definitions of tables that were read a moment ago.
+DESCRIBED_FOR_S = 600.0
 SENT = (Phase.LOWERING, Phase.CONTACTS, Phase.CONSENTS, Phase.CORRECTIONS, Phase.FLAGS)
 
 
@@ -94,6 +97,7 @@ def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]
     read_back_addresses(session, crm, free)
     look_up(session, crm, among=free)
     plan = _write_plan(session, crm, free, since)
+    refuse_invalid(session, crm, plan.intents, no_older_than_s=DESCRIBED_FOR_S)
     for phase in SENT:
         if any(intent.phase is phase for intent in plan.intents):
             deliver_phase(session, crm, phase)

@@ -23,7 +23,7 @@ from pipelines.operations.views import iter_views
 from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference
 from pipelines.transforms.minimise import minimise_occasion
-from pipelines.transforms.plan import RAISED
+from pipelines.transforms.plan import RAISED, emptied_columns
 from pipelines.transforms.readback import read_columns
 from schemas.tables import CONTACT, EVENT, LIST_MEMBER, TABLES
 
@@ -101,6 +101,8 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
     links = replace(maker, only_keeps=True) if maker else None
     for view, acknowledged in iter_views(conn, policy, now=session.now, every=True, among=among, links=links):
         rows = desired_rows(view, policy, now=session.now)
+        for key, names in emptied_columns(view, rows, policy, now=session.now).items():
+            rows[key] = {**dict.fromkeys(names), **rows[key]}
         sides.wanted |= rows
         if view.is_in_review:
             sides.in_review |= rows.keys()

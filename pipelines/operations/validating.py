@@ -22,18 +22,23 @@ NOT_THE_ROWS = "unknown_column"
 class DescribedCrm(Protocol):
     """What validation needs of the CRM's client."""
 
-    def fetch_metadata(self, table: TableName) -> TableDefinition: ...
+    def fetch_metadata(self, table: TableName, *, no_older_than_s: float = 0.0) -> TableDefinition: ...
 
 
-def refuse_invalid(session: Session, crm: DescribedCrm, intents: Sequence[Intent]) -> int:
-    """Refuse the intents of this run's plan that the CRM could not take; returns how many. Asks only for tables written."""
+def refuse_invalid(
+    session: Session, crm: DescribedCrm, intents: Sequence[Intent], *, no_older_than_s: float = 0.0
+) -> int:
+    """Refuse the intents of this run's plan that the CRM could not take; returns how many.
+
+    Asks only for tables written; one that was described a while ago (`no_older_than_s`) is not asked for again.
+    """
     by_table: dict[str, list[Intent]] = defaultdict(list)
     for intent in intents:
         if intent.method is not Method.DELETE and intent.phase is not Phase.LOWERING:
             by_table[intent.table_name].append(intent)
     refused: list[tuple[Intent, str]] = []
     for name, planned in sorted(by_table.items()):
-        columns = crm.fetch_metadata(table_name(name)).columns
+        columns = crm.fetch_metadata(table_name(name), no_older_than_s=no_older_than_s).columns
         refused += [(intent, code) for intent, code in _codes(planned, columns) if code]
     if refused:
         with session.transaction() as conn:

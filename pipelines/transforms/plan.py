@@ -104,6 +104,22 @@ def _with_kept(columns: Mapping[str, Any], before: Mapping[str, Any], shown: set
     return {**kept, **columns}
 
 
+def emptied_columns(
+    view: AddressView, desired: Mapping[RowKey, Mapping[str, Any]], policy: Policy, *, now: datetime
+) -> dict[RowKey, list[str]]:
+    """The columns of contacts that should hold nothing: no living purpose shows them, and what was there was ours."""
+    emptied: dict[RowKey, list[str]] = {}
+    for person in view.persons:
+        key = CONTACT.logical_name, person.contact_id
+        if key not in desired:
+            continue
+        kept = shown_columns(person, policy, now=now) | person.edited | desired[key].keys()
+        adopted = view.adopted.get(key)
+        names = CLEARABLE if adopted is None else _clearable(adopted.columns, adopted)
+        emptied[key] = [name for name in names if name not in kept]
+    return emptied
+
+
 Step = tuple[Phase, Method, bool, dict[str, Any]]
 
 

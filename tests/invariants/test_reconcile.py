@@ -118,3 +118,25 @@ def test_i14_an_edit_met_between_plan_and_write_is_known(world: World) -> None:
     assert rules(world) == {"human_edit": 1}
     edit(world, mobilephone="+447700900199")
     assert [told for _, _, told in compared(world).unexplained] == ["differs:lastname,mobilephone"]
+
+
+def test_i14_a_column_that_should_have_been_cleared_is_noticed(world: World) -> None:
+    """The CRM still shows a phone that no purpose shows any more, and nobody knows of it."""
+    world.perform([sign_up(1, AINO, T0), sign_up(2, Who(address_of(2), "aino"), T0)])
+    world.run()
+    edit(world, mobilephone="+447700900199")
+    [(table, _, kind)] = compared(world).unexplained
+    assert (table, kind) == ("contact", "differs:mobilephone")
+    assert len(compared(world, sample=10).unexplained) == 1
+    world.run()
+    assert rules(world) == {}, "read back, it is a person's to keep"
+
+
+def test_i14_a_clearing_that_waits_or_is_yet_to_be_planned_explains_what_is_still_there(world: World) -> None:
+    world.perform([register(1, AINO, T0), sign_up(1, AINO, T0)])
+    world.run()
+    world.at(NOW + timedelta(days=1500))
+    assert "not_planned" in rules(world)
+    with_radius(world, 0)
+    world.run()
+    assert set(rules(world)) == {"waiting"}

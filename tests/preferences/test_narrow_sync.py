@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from connectors.dataverse import DataverseClient
 from connectors.store import narrow_calls, outbox
@@ -223,3 +224,20 @@ def test_narrow_plans_are_told_apart_and_send_no_removal(house: House) -> None:
     assert house.world.rows("contacts") == []
     with as_writer(Session(house.world.workspace)):
         assert serve_calls(house.world.workspace, house.world.crm).taken == 0
+
+
+def test_a_row_that_the_crm_could_not_take_is_refused_before_it_is_sent(
+    house: House,
+) -> None:
+    house.reset(*subscribed(AINO, CROWD[0]))
+    with house.world.owner.begin() as conn:
+        long = text("update intake.person set given_name = :name where contact_point_id = :id")
+        conn.execute(long, {"name": "maximiliana" * 6, "id": house.id_of(AINO.address)})
+    for _ in range(2):
+        with house.world.workspace.transaction() as conn:
+            narrow_calls.call(conn, [house.id_of(one.address) for one in (AINO, CROWD[0])])
+        make_due(house)
+        house.narrow()
+    refused = house.world.query("select distinct table_name, code from intake.outbox_intent where state = 'refused'")
+    assert [tuple(row) for row in refused] == [("contact", "local:firstname:too_long")]
+    assert [row["emailaddress1"] for row in house.world.rows("contacts")] == [CROWD[0].address]

@@ -51,6 +51,8 @@ def test_poison_rows_are_refused_with_their_code_and_the_rest_lands(
 
 def test_local_validation_finds_what_the_server_refuses(crm: DataverseClient, kit: Any) -> None:
     definition = crm.fetch_metadata(kit.contacts)
+    assert crm.fetch_metadata(kit.contacts, no_older_than_s=60) is definition
+    assert crm.fetch_metadata(kit.contacts) is not definition
     assert definition.is_change_tracked and definition.has_optimistic_concurrency
     assert definition.columns["firstname"] == {"type": "String", "max_length": 50}
     assert definition.columns["birthdate"]["type"] == "DateOnly"
