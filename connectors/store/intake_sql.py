@@ -180,14 +180,14 @@ where u.source = g.source and u.submission_id = g.submission_id and u.subject_id
 SAVE_OCCASIONS = """
 insert into intake.occasion as old (
     occasion_pk, source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
-    version_at)
+    version_at, reading_id)
 select occasion_pk, :source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
-       version_at
+       version_at, :reading_id
 from {occasions} where :raises
 on conflict (source, occasion_id) do update set
     name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at, field = excluded.field,
     organiser_unit = excluded.organiser_unit, organiser_contact = excluded.organiser_contact,
-    version_at = excluded.version_at, version = old.version + 1
+    version_at = excluded.version_at, version = old.version + 1, reading_id = excluded.reading_id
 where coalesce(excluded.version_at, '-infinity') >= coalesce(old.version_at, '-infinity')
   and (old.name, old.starts_at, old.ends_at) is distinct from (excluded.name, excluded.starts_at, excluded.ends_at)
 returning occasion_pk

@@ -179,6 +179,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ledger_sql.SUPERSEDE_RAISING,
     ):
         run(statement)
+    run(reading_sql.KEEP_OCCASIONS)
     changed = [row.occasion_pk for row in run(intake_sql.SAVE_OCCASIONS)]
     if changed:
         conn.execute(text(intake_sql.DIRTY_BY_OCCASION), {"changed": changed})

@@ -218,7 +218,9 @@ OCCASION = Table(
     _at("version_at"),
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("acked_version", BigInteger, nullable=False, server_default="0"),
+    Column("reading_id", UUID),
     Index("ix_occasion_one", "source", "occasion_id", unique=True),
+    Index("ix_occasion_reading", "reading_id"),
 )
 
 REGISTRATION = Table(
@@ -546,7 +548,7 @@ ROW_IMAGE = Table(
     Column("contact_point_id", UUID),
     Column("rows", JSONB, nullable=False),
     _at("kept_at", nullable=False),
-    CheckConstraint("table_name in ('submission', 'registration', 'stated_value')", name="table_name"),
+    CheckConstraint("table_name in ('submission', 'registration', 'stated_value', 'occasion')", name="table_name"),
     Index("ix_row_image_once", "source", "submission_id", "table_name", "reading_id", unique=True),
     Index("ix_row_image_contact_point", "contact_point_id"),
     Index("ix_row_image_kept", "kept_at"),

@@ -21,7 +21,7 @@ _KEYS = {
     "stated_value": ("source", "submission_id", "purpose", "topic"),
 }
 _TEMPORARY = (
-    *("t_reading", "t_voided", "t_subject", "t_touched", "t_before"),
+    *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion"),
     *(f"{name}_{table}" for table in _KEYS for name in ("t_gone", "t_back")),
 )
 
@@ -76,6 +76,8 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
         _put_back(conn, table, keys, stamp)
     for statement in (undo_sql.REMOVE_ANSWERS, undo_sql.PUT_BACK_ANSWERS, undo_sql.FIND_SUBJECTS):
         conn.execute(text(statement))
+    for statement in (undo_sql.FIND_OCCASIONS, undo_sql.PUT_BACK_OCCASIONS):
+        conn.execute(text(statement))
     for statement in (undo_sql.FIND_TOUCHED, undo_sql.REMEMBER_STATES, undo_sql.TAKE_GROUND):
         conn.execute(text(statement))
     touched = list(conn.execute(text("select contact_point_id from t_touched order by 1")).scalars())
@@ -114,6 +116,8 @@ def _counted(conn: Connection, undone: Undone) -> Undone:
     for table in _KEYS:
         rows = conn.execute(text(undo_sql.COUNT_ROWS.format(table=table)))
         undone.voided.update({(row.feed, row.rows_of): row.gone for row in rows})
+    occasions = conn.execute(text(undo_sql.COUNT_OCCASIONS))
+    undone.voided.update({(row.feed, "occasion"): row.n for row in occasions})
     changed = conn.execute(text(undo_sql.COUNT_CHANGED)).one()
     undone.raised, undone.lowered = changed.raised, changed.lowered
     return undone

@@ -90,6 +90,27 @@ where (r ->> 'reading_id')::uuid is not distinct from b.reading_id
 on conflict (source, submission_id, question) do nothing
 """
 
+# A course or event that the reading made stays, without the registrations that it brought; others are as they were.
+FIND_OCCASIONS = """
+create temporary table t_back_occasion as
+select distinct on (o.occasion_pk) o.occasion_pk as gone_pk, g.feed as gone_feed, b.*
+from intake.occasion o join t_reading g using (reading_id)
+join intake.row_image i on i.table_name = 'occasion' and i.source = o.source and i.submission_id = o.occasion_id
+cross join lateral jsonb_populate_recordset(null::intake.occasion, i.rows) b
+where not exists (select from intake.undone_reading u where u.reading_id = b.reading_id)
+order by o.occasion_pk, i.image_id desc
+"""
+
+PUT_BACK_OCCASIONS = """
+update intake.occasion o set
+    name = b.name, starts_at = b.starts_at, ends_at = b.ends_at, field = b.field, organiser_unit = b.organiser_unit,
+    organiser_contact = b.organiser_contact, version_at = b.version_at, reading_id = b.reading_id,
+    version = o.version + 1
+from t_back_occasion b where b.gone_pk = o.occasion_pk
+"""
+
+COUNT_OCCASIONS = "select gone_feed as feed, count(*) as n from t_back_occasion group by gone_feed"
+
 FIND_SUBJECTS = """
 create temporary table t_subject as
 select subject_id from t_voided
@@ -104,7 +125,9 @@ select contact_point_id from (
     union select contact_point_id from t_gone_submission
     union select contact_point_id from t_back_submission
     union select contact_point_id from t_gone_registration
-    union select contact_point_id from t_back_registration) t where contact_point_id is not null
+    union select contact_point_id from t_back_registration
+    union select g.contact_point_id from intake.registration g join t_back_occasion b on b.gone_pk = g.occasion_pk) t
+where contact_point_id is not null
 """
 
 REMEMBER_STATES = """

@@ -284,3 +284,30 @@ def test_i2_for_any_history_undoing_the_second_half_leaves_the_first_and_reading
     mend(world)
     run_on(world, 3)
     assert_holds(world, expected(facts_of([*first, *second]), now=world.now))
+
+
+def test_i2_names_and_times_of_courses_that_a_run_spoilt_are_put_back(world: World) -> None:
+    first = [register(n, Who(address_of(n), "aino"), T0, course=f"LK{n}") for n in range(2)]
+    world.perform(first)
+    run_on(world, 0)
+    before = courses(world)
+    spoilt = [register(n, Who(address_of(n), "aino"), T0, changed_at=LATER, course=f"LK{n}") for n in range(3)]
+    ended = (T0 - timedelta(days=900)).isoformat()
+    world.perform([one.written(**{"Course name": "Excel 2021", "Ends": ended}) for one in spoilt])
+    bad = run_on(world, 1)
+    assert {name for name, _, _ in courses(world)} == {"Excel 2021"}
+    assert world.rows("contacts") == [], "as far as that is to be believed, all of it is over"
+    world.at(NOW + timedelta(hours=2))
+    counts = undo(world, bad).counts()
+    assert counts["by_feed"]["courses"]["occasion"] == 2
+    world.run()
+    assert courses(world)[:2] == before
+    assert {row["emailaddress1"] for row in world.rows("contacts")} == {address_of(0), address_of(1)}
+    assert undo(world, bad).is_nothing
+
+
+def courses(world: World) -> list[tuple[str, str, str]]:
+    """Names and times that the CRM shows, the oldest course first."""
+    rows = world.rows("msevtmgt_events")
+    shown = ("msevtmgt_name", "msevtmgt_eventstartdate", "msevtmgt_eventenddate")
+    return [tuple(row[name] for name in shown) for row in sorted(rows, key=lambda row: str(row["createdon"]))]  # type: ignore[misc]
