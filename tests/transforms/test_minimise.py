@@ -250,6 +250,7 @@ def test_restriction_shuts_the_flag_that_a_grant_opened() -> None:
         ("marketing", "https://p.example.org/p/t", "crmi_preferencelink", True),
         ("related_events", "https://p.example.org/p/t", "crmi_preferencelink", True),
         ("course_delivery", "https://p.example.org/p/t", "crmi_preferencelink", False),
+        ("course_delivery tracking", "https://p.example.org/p/t", "crmi_preferencelink", False),
         ("marketing", None, "crmi_preferencelink", False),
         ("marketing", "https://p.example.org/p/t", None, False),
     ],
@@ -258,7 +259,7 @@ def test_the_link_is_shown_where_a_purpose_of_newsletters_lives(
     living: str, link: str | None, column: str | None, is_shown: bool
 ) -> None:
     policy = POLICY.model_copy(update={"crm": POLICY.crm.model_copy(update={"preference_link_column": column})})
-    view = make_view(make_person(living, preference_link=link))
+    view = make_view(make_person(*living.split(), preference_link=link))
     columns = minimise_contact(view.persons[0], view, policy, now=NOW)
     assert columns is not None
     assert {name: value for name, value in columns.items() if name not in NAME_AND_EMAIL | FLAGS | {"mobilephone"}} == (
