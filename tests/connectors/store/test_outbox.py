@@ -426,6 +426,10 @@ def test_what_met_somebody_elses_edit_is_to_be_planned_anew(
     assert conflicts(store, run_id) is is_edit
     assert (conflicts(store, other), conflicts(store, uuid4())) == (False, False)
     add(store, replace(quiet, row_id=uuid4(), phase=Phase.FLAGS), run_id=run_id)
+    kept = add(store, replace(quiet, row_id=uuid4(), method=Method.DELETE), run_id=run_id)
+    execute(
+        store, "update intake.outbox_intent set state = 'conflict' where run_id = :run and method = 'delete'", run=kept
+    )
     assert conflicts(store, run_id) is is_edit, "one conflict among others is one"
     add(store, replace(quiet, row_id=uuid4(), phase=Phase.FLAGS), run_id=run_id, waits=True)
     assert conflicts(store, run_id) is False, "a plan that waits is not replaced"
@@ -462,3 +466,23 @@ def test_what_stands_while_it_waits_is_what_would_be_claimed_now(
         assert outbox.still_stand(conn, [first, third], now=now) is stands
         assert outbox.still_stand(conn, [first, second, third], now=now) is (stands and what != "another moves")
         assert outbox.still_stand(conn, [third], now=now)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_beside_it(
+    store: ServerAddress, intent: Intent, waits: bool
+) -> None:
+    beside = [
+        replace(intent, row_id=uuid4()),
+        replace(intent, table_name=CONSENT.logical_name),
+        replace(intent, **FLAG),
+        replace(intent, method=Method.LOWER),
+    ]
+    run_id, other = add(store, intent, *beside, waits=waits), add(store, intent)
+    with acting(store) as conn:
+        outbox.refuse_unsent(conn, run_id, [(intent, "local:lastname:too_long")])
+    (refused, *rest) = intents_of(store, run_id)
+    assert (refused["state"], refused["code"]) == ("refused", "local:lastname:too_long")
+    assert refused["finished_at"] is not None
+    assert {row["state"] for row in rest} == {"waiting" if waits else "pending"}
+    assert states_of(store, other) == ["pending"]
