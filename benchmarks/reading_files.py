@@ -83,11 +83,17 @@ def run_once(contestant: str, path: Path) -> dict[str, Any]:
 def told(contestant: str, path: Path) -> dict[str, Any]:
     """What the process of one run says of itself. Imports are not counted: they are paid once a run of many files."""
     read(contestant, _tiny(path))
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), _cpu_seconds()
     rows = read(contestant, path)
-    seconds = time.perf_counter() - started
+    seconds, spent = time.perf_counter() - started, _cpu_seconds() - spent
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"seconds": seconds, "memory_mb": own / 1024, "child_mb": children / 1024, "rows": rows}
+    return {"seconds": seconds, "cpu_s": spent, "memory_mb": own / 1024, "child_mb": children / 1024, "rows": rows}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it started and that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _tiny(path: Path) -> Path:
@@ -110,6 +116,7 @@ def compare(directory: Path, *, sizes: dict[str, float], repeat: int, seed: int 
 
 def _summary(directory: Path, rows: dict[str, int], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     seconds = {name: statistics.median(run["seconds"] for run in of) for name, of in runs.items()}
+    spent = {name: statistics.median(run["cpu_s"] for run in of) for name, of in runs.items()}
     memory = {name: max(run["memory_mb"] + run["child_mb"] for run in of) for name, of in runs.items()}
     both = {who: sum(seconds[f"{who} {kind}"] for kind in FILES) for who in CONTESTANTS}
     assert all(run["rows"] == rows[name.split()[1]] for name, of in runs.items() for run in of), "a row is missing"
@@ -118,6 +125,7 @@ def _summary(directory: Path, rows: dict[str, int], runs: dict[str, list[dict[st
         "megabytes": {kind: (directory / f"large.{kind}").stat().st_size / (1 << 20) for kind in FILES},
         "rows": rows,
         "median_seconds": seconds,
+        "median_cpu_seconds": spent,
         "peak_memory_mb": memory,
         "times_faster": {
             **{kind: seconds[f"pandas {kind}"] / seconds[f"ours {kind}"] for kind in FILES},

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from connectors.raw_frames import MAX_COLUMNS, refuse_too_large, unique_titles, without_blank_rows
+from connectors.raw_frames import MAX_COLUMNS, refuse_too_large, refuse_too_sparse, unique_titles, without_blank_rows
 from connectors.table_layout import (
     LAST_TITLE_ROW,
     is_summary,
@@ -28,6 +28,7 @@ from schemas.mappings import FileShape
 # What is parsed at a time: a megabyte stays in the processor's cache, and takes half the time of the file as a whole.
 _BLOCK, _LONGEST_RECORD = 1 << 20, 32 << 20
 _WORTH_THREADS = 1 << 20
+_MOST_CELLS = 40_000_000
 
 
 def decode_csv(payload: bytes, shape: FileShape) -> pd.DataFrame:
@@ -37,6 +38,8 @@ def decode_csv(payload: bytes, shape: FileShape) -> pd.DataFrame:
     text = as_utf8(payload)
     refuse_cut_text(text)
     table, titles = _titled(text, shape)
+    if len(text) > _MOST_CELLS:  # every cell takes a byte
+        refuse_too_sparse(text.count(b"\n"), len(titles), most=_MOST_CELLS)
     frame = _parsed(table, len(titles), shape, is_quoted=b'"' in text)
     frame.columns = unique_titles(titles)
     refuse_too_large(len(frame), len(titles))

@@ -102,9 +102,9 @@ def refuse_too_large(rows: int, columns: int) -> None:
         raise BatchRefused("too_large", message, remedy="Export a shorter time, or fewer questions, per file.")
 
 
-def refuse_too_sparse(rows: int, columns: int) -> None:
-    """Raises BatchRefused (`too_large`) beyond 20 million cells."""
-    if rows * columns > MAX_SPARSE_CELLS:
+def refuse_too_sparse(rows: int, columns: int, *, most: int = MAX_SPARSE_CELLS) -> None:
+    """Raises BatchRefused (`too_large`) beyond so many cells."""
+    if rows * columns > most:
         message = f"The delivery's {rows} rows have {columns} columns together, nearly all of them blank."
         raise BatchRefused("too_large", message, remedy="Export fewer submissions, or of one form only, per file.")
 

@@ -128,7 +128,11 @@ def is_killed(target: Path, tree: ast.Module, tests: list[str], directory: Path,
     child = os.fork()
     if not child:
         signal.alarm(int(limit_s))
-        os._exit(_run(target, tree, tests, directory))
+        code = 1
+        try:
+            code = _run(target, tree, tests, directory)
+        finally:
+            os._exit(code)
     return os.waitpid(child, 0)[1] != 0
 
 

@@ -105,7 +105,7 @@ with grps as (
 ), topical as (
     select g.contact_point_id, g.grp, g.purpose, t.topic,
            case when n.contact_point_id is null then coalesce(w.is_granted, false)
-                else coalesce(b.is_granted, false) and n.is_granted end as is_on,
+                else b.is_granted and n.is_granted end as is_on,
            n.contact_point_id is not null or w.contact_point_id is not null as bears,
            greatest(w.granted_at, n.granted_at) as granted_at
     from grps g join topics t using (purpose)

@@ -54,7 +54,9 @@ def _described(mapping: Any) -> dict[str, Any]:
 
 @SOURCES.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="An export, or a sample of what is pulled.")
+    ],
     feed: Annotated[str, typer.Option("--feed", help="The feed it belongs to.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.decoders import decode, questions_in
-from connectors.files import media_type_of
+from connectors.samples import decode_sample
 from pipelines.operations.gate import gate_batch
 from pipelines.operations.questions import feed_drifts
 from pipelines.operations.sessions import Session
@@ -45,13 +44,14 @@ class FileVerdict:
 
 
 def check_file(session: Session, feed: str, payload: bytes) -> FileVerdict:
-    """The verdict on a file of a feed. BatchRefused where it cannot even be decoded, ConfigurationError for no feed."""
+    """The verdict on a file of a feed, or a sample of what it delivers otherwise (`connectors.samples`).
+
+    BatchRefused where it cannot even be decoded, ConfigurationError for no feed, MappingError for a survey that is pulled.
+    """
     mapping = session.workspace.mappings.get(feed)
     if mapping is None:
         raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
-    media_type = media_type_of(mapping)
-    raw = decode(media_type, payload, mapping)
-    shown = questions_in(media_type, payload, raw, mapping)
+    raw, shown = decode_sample(payload, mapping, at=session.now)
     drifts = feed_drifts(session, mapping, [shown] if shown else [])
     return _judged(session, raw, mapping, changed=[line for drift in drifts for line in drift.lines()])
 

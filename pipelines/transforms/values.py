@@ -50,11 +50,15 @@ def normalise_column(
     `plain` takes the distinct texts and gives the values that it is sure of, null where the rule is to decide.
     """
 
+    texts_of = as_text(column)
+    if texts_of.isna().all():
+        return NormalisedColumn(texts_of.rename("value"), texts_of.rename("fault"))
+
     def decide(texts: pa.Array) -> pd.DataFrame:
         values = pa.nulls(len(texts), pa.large_string()) if plain is None else plain(texts)
         return settle(texts, {"value": values, "fault": pa.nulls(len(texts), pa.large_string())}, rule=_as_row(rule))
 
-    frame = over_distinct(column, decide)
+    frame = over_distinct(texts_of, decide)
     return NormalisedColumn(frame["value"], frame["fault"])
 
 

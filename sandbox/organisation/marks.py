@@ -43,9 +43,13 @@ def home_address(person_no: int, street: str) -> str:
 
 
 def invoice_address(person_no: int) -> str:
-    """An electronic invoice address: a valid OVT code of a business id in the nine millions, which are not in use."""
-    number = next(n for n in range(9_000_000 + 3 * person_no, 9_999_999) if _check_digit(n) is not None)
-    return f"0037{number}{_check_digit(number)}LASKU"
+    """An electronic invoice address: a valid OVT code of a business id in the nine millions, which are not in use.
+
+    There are 333,000 of these; beyond, the free end of the code tells people apart.
+    """
+    times, nth = divmod(person_no, 333_000)
+    number = next(n for n in range(9_000_000 + 3 * nth, 9_999_999) if _check_digit(n) is not None)
+    return f"0037{number}{_check_digit(number)}{f'LAS{times:02d}' if times else 'LASKU'}"
 
 
 def _check_digit(number: int) -> int | None:

@@ -175,6 +175,9 @@ def test_ten_thousand_columns_and_a_megabyte_cell() -> None:
     assert refused.value.code == "too_large"
     with pytest.raises(BatchRefused):
         decode_json_file(orjson.dumps([{f"c{n}": 1 for n in range(10_000)}]), make_mapping())
+    blank = (";" * 1999 + "\n") * 20_500
+    with pytest.raises(BatchRefused, match="nearly all of them blank"):
+        decode_csv(("Id" + blank).encode(), CSV)
     large = "x" * (1 << 20)
     assert decode_csv(f"Id;Email\n1;{large}\n".encode(), CSV)["Email"].str.len().tolist() == [1 << 20]
 

@@ -107,8 +107,8 @@ def test_f8_the_same_export_in_every_disguise_ends_in_the_same_state(world: Worl
     ]
     wanted = expected(facts_of(acts), now=world.now)
     world.receive_bytes("answers", csv_bytes(COLUMNS["answers"], [act.row for act in acts]))
-    for _ in range(sized(3, 5)):
-        for _ in range(10):
+    for _ in range(sized(2, 5)):
+        for _ in range(24):
             world.receive_bytes("answers", disguised(acts, chosen))
         world.receive_bytes("answers", csv_bytes(["Id", "Renamed"], [{"Id": "1", "Renamed": "x"}]))
         world.run()

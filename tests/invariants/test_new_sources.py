@@ -21,7 +21,7 @@ from connectors.mappings import load_mappings, mapping_of_text
 from pipelines.operations.checking import check_file
 from pipelines.operations.suggesting import Suggestion, Wish, save_mapping, suggest
 from pipelines.operations.workspace import source_settings
-from schemas.errors import MappingError
+from schemas.errors import BatchRefused, MappingError
 from tests.connectors.http_stub import Answer, Asked, stub_server
 from tests.invariants.acts import RECEIVED
 from tests.invariants.world import World, whole_run
@@ -224,6 +224,25 @@ def test_checking_a_file_gives_a_verdict_per_column_and_row_and_no_value(new_wor
     assert verdict.states == {"taken in": 2, "quarantined": 1}
     assert [(each["row"], each["field"]) for each in verdict.rows] == [(3, "email")]
     assert "example.org" not in json.dumps([verdict.columns, verdict.rows], default=str)
+
+
+def test_a_sample_of_what_is_pulled_is_checked_as_it_would_be_read(new_world: tuple[World, str]) -> None:
+    world, url = new_world
+    submission = {"sid": "1", "completed": "1763028000", "changed": "1763028000", "uuid": "u", "in_draft": "0"}
+    told = {"sahkopostiosoite": "veera@example.org", "etunimi": "Veera", "tilaus": "1", "ideoita": ""}
+    samples = {
+        drupal_form(world): json.dumps([{**submission, "data": told}]),
+        sql_feed(world): TABLE + ROW,
+        rest_feed(world, url): json.dumps({"orders": ORDERS}),
+    }
+    for text, sample in samples.items():
+        mapping = mapping_of_text(text)
+        world.workspace = replace(world.workspace, mappings={mapping.feed: mapping})
+        verdict = check_file(world.session(), mapping.feed, sample.encode())
+        assert verdict.is_understood, (mapping.feed, verdict.refused, verdict.rules_failed)
+        assert verdict.states == {"taken in": verdict.read}
+        with pytest.raises(BatchRefused):
+            check_file(world.session(), mapping.feed, b"\x81\x00 nothing of the kind")
 
 
 def test_questions_that_are_read_for_no_purpose_and_columns_that_do_not_fit_are_listed(

@@ -100,6 +100,15 @@ def test_the_command_writes_the_template_once_and_never_over_a_file(store: Serve
     assert (again.exit_code, "exists" in again.output) == (2, True)
 
 
+def test_for_a_form_of_a_website_the_command_writes_its_handler(store: ServerAddress, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": store.url_psycopg, "INTAKE_DATA_DIR": str(tmp_path / "data")}
+    words = ["sources", "template", "web_forms_newsletter", "--config", str(CONFIG), "--to"]
+    assert CliRunner().invoke(APP, [*words, str(tmp_path / "handler.xlsx")], env=environment).exit_code == 2
+    handler = tmp_path / "handler.yml"
+    assert CliRunner().invoke(APP, [*words, str(handler)], env=environment).exit_code == 0
+    assert "/hooks/web_forms_newsletter" in handler.read_text("utf-8")
+
+
 def test_a_feed_that_is_not_manual_has_no_template() -> None:
     mappings = load_mappings(CONFIG)
     assert manual_feed(mappings, "manual") == manual_feed(mappings, "manual_entries") == MAPPING

@@ -26,12 +26,13 @@ from tests.sizes import sized
 MAIJA = Who("maija@example.org", "maija")
 
 
-def bad_tokens(house: House) -> dict[str, str]:
-    """A token of each kind that is to be refused, all for the page of a newsletter's link."""
+def bad_links(house: House) -> dict[str, str]:
+    """The path of a link of each kind that is to be refused."""
     point, key = house.id_of(AINO.address), house.door.keys.current()
     good = house.token()
     later = Expiry(house.world.now + timedelta(hours=1), token_bytes(12))
-    return {
+    earlier = Expiry(house.world.now - timedelta(seconds=1), token_bytes(12))
+    tokens = {
         "forged": good[:-6] + ("AAAAAA" if good[-6:] != "AAAAAA" else "BBBBBB"),
         "truncated": good[:-1],
         "of another purpose": sign_token(Scope.PROVE, point, key, expiry=later),
@@ -39,17 +40,17 @@ def bad_tokens(house: House) -> dict[str, str]:
         "of nobody": sign_token(Scope.WITHDRAW, uuid4(), key),
         "no token": "hello",
     }
+    links = {kind: f"/p/{token}" for kind, token in tokens.items()}
+    return {**links, "expired grant": f"/enter/{sign_token(Scope.PROVE, point, key, expiry=earlier)}"}
 
 
 def test_all_are_refused_alike(house: House) -> None:
     house.reset(*subscribed(AINO))
-    tokens = bad_tokens(house)
-    expired = Expiry(house.world.now - timedelta(seconds=1), token_bytes(12))
-    old = sign_token(Scope.PROVE, house.id_of(AINO.address), house.door.keys.current(), expiry=expired)
-    answers = {kind: house.get(f"/p/{token}?lang=en") for kind, token in tokens.items()}
-    answers["expired grant"] = house.get(f"/enter/{old}?lang=en")
-    answers["posted"] = house.post(f"/p/{tokens['forged']}/leave?lang=en")
-    answers["one click"] = house.post(f"/one-click/{tokens['of nobody']}?lang=en", data="List-Unsubscribe=One-Click")
+    links = bad_links(house)
+    answers = {kind: house.get(f"{path}?lang=en") for kind, path in links.items()}
+    answers["posted"] = house.post(f"{links['forged']}/leave?lang=en")
+    one_click = links["of nobody"].replace("/p/", "/one-click/")
+    answers["one click"] = house.post(f"{one_click}?lang=en", data="List-Unsubscribe=One-Click")
     answers["no session"] = house.get("/own?lang=en")
     assert {answer.status_code for answer in answers.values()} == {404}
     assert len({answer.content for answer in answers.values()}) == 1
@@ -62,13 +63,13 @@ def test_medians_of_interleaved_refusals_differ_by_less_than_a_millisecond(
     house: House, record_property: Callable[[str, object], None]
 ) -> None:
     house.reset(*subscribed(AINO))
-    tokens, order = list(bad_tokens(house).items()), random.Random(6)
-    times: dict[str, list[float]] = {kind: [] for kind, _ in tokens}
+    links, order = list(bad_links(house).items()), random.Random(6)
+    times: dict[str, list[float]] = {kind: [] for kind, _ in links}
     for _ in range(sized(60, 10_000)):
         # In one order always, a kind would meet the same one of the pool's connections each time.
-        for kind, token in order.sample(tokens, len(tokens)):
+        for kind, path in order.sample(links, len(links)):
             began = time.perf_counter()
-            assert house.get(f"/p/{token}").status_code == 404
+            assert house.get(path).status_code == 404
             times[kind].append(time.perf_counter() - began)
     medians = {kind: statistics.median(seen) for kind, seen in times.items()}
     apart = max(medians.values()) - min(medians.values())
@@ -95,9 +96,9 @@ def test_refusals_ask_the_store_the_same_questions(house: House) -> None:
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
         seen = {}
-        for kind, token in bad_tokens(house).items():
+        for kind, path in bad_links(house).items():
             asked.clear()
-            assert house.get(f"/p/{token}").status_code == 404
+            assert house.get(path).status_code == 404
             seen[kind] = list(asked)
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)

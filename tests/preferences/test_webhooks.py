@@ -225,6 +225,7 @@ def test_a_signed_time_is_good_for_minutes_and_once(hooked: House) -> None:
     assert (first.status_code, first.json()["status"]) == (202, "landed")
     again = signed(hooked, body, now)
     assert (again.status_code, again.json()["status"]) == (202, "known")
+    assert signed(hooked, body, now + 1).json()["status"] == "known", "the same submission, signed anew"
     assert signed(hooked, body, now - 301).status_code == 401
     assert signed(hooked, body, now + 301).status_code == 401
     assert signed(hooked, body, now, bent=True).status_code == 401

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.transforms.minimise import AddressView, minimise_address, minimise_contact, minimise_occasion
+from pipelines.transforms.minimise import (
+    AddressView,
+    membership_id,
+    minimise_address,
+    minimise_contact,
+    minimise_occasion,
+)
 from pipelines.transforms.row_ids import row_id
 from schemas.tables import (
     CONSENT,
     CONTACT,
+    LIST_MEMBER,
     MARKER,
     NO_REASON,
     REGISTRATION,
@@ -250,6 +257,7 @@ def test_restriction_shuts_the_flag_that_a_grant_opened() -> None:
         ("marketing", "https://p.example.org/p/t", "crmi_preferencelink", True),
         ("related_events", "https://p.example.org/p/t", "crmi_preferencelink", True),
         ("course_delivery", "https://p.example.org/p/t", "crmi_preferencelink", False),
+        ("course_delivery tracking", "https://p.example.org/p/t", "crmi_preferencelink", False),
         ("marketing", None, "crmi_preferencelink", False),
         ("marketing", "https://p.example.org/p/t", None, False),
     ],
@@ -258,12 +266,38 @@ def test_the_link_is_shown_where_a_purpose_of_newsletters_lives(
     living: str, link: str | None, column: str | None, is_shown: bool
 ) -> None:
     policy = POLICY.model_copy(update={"crm": POLICY.crm.model_copy(update={"preference_link_column": column})})
-    view = make_view(make_person(living, preference_link=link))
+    view = make_view(make_person(*living.split(), preference_link=link))
     columns = minimise_contact(view.persons[0], view, policy, now=NOW)
     assert columns is not None
     assert {name: value for name, value in columns.items() if name not in NAME_AND_EMAIL | FLAGS | {"mobilephone"}} == (
         {column: link} if is_shown else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("living", "rdi", "changes", "is_member"),
+    [
+        ("marketing", "granted", {}, True),
+        ("marketing", "withdrawn", {}, False),
+        ("marketing", "granted", {"is_restricted": True}, False),
+        ("course_delivery", "granted", {}, False),
+    ],
+)
+def test_a_contact_is_on_the_list_of_a_topic_that_is_on_while_it_may_be_mailed(
+    living: str, rdi: str, changes: dict[str, Any], is_member: bool
+) -> None:
+    target = POLICY.crm.purposes["marketing"].model_copy(update={"lists": {"rdi": id_of("list")}})
+    crm = POLICY.crm.model_copy(update={"purposes": {**POLICY.crm.purposes, "marketing": target}})
+    consents = {("marketing", ""): "granted", ("marketing", "rdi"): rdi}
+    view = make_view(make_person(living), consents=consents, **changes)
+    rows = minimise_address(view, POLICY.model_copy(update={"crm": crm}), now=NOW)
+    member = {
+        "listid@odata.bind": f"/lists({id_of('list')})",
+        "entityid_contact@odata.bind": f"/contacts({id_of('aino')})",
+    }
+    found = {key: columns for key, columns in rows.items() if key[0] == LIST_MEMBER.logical_name}
+    wanted = {(LIST_MEMBER.logical_name, membership_id(id_of("list"), id_of("aino"))): member}
+    assert found == (wanted if is_member else {})
 
 
 LIVING = st.sets(st.sampled_from(list(POLICY.purposes)))

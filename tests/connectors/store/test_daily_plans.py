@@ -15,7 +15,7 @@ from pipelines.operations.workspace import Workspace
 from tests.sizes import sized
 
 # With fewer a scan is cheaper than a day's look-ups, and the planner right to choose it.
-KNOWN = sized(gate=60_000, night=600_000)
+KNOWN = sized(gate=30_000, night=300_000)
 ROWS = 10
 # A share of the blast radius is counted as far as it matters: a hundred contacts for each row of the plan.
 MOST_READ = KNOWN // 2

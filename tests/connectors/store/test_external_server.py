@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from connectors.store.address import ServerAddress
+from connectors.store.address import ServerAddress, session_options
 from connectors.store.migrate import upgrade
 from connectors.store.server import external_server
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -97,7 +97,7 @@ def test_address_shows_no_password_and_keeps_every_option() -> None:
 def test_role_is_added_to_the_options_given() -> None:
     address = ServerAddress(make_url("postgresql://u@h/d?options=-c%20statement_timeout%3D5s"))
     assert address.acting_as("intake_pipeline").url.query["options"] == (
-        "-c statement_timeout=5s -c role=intake_pipeline -c timezone=UTC -c default_statistics_target=20"
+        f"-c statement_timeout=5s {session_options('intake_pipeline')}"
     )
     with pytest.raises(ConfigurationError):
         address.acting_as("x -c fsync=off")

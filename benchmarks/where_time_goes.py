@@ -1,0 +1,65 @@
+"""Where the time of an intake goes, by step: from the stacks that py-spy sampled of `benchmarks.own_intake`.
+
+`py-spy record --idle --function --format raw --output STACKS -- python -m benchmarks.own_intake DIRECTORY REGISTER DATABASE`,
+then `python -m benchmarks.where_time_goes STACKS` prints a table: of each step its share of the wall clock, and how much of
+that was waiting for the database. Threads that decode ahead run beside it and are not counted.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+# Step by the function that does it; the innermost of a stack counts.
+STEPS = {
+    "land_feed": "read, encrypt and land",
+    "_iter_decoded": "decode",
+    "_taken": "decode (waiting for it)",
+    "shape_batch": "normalise and shape",
+    "gate_batch": "gate",
+    "_find_and_load": "import libraries",
+    "stage_frames": "stage by COPY",
+    "_merge_people": "merge: addresses, people, ledger",
+    "refold": "merge: fold, purposes, versions",
+    "_record_outcomes": "merge: outcomes, counts",
+    "merge_batch": "merge: classify, statistics",
+    "load_addresses": "plan: read",
+    "iter_views": "plan: views",
+    "plan_address": "plan: desired rows and their difference",
+    "add_intents": "plan: outbox by COPY",
+    "plan_id": "plan: its name",
+    "write_plan": "plan: the rest",
+}
+_WAITING = ("wait (psycopg/", "fetchall (psycopg/", "adbc_ingest (adbc", "execute (adbc", "connect (adbc")
+
+
+def by_step(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
+    """Samples by step, and those of them that waited for the database; a line is `outermost;...;innermost COUNT`."""
+    all_of, waiting = Counter[str](), Counter[str]()
+    for line in stacks:
+        stack, _, count = line.rstrip().rpartition(" ")
+        frames = stack.split(";")
+        if "_bootstrap (" in frames[0]:
+            continue
+        step = next(
+            (STEPS[name] for frame in reversed(frames) if (name := frame.partition(" ")[0]) in STEPS), "the rest"
+        )
+        all_of[step] += int(count)
+        if any(mark in stack for mark in _WAITING):
+            waiting[step] += int(count)
+    return all_of, waiting
+
+
+def table(stacks: Iterable[str]) -> list[str]:
+    """The lines of the table, the largest step first."""
+    all_of, waiting = by_step(stacks)
+    total = all_of.total()
+    return [
+        "| step | share of the time | of it waiting for the database |",
+        "| --- | --- | --- |",
+        *(f"| {step} | {n / total:.1%} | {waiting[step] / n:.0%} |" for step, n in all_of.most_common()),
+    ]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(table(Path(sys.argv[1]).read_text().splitlines())) + "\n")

@@ -1,0 +1,35 @@
+"""The model of scale: its arithmetic by hand for one case, and that docs/scale.md shows what it prints."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scale_model import Costs, Limits, Load, Machines, loads, machines_for, simulate, table
+
+DOC = Path(__file__).parents[2] / "docs" / "scale.md"
+COSTS, LIMITS = Costs(), Limits()
+
+
+def test_an_application_user_is_held_by_its_execution_time() -> None:
+    writes = LIMITS.writes_a_window(COSTS)
+    assert min(writes, key=lambda name: writes[name]) == "execution time"
+    assert writes["execution time"] == pytest.approx(1200 / (0.130 + 100 * 0.011) * 100)
+
+
+def test_a_load_takes_as_long_as_its_narrowest_part() -> None:
+    load = Load("", 1_000_000, 1_000_000, 4_000_000, 24)
+    slow = simulate(load, Machines(users=1, workers=8, shards=8, mergers=8), COSTS, LIMITS)
+    assert slow.breaks_first == "application users"
+    # One window before the first rows can be sent.
+    assert slow.hours == pytest.approx(4_000_000 / (1200 / 1.23 * 100) * 300 / 3600 + 1 / 12, abs=1 / 12)
+    fast = simulate(load, Machines(users=100, workers=8, shards=8, mergers=1), COSTS, LIMITS)
+    assert fast.breaks_first == "merging" and fast.hours < slow.hours / 4
+
+
+@pytest.mark.parametrize("load", [load for contacts in (10**7, 10**9) for load in loads(contacts)], ids=str)
+def test_the_machines_that_are_said_to_do_it_do_it(load: Load) -> None:
+    assert simulate(load, machines_for(load, COSTS, LIMITS), COSTS, LIMITS).hours <= load.within_h
+
+
+def test_the_page_shows_what_the_model_says() -> None:
+    assert "\n".join(table(COSTS, LIMITS)) in DOC.read_text()
