@@ -355,3 +355,134 @@ def test_before_planning_anew_all_that_was_not_claimed_is_set_aside(store: Serve
     assert states_of(store, run_id) == ["acknowledged", "claimed", "superseded"]
     finished = [row["finished_at"] is not None for row in (*intents_of(store, waiting), *intents_of(store, run_id))]
     assert finished == [True, True, False, True]
+
+
+# What a single change of the statements would have slipped past.
+
+
+def test_one_write_under_way_among_others_of_the_phase_is_waited_for(store: ServerAddress, intent: Intent) -> None:
+    earlier = [replace(intent, phase=Phase.CONTACTS, row_id=uuid4()) for _ in range(2)]
+    later = replace(intent, **FLAG)
+    run_id = add(store, *earlier, later)
+    settle(store, claim(store, run_id, earlier[0], limit=1))
+    assert claim(store, run_id, later) == []
+
+
+@pytest.mark.parametrize("state", FAILED)
+def test_one_failure_among_successes_sets_the_raise_aside(
+    store: ServerAddress, intent: Intent, state: IntentState
+) -> None:
+    earlier = [replace(intent, phase=Phase.CONTACTS, row_id=uuid4()) for _ in range(2)]
+    later = replace(intent, **FLAG)
+    run_id = add(store, *earlier, later)
+    good, bad = claim(store, run_id, earlier[0])
+    settle(store, [good])
+    settle(store, [bad], state)
+    assert claim_counted(store, run_id, later) == ([], 1)
+
+
+def test_a_lowering_that_a_later_plan_answered_for_is_told_as_such(store: ServerAddress, intent: Intent) -> None:
+    lowering = replace(intent, phase=Phase.LOWERING, is_raising=False)
+    run_id = add(store, lowering)
+    execute(
+        store,
+        "update intake.contact_point set version = 3, acked_version = 2 where contact_point_id = :a",
+        a=intent.contact_point_id,
+    )
+    assert claim_counted(store, run_id, lowering) == ([], 1)
+    assert [row["code"] for row in intents_of(store, run_id)] == ["address_changed"]
+
+
+@pytest.mark.parametrize(("plan", "claims"), [("plan", 0), ("narrow:plan", 1)])
+def test_what_is_under_a_lease_is_left_to_the_narrow_synchronisation(
+    store: ServerAddress, intent: Intent, plan: str, claims: int
+) -> None:
+    execute(
+        store,
+        "insert into intake.narrow_call (contact_point_id, leased_until) values (:a, clock_timestamp() + interval '1 hour')",
+        a=intent.contact_point_id,
+    )
+    run_id, event = add(store, intent), make_intent(None, table_name=EVENT.logical_name, planned_version=None)
+    add(store, event, run_id=run_id)
+    execute(store, "update intake.outbox_intent set plan_id = :plan where run_id = :run", plan=plan, run=run_id)
+    assert len(claim(store, run_id, intent)) == claims
+    assert len(claim(store, run_id, event)) == 1, "what belongs to no address is under no lease"
+
+
+def conflicts(store: ServerAddress, run_id: UUID) -> bool:
+    with acting(store) as conn:
+        return outbox.has_conflicts(conn, run_id)
+
+
+@pytest.mark.parametrize("state", list(IntentState))
+@pytest.mark.parametrize("method", list(Method))
+def test_what_met_somebody_elses_edit_is_to_be_planned_anew(
+    store: ServerAddress, intent: Intent, method: Method, state: IntentState
+) -> None:
+    quiet = replace(intent, row_id=uuid4(), method=Method.LOWER)
+    run_id, other = add(store, replace(intent, method=method)), add(store, quiet)
+    execute(store, "update intake.outbox_intent set state = :to where run_id = :run", to=state, run=run_id)
+    is_edit = state is IntentState.CONFLICT and method in (Method.PATCH, Method.LOWER)
+    assert conflicts(store, run_id) is is_edit
+    assert (conflicts(store, other), conflicts(store, uuid4())) == (False, False)
+    add(store, replace(quiet, row_id=uuid4(), phase=Phase.FLAGS), run_id=run_id)
+    kept = add(store, replace(quiet, row_id=uuid4(), method=Method.DELETE), run_id=run_id)
+    execute(
+        store, "update intake.outbox_intent set state = 'conflict' where run_id = :run and method = 'delete'", run=kept
+    )
+    assert conflicts(store, run_id) is is_edit, "one conflict among others is one"
+    add(store, replace(quiet, row_id=uuid4(), phase=Phase.FLAGS), run_id=run_id, waits=True)
+    assert conflicts(store, run_id) is False, "a plan that waits is not replaced"
+
+
+def test_a_conflict_in_a_plan_that_waits_waits_too(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, intent)
+    execute(store, "update intake.outbox_intent set state = 'conflict' where run_id = :run", run=run_id)
+    assert conflicts(store, run_id)
+    add(store, replace(intent, row_id=uuid4()), run_id=run_id, waits=True)
+    assert not conflicts(store, run_id)
+
+
+@pytest.mark.parametrize(
+    ("what", "stands"),
+    [("nothing", True), ("moves", False), ("ends", False), ("is gone", False), ("another moves", True)],
+)
+def test_what_stands_while_it_waits_is_what_would_be_claimed_now(
+    store: ServerAddress, intent: Intent, what: str, stands: bool
+) -> None:
+    other = replace(intent, row_id=uuid4(), contact_point_id=make_address(store))
+    event = make_intent(None, table_name=EVENT.logical_name, row_id=uuid4(), planned_version=7)
+    run_id = add(store, replace(intent, valid_until=NOW), other, event)
+    first, second, third = (row["intent_id"] for row in intents_of(store, run_id))
+    moved = {"moves": intent, "another moves": other}.get(what)
+    if moved is not None:
+        execute(
+            store, "update intake.contact_point set version = 2 where contact_point_id = :a", a=moved.contact_point_id
+        )
+    if what == "is gone":
+        execute(store, "delete from intake.contact_point where contact_point_id = :a", a=intent.contact_point_id)
+    now = NOW if what == "ends" else NOW - timedelta(microseconds=1)
+    with acting(store) as conn:
+        assert outbox.still_stand(conn, [first, third], now=now) is stands
+        assert outbox.still_stand(conn, [first, second, third], now=now) is (stands and what != "another moves")
+        assert outbox.still_stand(conn, [third], now=now)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_beside_it(
+    store: ServerAddress, intent: Intent, waits: bool
+) -> None:
+    beside = [
+        replace(intent, row_id=uuid4()),
+        replace(intent, table_name=CONSENT.logical_name),
+        replace(intent, **FLAG),
+        replace(intent, method=Method.LOWER),
+    ]
+    run_id, other = add(store, intent, *beside, waits=waits), add(store, intent)
+    with acting(store) as conn:
+        outbox.refuse_unsent(conn, run_id, [(intent, "local:lastname:too_long")])
+    (refused, *rest) = intents_of(store, run_id)
+    assert (refused["state"], refused["code"]) == ("refused", "local:lastname:too_long")
+    assert refused["finished_at"] is not None
+    assert {row["state"] for row in rest} == {"waiting" if waits else "pending"}
+    assert states_of(store, other) == ["pending"]

@@ -303,3 +303,31 @@ def test_a_registrations_intent_says_nothing_of_its_occasion(store: ServerAddres
     close(store, run_id)
     assert acked(store, pk) == 0
     assert states_of(store, run_id) == ["acknowledged"]
+
+
+def test_an_answer_to_what_was_never_claimed_changes_nothing(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, intent)
+    (row,) = intents_of(store, run_id)
+    with acting(store) as conn:
+        outbox.settle(conn, [Settled(row["intent_id"], IntentState.ACKNOWLEDGED, 204)])
+    assert states_of(store, run_id) == ["pending"]
+    assert held_of(store, intent) is None
+
+
+def test_what_we_wrote_is_nobodys_edit_any_more_and_every_other_edit_stays_one(
+    store: ServerAddress, intent: Intent
+) -> None:
+    deliver(store, intent)
+    marks = '{"gone": "t", "lastname": "t", "firstname": "t"}'
+    edits = "select edits from intake.crm_row where row_id = :row"
+    assert query(store, edits, row=intent.row_id)[0].edits == {}
+    set_marks = "update intake.crm_row set edits = cast(:marks as jsonb) where row_id = :row"
+    execute(store, set_marks, marks=marks, row=intent.row_id)
+    deliver(store, replace(intent, columns={"lastname": "Kolmas"}))
+    assert query(store, edits, row=intent.row_id)[0].edits == {"firstname": "t"}
+
+
+def test_how_many_intents_were_written_down_is_told(store: ServerAddress, intent: Intent) -> None:
+    with acting(store) as conn:
+        two = [intent, replace(intent, row_id=uuid4())]
+        assert outbox.add_intents(conn, two, plan_id="plan", run_id=uuid4(), guarded_wait=False) == 2
