@@ -177,8 +177,7 @@ where o.submission_id is not null and b.batch_id = o.batch_id
   and not exists (select from intake.submission u where u.source = b.source and u.submission_id = o.submission_id)
 """
 
-# What is overdue now, by rule: zero after a run, unless a hold or the CRM keeps it.
-HELD_COUNT = "select count(*) from intake.legal_hold where released_at is null"
+# Courses and events of ours in the CRM that are over and that nobody is registered for.
 EVENTS_OF_NO_USE = """
 select r.row_id, o.version from intake.crm_row r join intake.occasion o on o.occasion_pk = r.row_id
 where r.table_name = :events and r.is_ours
