@@ -486,3 +486,22 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
     assert refused["finished_at"] is not None
     assert {row["state"] for row in rest} == {"waiting" if waits else "pending"}
     assert states_of(store, other) == ["pending"]
+
+
+def test_what_has_no_answer_is_told_by_run_by_kind_and_by_address(store: ServerAddress, intent: Intent) -> None:
+    other = replace(intent, row_id=uuid4(), contact_point_id=make_address(store))
+    runs = [add(store, one) for one in (intent, other)]
+    execute(store, "update intake.outbox_intent set plan_id = 'narrow:plan' where run_id = :run", run=runs[1])
+    for run_id, one in zip(runs, (intent, other), strict=True):
+        claim(store, run_id, one)
+    mine = {intent.row_id, other.row_id}
+
+    def told(**asked: object) -> set[UUID]:
+        with acting(store) as conn:
+            return {one.row_id for one in outbox.claimed_intents(conn, **asked)} & mine  # type: ignore[arg-type]
+
+    assert told() == mine
+    assert told(run_id=runs[0]) == {intent.row_id}
+    assert told(is_narrow=False) == {intent.row_id}
+    assert told(is_narrow=True) == {other.row_id}
+    assert told(among=[other.contact_point_id]) == {other.row_id}
