@@ -31,9 +31,10 @@ def server_directory() -> Iterator[Path]:
 
 @contextmanager
 def fresh_database(address: ServerAddress, *, template: str = "template0") -> Iterator[ServerAddress]:
-    """A database of its own on that server, a copy of `template` (which nobody may be using), dropped afterwards."""
+    """A database of its own on that server, a copy of `template` (whose sessions are ended first), dropped afterwards."""
     fresh = address.with_database(f"crm_intake_test_{os.getpid()}_{secrets.token_hex(4)}")
-    with psycopg.connect(address.with_database("postgres").uri_adbc) as conn:
+    with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
+        conn.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [template])
         is_durable = conn.execute("SELECT current_setting('fsync')::bool").fetchone() == (True,)
     # Copying files wants two checkpoints: the quicker way only where nothing is synced.
     strategy = "WAL_LOG" if is_durable else "FILE_COPY"
