@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from connectors.dataverse.chunks import ChunkSize
 from connectors.dataverse.classify import Verdict, outcome_of, verdict_of
-from connectors.dataverse.contract import NOT_EXECUTED, Outcome, RowResult
+from connectors.dataverse.contract import Outcome, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
 from connectors.dataverse.sender import misconfigured
@@ -146,5 +146,4 @@ class BulkLanding:
 
     def _note_unsent(self, rows: Sequence[Target], error: CrmError) -> None:
         for row_id, _ in rows:
-            unsent = RowResult(row_id, "unresolved", error.status, NOT_EXECUTED, error.request_id)
-            self._results.setdefault(row_id, unsent)
+            self._results.setdefault(row_id, RowResult.unsent(row_id, error))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.errors import CrmRowRefused
+from schemas.errors import CrmError, CrmRowRefused
 
 Row = Mapping[str, object]
 """One CRM row to write: column (or `Nav@odata.bind`) to value, primary key among them. None clears the column."""
@@ -55,6 +55,11 @@ class RowResult:
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
+
+    @classmethod
+    def unsent(cls, row_id: str, error: CrmError) -> "RowResult":
+        """Of a row that was not sent, for an error that came after other rows of its call had been."""
+        return cls(row_id, "unresolved", error.status, NOT_EXECUTED, error.request_id)
 
 
 @dataclass(frozen=True, slots=True)

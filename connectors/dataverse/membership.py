@@ -12,6 +12,7 @@ from connectors.dataverse import odata
 from connectors.dataverse.contract import RowResult, TableName, canonical_id
 from connectors.dataverse.reading import JsonRow, Reader
 from connectors.dataverse.writing import Writer
+from schemas.errors import CrmMisconfigured, CrmUnavailable
 
 LIST_MEMBERS = TableName("listmembers", "listmember", "listmemberid")
 _LIST, _CONTACT = "_listid_value", "_entityid_value"
@@ -29,12 +30,21 @@ class Membership:
 
 
 def add(writer: Writer, members: Sequence[Membership]) -> list[RowResult]:
-    """Put contacts on their lists, those of one list in bulk; the result of each, by its own name."""
-    results: list[RowResult] = []
-    for list_id, of_one in _by_list(members).items():
-        targets = {one.row_id: odata.member_target(canonical_id(one.contact_id)) for one in of_one}
-        results += writer.add_to_list(LIST_MEMBERS, canonical_id(list_id), targets)
-    return results
+    """Put contacts on their lists, those of one list in bulk; the result of each, by its own name.
+
+    `CrmUnavailable` and `CrmMisconfigured` only while nothing has been executed; afterwards who was not sent is
+    unresolved with `NOT_EXECUTED`.
+    """
+    results: dict[str, RowResult] = {}
+    try:
+        for list_id, of_one in _by_list(members).items():
+            targets = {one.row_id: odata.member_target(canonical_id(one.contact_id)) for one in of_one}
+            results |= {one.row_id: one for one in writer.add_to_list(LIST_MEMBERS, canonical_id(list_id), targets)}
+    except (CrmUnavailable, CrmMisconfigured) as error:
+        if not results:
+            raise
+        results = {one.row_id: RowResult.unsent(one.row_id, error) for one in members} | results
+    return list(results.values())
 
 
 def remove(reader: Reader, writer: Writer, members: Sequence[Membership]) -> list[RowResult]:

@@ -10,7 +10,7 @@ from connectors.dataverse.batch import parse_batch
 from connectors.dataverse.bulk import RESENDS
 from connectors.dataverse.chunks import ChunkSize
 from connectors.dataverse.classify import OUTCOMES, Verdict, outcome_of, verdict_of
-from connectors.dataverse.contract import NOT_EXECUTED, RowResult
+from connectors.dataverse.contract import RowResult
 from connectors.dataverse.odata import Answer, Request
 from connectors.dataverse.pacing import Pacing
 from connectors.dataverse.sender import misconfigured
@@ -148,5 +148,4 @@ class RowBatch:
 
     def _note_unsent(self, operations: Sequence[Operation], error: CrmError) -> None:
         for row_id, _ in operations:
-            unsent = RowResult(row_id, "unresolved", error.status, NOT_EXECUTED, error.request_id)
-            self._results.setdefault(row_id, unsent)
+            self._results.setdefault(row_id, RowResult.unsent(row_id, error))

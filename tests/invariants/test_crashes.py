@@ -25,11 +25,9 @@ from tests.invariants.boundaries import Crash, watched
 from tests.invariants.model import expected
 from tests.invariants.wire import check_wire, sent_rows
 from tests.invariants.world import World, assert_holds
-from tests.sizes import sized
 
 MAX_PLACES = 200
 KILLS = 10
-THIRD_RUN_EVERY = sized(5, 1)
 DAY = timedelta(days=1)
 
 
@@ -43,16 +41,15 @@ def round_of(number: int) -> list[Act]:
     return acts
 
 
-def assert_whole(world: World, seen: list[Act], since: int, *, also_fixpoint: bool = True) -> None:
-    """After a crash and a plain rerun; that a third run has nothing to write costs a run."""
+def assert_whole(world: World, seen: list[Act], since: int) -> None:
+    """After a crash and a plain rerun."""
     assert_holds(world, expected(facts_of(seen), now=world.now))
     open_intents = world.query(
         "select state from intake.outbox_intent where state in ('waiting', 'pending', 'claimed')"
     )
     assert not open_intents, "an intent was left behind"
     assert sum(count - 1 for count in sent_times(world, since).values()) <= 1, "more than one batch was sent again"
-    if also_fixpoint:
-        assert not world.writes(world.run().since), "a third run has nothing to write"
+    assert not world.writes(world.run().since), "a third run has nothing to write"
 
 
 def sent_times(world: World, since: int) -> Counter[bytes]:
@@ -75,7 +72,7 @@ def test_a_crash_at_every_commit_and_request_is_made_whole_by_a_rerun(world: Wor
             world.run()
         world.workspace.engine.dispose()
         world.run()
-        assert_whole(world, seen, since, also_fixpoint=place % THIRD_RUN_EVERY == 0)
+        assert_whole(world, seen, since)
         if places.passed < place:
             break
     assert place < MAX_PLACES - 1, "the run has an end"

@@ -20,7 +20,7 @@ from tests.invariants.world import SETS, tables
 from tests.sizes import sized
 from tests.throwaway import fresh_database
 
-PEOPLE, DAYS = sized(120, 400), sized(8, 30)
+PEOPLE, DAYS = sized(200, 400), sized(15, 30)
 
 
 @pytest.fixture(scope="module")

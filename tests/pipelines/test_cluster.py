@@ -2,7 +2,7 @@
 
 Over RabbitMQ a worker is killed whole, and its step goes to another. Over a database as broker it is the worker's process
 that is killed: there a message that a whole worker had taken is not given to another.
-At gate size two workers, two days and two sources; by night one, two and four of them and thirty days.
+At gate size two workers and two days; by night one, two and four of them and thirty days.
 """
 
 import os
@@ -33,7 +33,6 @@ from tests.sizes import sized
 
 DAYS = sized(2, 30)
 PEOPLE = sized(30, 300)
-SOURCES = list(NOUNS)[: sized(2, len(NOUNS))]
 # Workers, and the seconds between two kills (0: none).
 CREWS = [(2, 10.0)] if sized(0, 1) == 0 else [(1, 0.0), (2, 0.0), (4, 0.0), (2, 10.0)]
 # So that the gate's run ends on a busy machine too, where a step takes longer than ten seconds.
@@ -116,7 +115,7 @@ class Compared:
 def alone(make_world: Callable[..., AbstractContextManager[World]]) -> Iterator[World]:
     with make_world(people=PEOPLE, days=DAYS) as world:
         for day in cut(world.window, 1):
-            summary = run_in_process(world.settings, sources=SOURCES, window=day, address=world.address)
+            summary = run_in_process(world.settings, sources=list(NOUNS), window=day, address=world.address)
             assert summary.is_success, summary.problems
         yield world
 
@@ -136,7 +135,7 @@ def compared(
         patch.setattr(dagster_celery.core_execution_loop, "TICK_SECONDS", 0.1)
         killer = Killer(settings, spread, crew)
         with striking(killer, every_s):
-            summary = run_on_workers(settings, sources=SOURCES, window=spread.window, address=spread.address)
+            summary = run_on_workers(settings, sources=list(NOUNS), window=spread.window, address=spread.address)
         yield Compared(alone, spread, summary, killer if every_s else None)
 
 

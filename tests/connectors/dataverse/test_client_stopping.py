@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from connectors.dataverse import NOT_EXECUTED, DataverseClient
+from connectors.dataverse import NOT_EXECUTED, DataverseClient, Membership
 from schemas.errors import CrmCancelled, CrmUnavailable
 
 OK: tuple[int, dict[str, str], bytes] = (204, {}, b"")
@@ -52,6 +53,21 @@ def test_the_request_under_way_is_the_last_and_the_rest_is_known_not_to_be_execu
     results = client.upsert_many(kit.contacts, [kit.row(n) for n in range(7)])
     assert [r.outcome for r in results] == ["acknowledged"] * 2 + ["unresolved"] * 5
     assert {r.code for r in results[2:]} == {NOT_EXECUTED}
+    assert len(script.seen) == 1
+
+
+def test_members_of_the_list_before_keep_their_result_and_those_of_the_next_are_known_not_to_be_executed(
+    client: DataverseClient, script: Any, kit: Any, stop: threading.Event
+) -> None:
+    def reply(seen: Any) -> Any:
+        stop.set()
+        return OK
+
+    script.reply = reply
+    lists, contact = [str(UUID(int=n)) for n in (1, 2)], kit.row(1)["contactid"]
+    results = client.add_list_members([Membership(list_id, list_id, contact) for list_id in lists])
+    told = {one.row_id: (one.outcome, one.code) for one in results}
+    assert told == {lists[0]: ("acknowledged", None), lists[1]: ("unresolved", NOT_EXECUTED)}
     assert len(script.seen) == 1
 
 
