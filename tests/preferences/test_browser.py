@@ -53,7 +53,7 @@ def test_the_keyboard_alone_is_enough(house: House, browser: Browser) -> None:
                 break
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        assert page.get_by_role("heading", level=1).inner_text() == "Done"
+        page.get_by_role("heading", level=1, name="Done").wait_for()
     assert [event.purpose for event in house.events()] == ["marketing", "related_events"]
 
 
