@@ -14,9 +14,10 @@ import orjson
 from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store import erasure_sql
+from connectors.store.bearers import forget_contact
 from connectors.store.keys import Key
 from connectors.store.tombstones import Kind, Tombstone, keyed_hash
-from schemas.tables import REGISTRATION
+from schemas.tables import CONTACT, REGISTRATION
 
 _TEMPORARY = ("t_gone_subject", "t_gone_submission")
 
@@ -176,7 +177,10 @@ def open_rows(conn: Connection) -> Sequence[RowMapping]:
 
 
 def close_rows(conn: Connection, erasure_id: UUID, states: dict[tuple[str, UUID], str], *, at: datetime) -> None:
-    """Note what became of rows in the CRM: `gone` (read back as absent) or `cleared`; with the last the erasure is done."""
+    """Note what became of rows in the CRM: `gone` (read back as absent) or `cleared`; with the last the erasure is done.
+
+    Who had the same contact, as staff had merged theirs into it, is to have it anew.
+    """
     statement = (
         "update intake.erasure_row set state = :state, finished_at = :at"
         " where erasure_id = :erasure_id and table_name = :table and row_id = :row_id"
@@ -184,6 +188,8 @@ def close_rows(conn: Connection, erasure_id: UUID, states: dict[tuple[str, UUID]
     for (table, row_id), state in states.items():
         values = {"erasure_id": erasure_id, "table": table, "row_id": row_id, "state": state, "at": at}
         conn.execute(text(statement), values)
+        if table == CONTACT.logical_name:
+            forget_contact(conn, row_id)
 
 
 def finish_erasures(conn: Connection, *, at: datetime) -> None:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from connectors.store.bearers import BEARERS_OF, IS_SHOWN, RANK
+
 _DIRTY = """
 select contact_point_id, address, version from intake.contact_point
 where (version > acked_version or next_end_at <= :now) and contact_point_id > :after
@@ -32,23 +34,20 @@ where contact_point_id > :after and (cast(:allowed as text[]) is null or address
 order by contact_point_id limit :limit
 """
 
-# A contact that somebody deleted in the CRM is not made again, unless its person acts anew.
-_IS_SHOWN = """(l.state is distinct from 'gone' or exists (
-    select from intake.submission n join intake.subject m using (subject_id)
-    where m.person_id = l.person_id and coalesce(n.submitted_from, n.received_at) > l.since_at))"""
-
-# A contact that staff merged into another person's is that one's to show: here it only has registrations.
+# A contact that staff merged others into is one person's to show (connectors.store.bearers): the rest only have
+# registrations at it.
 _PERSONS = f"""
-select coalesce(l.row_id, p.person_id) as contact_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
+select coalesce(l.row_id, p.person_id) as contact_id, p.person_id, p.contact_point_id, p.given_name, p.family_name, p.phone,
        array_agg(u.purpose order by u.purpose) as purposes, array_agg(u.ends_at order by u.purpose) as ends,
-       l.state is not distinct from 'merged' and exists (
-           select from intake.person_purpose o where o.person_id = l.row_id) as is_elsewhere,
+       l.row_id is not null and exists (
+           select from ({BEARERS_OF.format("l.row_id")}) b
+           where (b.rank, b.person_id) < ({RANK.format(person="p", link="l")}, p.person_id)) as is_elsewhere,
        l.row_id is null and exists (
            select from intake.crm_review w where w.contact_point_id = p.contact_point_id
              and w.state in ('open', 'ignored') and p.person_id = any(w.persons)) as is_in_review
 from intake.person p join intake.person_purpose u using (person_id)
 left join intake.crm_link l using (person_id)
-where p.contact_point_id = any(:ids) and {_IS_SHOWN} group by p.person_id, l.row_id, l.state order by p.person_id
+where p.contact_point_id = any(:ids) and {IS_SHOWN.format(link="l")} group by p.person_id, l.row_id, l.state order by p.person_id
 """
 
 # When submissions last said what people may have set right in the CRM.
@@ -85,16 +84,18 @@ where g.contact_point_id = any(:ids) and s.person_id is not null order by g.regi
 """
 
 _ACKNOWLEDGED = """
-select table_name, row_id, contact_point_id, is_ours, columns, written, edits
+select table_name, row_id, contact_point_id, is_ours, columns, written, edits,
+       exists (select from intake.person p where p.person_id = row_id) as is_made
 from intake.crm_row where contact_point_id = any(:ids)
 order by table_name, row_id
 """
 
+# One that the CRM has is kept in step until retention removes it, also where nobody is registered for it any more.
 _OCCASIONS = """
 select o.occasion_pk, o.kind, o.name, o.starts_at, o.ends_at, o.version, r.columns
 from intake.occasion o left join intake.crm_row r on r.table_name = :table and r.row_id = o.occasion_pk
 where (o.version > o.acked_version or :every)
-  and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
+  and (r.row_id is not null or exists (select from intake.registration g where g.occasion_pk = o.occasion_pk))
 order by o.occasion_pk
 """
 
@@ -115,12 +116,16 @@ def iter_addresses(
     conn: Connection,
     *,
     now: datetime,
+    showing: Sequence[str],
     every: bool = False,
     allowed: Sequence[str] | None = None,
     among: Sequence[UUID] | None = None,
     limit: int = 5000,
 ) -> Iterator[AddressRows]:
-    """Dirty addresses (or every one, or every one `among` some) in chunks of at most `limit`, in the order of their ids."""
+    """Dirty addresses (or every one, or every one `among` some) in chunks of at most `limit`, in the order of their ids.
+
+    `showing` are the purposes that show a contact.
+    """
     after = UUID(int=0)
     while True:
         parameters: dict[str, Any] = {
@@ -132,15 +137,18 @@ def iter_addresses(
         addresses = conn.execute(text(_ALL if every else _DIRTY), parameters).mappings().all()
         if not addresses:
             return
-        yield load_addresses(conn, addresses)
+        yield load_addresses(conn, addresses, now=now, showing=showing)
         after = addresses[-1]["contact_point_id"]
 
 
-def load_addresses(conn: Connection, addresses: Sequence[RowMapping]) -> AddressRows:
+def load_addresses(
+    conn: Connection, addresses: Sequence[RowMapping], *, now: datetime, showing: Sequence[str]
+) -> AddressRows:
     """What is known of the given addresses (rows with contact_point_id, address, version)."""
-    ids = {"ids": [row["contact_point_id"] for row in addresses]}
-    queries = (_PERSONS, _CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED, _TOLD)
-    return AddressRows(addresses, *(_by_address(conn, query, ids) for query in queries))
+    ids: dict[str, Any] = {"ids": [row["contact_point_id"] for row in addresses]}
+    persons = _by_address(conn, _PERSONS, ids | {"now": now, "showing": list(showing)})
+    queries = (_CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED, _TOLD)
+    return AddressRows(addresses, persons, *(_by_address(conn, query, ids) for query in queries))
 
 
 def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID, list[RowMapping]]:
@@ -158,5 +166,5 @@ def is_cut_over(conn: Connection) -> bool:
 
 
 def load_occasions(conn: Connection, *, table: str, every: bool = False) -> Sequence[RowMapping]:
-    """Courses and events with a registration whose CRM row may be out of date (or every one)."""
+    """Courses and events with a registration, or in the CRM, whose row there may be out of date (or every one)."""
     return conn.execute(text(_OCCASIONS), {"table": table, "every": every}).mappings().all()

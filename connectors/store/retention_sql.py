@@ -91,14 +91,18 @@ RULES = {
     ),
 }
 
-# Whose last purpose has ended, and of whom the CRM holds nothing any more.
+# Whose last purpose has ended, and of whom the CRM holds nothing any more: a contact under another address is somebody
+# else's by now (connectors.store.bearers).
 FIND_PEOPLE = f"""
 create temporary table t_gone_person as
 select p.person_id, p.contact_point_id from intake.person p
 where not exists (select from intake.person_purpose u where u.person_id = p.person_id
                     and (u.ends_at is null or u.ends_at > :now))
   and not exists (select from intake.crm_row r left join intake.crm_link l on l.person_id = p.person_id
-                  where r.table_name = 'contact' and r.row_id in (p.person_id, l.row_id) and r.is_ours)
+                  where r.table_name = 'contact' and r.row_id in (p.person_id, l.row_id) and r.is_ours
+                    and r.contact_point_id = p.contact_point_id)
+  and not exists (select from intake.crm_row r where r.table_name = 'contact' and r.row_id = p.person_id
+                    and r.edits ? 'merged')
   and not exists (select from intake.registration g join intake.subject s using (subject_id)
                   where s.person_id = p.person_id)
   and {_NOT_HELD.format("p")}
@@ -110,16 +114,17 @@ _SUBMITTED = f"""
 """
 
 # What was written of them to the CRM, and what was found there, is of no use any more: nothing of it can be undone.
+# What somebody else wrote over their contact, which was handed on, has theirs in its image.
 _PURGE_WRITES = """
 update intake.outbox_intent i set
     columns = (select coalesce(jsonb_object_agg(k.name, null), '{}') from jsonb_object_keys(i.columns) as k (name)),
     before = null, purged_at = :now
 where i.purged_at is null and i.state in ('acknowledged', 'superseded', 'refused', 'conflict')
-  and i.contact_point_id in (select contact_point_id from t_gone_person)
   and (i.row_id in (select person_id from t_gone_person)
-       or i.row_id in (select l.row_id from intake.crm_link l join t_gone_person using (person_id))
+    or i.contact_point_id in (select contact_point_id from t_gone_person)
+  and (i.row_id in (select l.row_id from intake.crm_link l join t_gone_person using (person_id))
        or not exists (select from intake.person p where p.contact_point_id = i.contact_point_id
-                        and p.person_id not in (select person_id from t_gone_person)))
+                        and p.person_id not in (select person_id from t_gone_person))))
 """
 
 DELETE_PEOPLE = (

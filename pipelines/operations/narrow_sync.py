@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from connectors.store import narrow_calls, narrow_planning, outbox
+from connectors.store import bearers, narrow_calls, narrow_planning, outbox
 from connectors.store.locks import advisory_lock
 from connectors.store.narrow_calls import Call
 from pipelines.operations.adoption import look_up
@@ -28,7 +28,7 @@ from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
 from pipelines.operations.validating import refuse_invalid
-from pipelines.operations.views import iter_views
+from pipelines.operations.views import iter_views, showing_purposes
 from pipelines.operations.workspace import Workspace
 from pipelines.transforms.plan import is_guarded, plan_address, plan_id
 from schemas.errors import StoreUnavailable
@@ -157,6 +157,7 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
 
 def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
     policy, plan, links = session.workspace.policy, _Plan([], [], []), link_maker(session.workspace)
+    bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy), among=contact_point_ids)
     views = iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids, links=links)
     for view, acknowledged in views:
         planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)

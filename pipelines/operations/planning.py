@@ -15,12 +15,12 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, text
 
-from connectors.store import outbox
+from connectors.store import bearers, outbox
 from connectors.store.planning import load_occasions
 from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
-from pipelines.operations.views import iter_views
+from pipelines.operations.views import iter_views, showing_purposes
 from pipelines.transforms.minimise import minimise_occasion
 from pipelines.transforms.plan import is_guarded, plan_address, plan_id, plan_occasion
 from schemas.intents import Intent
@@ -48,11 +48,12 @@ class Plan:
 
 
 def make_plan(session: Session, conn: Connection) -> Plan:
-    """Plan every dirty address and occasion, in the caller's transaction; nothing is written yet."""
+    """Plan every dirty address and occasion, in the caller's transaction; no intent is written yet."""
     intents: list[Intent] = list(_plan_occasions(conn))
     unchanged: list[tuple[UUID, int]] = []
     policy = session.workspace.policy
     links = link_maker(session.workspace)
+    bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy))
     for view, acknowledged in iter_views(conn, policy, now=session.now, links=links):
         planned = plan_address(view, acknowledged, policy, now=session.now)
         if planned:

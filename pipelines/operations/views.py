@@ -36,10 +36,11 @@ def iter_views(
     """
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
     cut_over = is_cut_over(conn)
-    for rows in iter_addresses(conn, now=now, every=every, allowed=policy.crm.allow_list, among=among):
+    allowed, showing = policy.crm.allow_list, showing_purposes(policy)
+    for rows in iter_addresses(conn, now=now, showing=showing, every=every, allowed=allowed, among=among):
         restricted = restricted_among(conn, [address["contact_point_id"] for address in rows.addresses])
         for address in rows.addresses:
-            view = _view(address, rows, lives, policy)
+            view = _view(address, rows, lives, policy, now)
             acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
             persons = view.persons
             if links is not None and column is not None:
@@ -48,7 +49,14 @@ def iter_views(
             yield replace(view, persons=persons, is_cut_over=cut_over, is_restricted=is_restricted), acknowledged
 
 
-def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy) -> AddressView:
+def showing_purposes(policy: Policy) -> list[str]:
+    """The purposes that show a contact in the CRM."""
+    return [name for name, purpose in policy.purposes.items() if purpose.contact_columns]
+
+
+def _view(
+    address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta], policy: Policy, now: datetime
+) -> AddressView:
     key: UUID = address["contact_point_id"]
     known = {(row["table_name"], row["row_id"]): row for row in rows.acknowledged.get(key, ())}
     return AddressView(
@@ -73,7 +81,24 @@ def _view(address: RowMapping, rows: AddressRows, lives: Mapping[str, timedelta]
             if not row["is_ours"] and not {MERGED, GONE} & row["edits"].keys()
         },
         owned=frozenset(name for name, row in known.items() if row["is_ours"] and GONE not in row["edits"]),
+        merged_away=_merged_away(known, rows.persons.get(key, ()), policy, now),
         is_in_review=any(row["is_in_review"] for row in rows.persons.get(key, ())),
+    )
+
+
+def _merged_away(known: Known, persons: Iterable[RowMapping], policy: Policy, now: datetime) -> frozenset[RowKey]:
+    """The contacts that we made under their person's own id, merged into another one, of whom no purpose shows one."""
+    showing = set(showing_purposes(policy))
+    living = {
+        row["person_id"]
+        for row in persons
+        for purpose, ends_at in zip(row["purposes"], row["ends"], strict=True)
+        if purpose in showing and (ends_at is None or ends_at > now)
+    }
+    return frozenset(
+        name
+        for name, row in known.items()
+        if name[0] == CONTACT.logical_name and MERGED in row["edits"] and row["is_made"] and name[1] not in living
     )
 
 

@@ -79,9 +79,10 @@ class AddressView:
 
     `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns. `adopted`
     are those of them that we may use instead of making our own, and the contacts of our persons that we did not make;
-    `owned` are the keys of the rows that we made. `is_in_review`: somebody has to decide first which contact is whose;
-    `is_cut_over`: rows without evidence are ours to lower; `is_restricted`: somebody at the address had their data
-    restricted (GDPR Art. 18), so that nothing but lowering is planned until it is lifted.
+    `owned` are the keys of the rows that we made. `merged_away` are contacts that we made, that staff merged into another
+    one, and whose person has no purpose left: put away, but with all that they had. `is_in_review`: somebody has to
+    decide first which contact is whose; `is_cut_over`: rows without evidence are ours to lower; `is_restricted`: somebody
+    at the address had their data restricted (GDPR Art. 18), so that nothing but lowering is planned until it is lifted.
     """
 
     contact_point_id: UUID
@@ -93,6 +94,7 @@ class AddressView:
     others: Mapping[RowKey, Mapping[str, Any]] = field(default_factory=dict)
     adopted: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
     owned: frozenset[RowKey] = frozenset()
+    merged_away: frozenset[RowKey] = frozenset()
     is_in_review: bool = False
     is_cut_over: bool = False
     is_restricted: bool = False

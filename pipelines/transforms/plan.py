@@ -14,6 +14,7 @@ import orjson
 from pipelines.transforms.crm_changes import UNREGISTERED
 from pipelines.transforms.crm_consents import PURPOSE, TOPIC, purposes_of
 from pipelines.transforms.desired import desired_rows
+from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.minimise import AddressView, AdoptedRow, RowKey, living_purposes, shown_columns
 from pipelines.transforms.readback import as_read
 from schemas.intents import Intent, Method, Phase
@@ -71,6 +72,8 @@ def plan_address(
             intents.extend(_let_go(table, adopted, row_id, stamp))
         else:
             intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
+    for table, row_id in view.merged_away:
+        intents.append(Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp))
     for (table, row_id), known in view.others.items():
         if (table, row_id) not in desired and (lowered := _lowered(table, known, view, policy)):
             intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
@@ -129,17 +132,31 @@ def _plan_contact(
     if before is None:
         yield Phase.CONTACTS, Method.UPSERT, True, {**columns, **SHUT}
         before = {**columns, **SHUT}
-    lowered = {name: shut for name, shut in SHUT.items() if columns.get(name) == shut and before.get(name) != shut}
+    moves = _moves(columns, before)
+    lowered = {
+        name: shut
+        for name, shut in SHUT.items()
+        if name in columns and before.get(name) != shut and (moves or columns[name] == shut)
+    }
     if lowered:
         yield Phase.LOWERING, Method.LOWER, False, lowered
     corrected = {n: v for n, v in columns.items() if n not in SHUT and before.get(n) != v}
     if corrected:
         yield Phase.CORRECTIONS, Method.PATCH, True, corrected
-    if columns.get("donotbulkemail") is False and before.get("donotbulkemail") is not False:
+    if columns.get("donotbulkemail") is False and (moves or before.get("donotbulkemail") is not False):
         yield Phase.FLAGS, Method.PATCH, True, {"donotbulkemail": False}
     cleared = {name: None for name in _clearable(before, adopted) if name not in columns}
     if cleared:
         yield Phase.CLEARS, Method.PATCH, False, cleared
+
+
+def _moves(columns: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether the contact gets another address, as one does that is handed on: it is shut, changed, and then opened.
+
+    What was allowed at the one was not at the other.
+    """
+    old, new = before.get("emailaddress1"), columns.get("emailaddress1")
+    return bool(old and new and canonical_address(old).key != canonical_address(new).key)
 
 
 def _clearable(before: Mapping[str, Any], adopted: AdoptedRow | None) -> list[str]:
