@@ -119,7 +119,8 @@ def mutants(tree: ast.Module) -> Iterator[str]:
         for changed in changes(node):
             before, old = ast.unparse(node), {field: getattr(node, field) for field in changed}
             vars(node).update(changed)
-            yield f"{getattr(node, 'lineno', 1)}: {_difference(before, ast.unparse(ast.fix_missing_locations(node)))}"
+            line = min((n.lineno for n in ast.walk(node) if hasattr(n, "lineno")), default=1)
+            yield f"{line}: {_difference(before, ast.unparse(ast.fix_missing_locations(node)))}"
             vars(node).update(old)
 
 
