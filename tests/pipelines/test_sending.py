@@ -148,6 +148,14 @@ def test_corrections_are_compared_and_go_with_the_etag_that_was_read() -> None:
     assert crm.calls == [("fetch", CONTACTS, [str(UUID(int=n)) for n in range(1, 6)], asked), ("patch", CONTACTS, rows)]
 
 
+def test_one_edit_among_the_columns_of_a_correction_is_a_conflict() -> None:
+    crm = SayingCrm(row1={"lastname": "Old", "firstname": "Edited", "@odata.etag": "e"})
+    columns = {"lastname": "New", "firstname": "Aino"}
+    known = {"lastname": "Old", "firstname": "Old"}
+    correction = make_claimed(1, method=Method.PATCH, columns=columns, known=known)
+    assert send(crm, correction) == [Settled(1, IntentState.CONFLICT, code="edited_or_gone")]
+
+
 def test_a_bound_row_is_compared_under_the_name_by_which_it_is_read() -> None:
     crm = SayingCrm(row1={"_msevtmgt_contactid_value": str(UUID(int=7)), "@odata.etag": "e"})
     bound = {BIND: f"/contacts({UUID(int=7)})"}

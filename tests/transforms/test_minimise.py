@@ -330,6 +330,12 @@ def test_a_contact_that_anothers_address_shows_is_left_to_it_with_its_lists_and_
     assert elsewhere == {key: columns for key, columns in here.items() if key[0] not in left}
 
 
+def test_a_membership_is_one_of_its_own_for_each_list_and_contact_and_the_same_every_time() -> None:
+    made = [[membership_id(id_of(a), id_of(b)) for a in ("list", "other") for b in ("aino", "bo")] for _ in range(2)]
+    assert made[0] == made[1]
+    assert len(set(made[0])) == 4
+
+
 LIVING = st.sets(st.sampled_from(list(POLICY.purposes)))
 
 
