@@ -433,7 +433,7 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.conn.execute(sa.text("delete from intake.person where person_id = :p"), {"p": of.person})
         return of
 
-    gone, lowered, granted, submitted, registered, shown, others = (address() for _ in range(7))
+    gone, lowered, granted, submitted, registered, moved, shown, others = (address() for _ in range(8))
     archive.add("consent_state", contact_point_id=lowered.point, purpose="m", topic="", state="withdrawn")
     for table in ("stated_value", "row_image", "person_consent", "consent_state"):
         told: dict[str, Any] = {"state": "granted"} if table.endswith(("consent", "state")) else {}
@@ -443,7 +443,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.add(table, contact_point_id=granted.point, **told)
     archive.decided(granted, NOW)
     archive.submitted(submitted)
+    archive.decided(submitted, NOW)
     archive.registered(registered, archive.occasion(ends_at=NOW))
+    number = archive.registered(moved, archive.occasion(ends_at=NOW))
+    archive.conn.execute(
+        sa.text("update intake.submission set contact_point_id = :to where submission_id = :number"),
+        {"to": submitted.point, "number": number},
+    )
     archive.add("crm_row", table_name="contact", row_id=uuid4(), contact_point_id=shown.point, is_ours=True, columns={})
     archive.add(
         "crm_row", table_name="contact", row_id=uuid4(), contact_point_id=others.point, is_ours=False, columns={}
@@ -451,12 +457,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
     person = archive.somebody()
     archive.add("person_purpose", person_id=person.person, purpose="p", contact_point_id=person.point, ends_at=None)
     assert archive.gone() == {"addresses": 3}
-    kept = {of.point for of in (lowered, submitted, registered, shown, person)}
+    kept = {of.point for of in (lowered, submitted, registered, moved, shown, person)}
     assert archive.column("contact_point", "contact_point_id") == kept
     assert archive.column("subject", "contact_point_id") == kept
     assert archive.column("crm_row", "contact_point_id") == {shown.point}
-    for table in ("stated_value", "row_image", "person_consent", "consent_evidence"):
+    for table in ("stated_value", "row_image", "person_consent"):
         assert archive.column(table, "1") == set(), table
+    assert archive.column("consent_evidence", "address") == {submitted.key}
     assert gone.point not in kept and archive.column("consent_state", "contact_point_id") == {lowered.point}
 
 
