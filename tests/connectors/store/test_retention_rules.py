@@ -333,6 +333,14 @@ def test_an_occasion_is_found_by_our_id_and_by_its_sources(archive: Archive) -> 
 # People, addresses, occasions, ids.
 
 
+def test_the_same_connection_does_it_again_and_finds_what_came_since(archive: Archive) -> None:
+    for _ in range(2):
+        of = archive.somebody()
+        archive.registered(of, archive.occasion(ends_at=ago(days=30)))
+        assert archive.overdue() == {"event_answers": 1, "event_registrations": 1}
+        assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
+
+
 def test_an_address_of_which_much_went_is_touched_once_and_one_that_went_not_at_all(archive: Archive) -> None:
     stays, goes = archive.somebody(), archive.somebody()
     archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=stays.point, ends_at=None)
