@@ -29,7 +29,7 @@ from schemas.intents import Intent, Phase
 from schemas.tables import CONTACT, EVENT
 
 # Intents of one COPY: after as many it is looked whether the plan has grown past what may be sent without approval.
-COPIED_AT_ONCE = 5_000
+COPIED_AT_ONCE, LEAST_COPIED = 5_000, 100
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,10 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
         for chunk in _iter_planned(session, conn):
             outbox.set_unchanged_aside(conn, unchanged)
             intents = _counted(chunk, tally, unchanged)
-            written = COPIED_AT_ONCE
-            while written == COPIED_AT_ONCE:
-                some = islice(intents, COPIED_AT_ONCE)
-                held = outlook.holds(tally.guarded)
+            written = size = 0
+            while written == size:
+                held, size = outlook.next_piece(tally.guarded)
+                some = islice(intents, size)
                 written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, unchanged, now=session.now)
     plan = replace(_judged(session, conn, tally), refused=refused)
@@ -210,14 +210,18 @@ class _Outlook:
         self._limit, self._is_large = session.workspace.policy.crm.blast_radius.rows, False
         self._told: set[bool] = set()
 
-    def holds(self, guarded: int) -> bool:
-        """What to write after so many intents that count."""
+    def next_piece(self, guarded: int) -> tuple[bool, int]:
+        """Whether to let the next intents wait after so many that count, and how many to write so.
+
+        As many as cannot make the plan too large, so that few are to be told otherwise then.
+        """
         if guarded > self._limit and not self._is_large:
             self._limit = blast_radius(self._session, self._conn, guarded=2 * guarded)
             self._is_large = guarded > self._limit
         holds = self._is_refused or (self._is_large and not self._may_be_approved)
         self._told.add(holds)
-        return holds
+        left = COPIED_AT_ONCE if self._is_large else self._limit - guarded + 1
+        return holds, min(max(left, LEAST_COPIED), COPIED_AT_ONCE)
 
     def has_erred(self, *, held: bool) -> bool:
         """Whether anything may have been written that should be otherwise."""

@@ -26,6 +26,7 @@ WRITTEN = "select phase, method, table_name, row_id, columns from intake.outbox_
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "COPIED_AT_ONCE", 7)
+    monkeypatch.setattr(planning, "LEAST_COPIED", 3)
     monkeypatch.setattr(outbox, "_KEPT_UNCHANGED", 1)
 
 
