@@ -71,13 +71,13 @@ def test_what_was_written_as_approved_waits_where_another_plan_was_meant(world: 
     world.perform(many(100, 6, newsletter="Yes"))
     second, states = planned(world)
     assert second.plan_id != first.plan_id and second.waits
-    assert states == {(False, "waiting")}
+    assert states == {(True, "pending"), (False, "waiting")}
 
 
 def test_a_small_plan_is_held_where_there_are_reasons_to_refuse(world: World) -> None:
     world.perform(subscribers(2))
     plan, states = planned(world, refused=("The CRM mails whoever has no consent.",))
-    assert not plan.waits and states == {(False, "waiting")}
+    assert not plan.waits and states == {(True, "pending"), (False, "waiting")}
 
 
 def test_the_pieces_are_the_plan_that_was_foretold_by_the_same_name(world: World) -> None:
