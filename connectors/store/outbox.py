@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from connectors.store import outbox_sql
+from connectors.store.refusals import store_errors
 from schemas.intents import Intent, IntentState, Method, Phase
 
 _ROWS_AT_A_TIME = 1000
@@ -68,7 +69,8 @@ def copy_intents(conn: Connection, intents: Iterable[Intent], *, writing: str, r
         _line(intent, writing, run_id, IntentState.PENDING if intent.phase is Phase.LOWERING else held)
         for intent in intents
     )
-    with conn.connection.cursor().copy(f"copy intake.outbox_intent ({outbox_sql.COLUMNS}) from stdin") as copy:
+    statement = f"copy intake.outbox_intent ({outbox_sql.COLUMNS}) from stdin"
+    with store_errors(), conn.connection.cursor().copy(statement) as copy:
         while block := "".join(islice(lines, _ROWS_AT_A_TIME)):
             copy.write(block)
             count += block.count("\n")

@@ -102,7 +102,7 @@ def test_a_piece_that_cannot_be_written_leaves_none_and_what_was_open_stands(wor
     assert world.query(open_now)[0][0] == before.size
     with world.owner.begin() as conn:
         conn.exec_driver_sql(
-            "alter table intake.outbox_intent add constraint ck_stuck check (intent_id % 20 > 0) not valid"
+            "alter table intake.outbox_intent add constraint ck_stuck check (mod(intent_id, 20) > 0) not valid"
         )
     try:
         session = world.session()
