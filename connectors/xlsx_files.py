@@ -12,7 +12,7 @@ import pandas as pd
 from connectors.raw_frames import as_cell, raw_frame
 from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
-from connectors.workbooks import read_sheet, unreadable
+from connectors.workbooks import Sheet, read_sheet, unreadable
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
@@ -34,8 +34,7 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
     if not any(titles):
         raise unreadable("it has no row of titles")
-    if any(first_row >= below for first_row, *_ in sheet.merged):
-        raise _MERGED
+    refuse_merged(sheet, below)
     return without_summary(_frame(titles, rows[below:]), shape.layout)
 
 
@@ -54,15 +53,18 @@ def refuse_unsound_zip(payload: bytes) -> None:
         raise BatchRefused("zip_bomb", message, remedy="Save the workbook anew, or deliver its data as CSV.")
 
 
+def refuse_merged(sheet: Sheet, below: int) -> None:
+    """Raises BatchRefused (`merged_cells`) where cells are merged in the row of that number (from 0) or a later one."""
+    if any(first_row >= below for first_row, *_ in sheet.merged):
+        raise BatchRefused(
+            "merged_cells",
+            "Cells below the titles are merged, and nobody can tell for which rows their value holds.",
+            remedy="Unmerge them (each row with its own values), and save the workbook anew.",
+        )
+
+
 def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     """Rows to a raw frame; columns without title that hold nothing are no columns."""
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in titles]
     named = [(t, c) for t, c in zip(titles, columns, strict=True) if t != "" or any(cell != "" for cell in c)]
     return raw_frame([title for title, _ in named], [column for _, column in named])
-
-
-_MERGED = BatchRefused(
-    "merged_cells",
-    "Cells below the titles are merged, and nobody can tell for which rows their value holds.",
-    remedy="Unmerge them (each row with its own values), and save the workbook anew.",
-)

@@ -87,6 +87,17 @@ def test_each_folder_imports_only_what_it_may_know() -> None:
     assert broken == []
 
 
+def test_workbooks_are_read_in_the_bounded_child_and_nowhere_else() -> None:
+    outside = ("tests/", "benchmarks/")
+    readers = ("python_calamine", "openpyxl.load_workbook", "openpyxl.reader", "xlrd", "fastexcel")
+    importers = {p for p in MODULES for name in imported(p) for reader in readers if is_within(name, reader)}
+    assert {path for path in importers if not path.startswith(outside)} == {"connectors/workbook_child.py"}
+    excel = {
+        p for p, m in MODULES.items() for n in ast.walk(m) if getattr(n, "attr", "") in ("read_excel", "ExcelFile")
+    }
+    assert {path for path in excel if not path.startswith(outside)} == set()
+
+
 def test_the_sandbox_is_imported_by_tests_benchmarks_and_the_demo_only() -> None:
     allowed = ("sandbox/", "tests/", "benchmarks/", DEMO)
     importers = {path for path in MODULES if any(is_within(name, "sandbox") for name in imported(path))}

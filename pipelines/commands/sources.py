@@ -24,6 +24,10 @@ from schemas.errors import ConfigurationError
 from schemas.mappings import Source, json_schema
 
 SHOWN_ROWS = 50
+PARTIAL = (
+    "Only answered questions are in the sample, so that a question that is gone cannot be told from one that nobody answered."
+    " Save Webropol's answer of surveys/ID/questions too, and give it with --questions."
+)
 SOURCES = typer.Typer(help="What is mapped, and whether a file would be understood.", no_args_is_help=True)
 
 
@@ -58,12 +62,22 @@ def check(
         Path, typer.Argument(exists=True, dir_okay=False, help="An export, or a sample of what is pulled.")
     ],
     feed: Annotated[str, typer.Option("--feed", help="The feed it belongs to.")],
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            "--questions",
+            exists=True,
+            dir_okay=False,
+            help="Webropol's answer of surveys/ID/questions, for a survey that is pulled.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Would this file be understood? A dry run with a verdict per column and row; nothing is kept and no value is shown."""
     with session_for(config) as session:
-        verdict = check_file(session, feed, file.read_bytes())
+        listed = questions.read_bytes() if questions else None
+        verdict = check_file(session, feed, file.read_bytes(), questions=listed)
     if as_json:
         print_json(verdict)
     else:
@@ -75,6 +89,8 @@ def check(
             CONSOLE.print(verdict.refused, markup=False)
         if verdict.changed:
             CONSOLE.print("The questions are not those last taken in:", *verdict.changed, sep="\n  ", markup=False)
+        if verdict.is_partial:
+            CONSOLE.print(PARTIAL, markup=False)
         if verdict.purposeless:
             CONSOLE.print(
                 f"Read for no purpose: {', '.join(verdict.purposeless)}. Name them under ignored.", markup=False

@@ -155,6 +155,8 @@ def _delete_people(session: Session, conn: Connection) -> dict[str, int]:
 
 def _in_crm(session: Session, crm: RetainingCrm, done: Retained) -> None:
     """The plan removes what no purpose shows any more; each row that was removed is looked for again."""
+    with session.transaction() as conn:
+        before = conn.execute(text("select max(intent_id) from intake.outbox_intent")).scalar()
     try:
         report = sync_crm(session, crm)
         if report.plan.waits:
@@ -163,7 +165,7 @@ def _in_crm(session: Session, crm: RetainingCrm, done: Retained) -> None:
         done.waits = str(refused)
     _remove_events(session, crm, done)
     with session.transaction() as conn:
-        removed = conn.execute(text(_REMOVED), {"run_id": session.run_id}).all()
+        removed = conn.execute(text(_REMOVED), {"before": before or 0}).all()
     by_table: dict[str, list[str]] = {}
     for row in removed:
         by_table.setdefault(row.table_name, []).append(str(row.row_id))
@@ -197,7 +199,8 @@ def _is_registered_for(crm: RetainingCrm, event_id: UUID) -> bool:
     return next(iter(rows), None) is not None
 
 
+# A plan made anew after a conflict has a run id of its own.
 _REMOVED = """
 select table_name, row_id from intake.outbox_intent
-where run_id = :run_id and method = 'delete' and state = 'acknowledged' order by table_name, row_id
+where intent_id > :before and method = 'delete' and state = 'acknowledged' order by table_name, row_id
 """
