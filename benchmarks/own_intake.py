@@ -41,7 +41,7 @@ def run(data_dir: Path, register_url: str, database: str) -> dict[str, Any]:
     with session.transaction() as conn:
         plan = write_plan(session, conn)
     stages["plan"] = perf_counter() - begun
-    return {"stages": stages, "intents": len(plan.intents), "plan": plan.counts(), **_state(session)}
+    return {"stages": stages, "intents": plan.size, "plan": plan.counts(), **_state(session)}
 
 
 def _take(session: Session, mapping: Mapping, stages: dict[str, float]) -> None:
