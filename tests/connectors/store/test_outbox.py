@@ -445,7 +445,7 @@ def test_what_is_under_a_lease_is_left_to_the_narrow_synchronisation(
     )
     run_id, event = add(store, intent), make_intent(None, table_name=EVENT.logical_name, planned_version=None)
     add(store, event, run_id=run_id)
-    execute(store, "update intake.outbox_intent set plan_id = :plan where run_id = :run", plan=plan, run=run_id)
+    execute(store, "update intake.outbox_intent set writing = :plan where run_id = :run", plan=plan, run=run_id)
     assert len(claim(store, run_id, intent)) == claims
     assert len(claim(store, run_id, event)) == 1, "what belongs to no address is under no lease"
 
@@ -520,8 +520,9 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
         replace(intent, method=Method.LOWER),
     ]
     run_id, other = add(store, intent, *beside, waits=waits), add(store, intent)
+    first = intents_of(store, run_id)[0]["intent_id"]
     with acting(store) as conn:
-        outbox.refuse_unsent(conn, run_id, [(intent, "local:lastname:too_long")])
+        outbox.refuse_unsent(conn, [(first, "local:lastname:too_long")])
     (refused, *rest) = intents_of(store, run_id)
     assert (refused["state"], refused["code"]) == ("refused", "local:lastname:too_long")
     assert refused["finished_at"] is not None
@@ -529,10 +530,40 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
     assert states_of(store, other) == ["pending"]
 
 
+def test_what_nobody_has_claimed_is_read_some_at_a_time_and_nothing_else(store: ServerAddress, intent: Intent) -> None:
+    alike = [
+        replace(intent, row_id=uuid4(), method=m) for m in (Method.PATCH, Method.UPSERT, Method.PATCH, Method.UPSERT)
+    ]
+    others = [replace(intent, row_id=uuid4(), table_name=CONSENT.logical_name), replace(intent, **FLAG)]
+    run_id = add(store, intent, *alike, *others, waits=True)
+    add(store, intent)
+    with acting(store) as conn:
+        outbox.refuse_unsent(conn, [(intents_of(store, run_id)[0]["intent_id"], "local:lastname:too_long")])
+        chunks = list(outbox.iter_unsent(conn, run_id, intent.phase, intent.table_name, at_a_time=2))
+    assert [len(chunk) for chunk in chunks] == [2, 2]
+    read = [intent_id for chunk in chunks for intent_id, _ in chunk]
+    assert read == [row["intent_id"] for row in sorted(intents_of(store, run_id)[1:5], key=lambda row: row["method"])]
+    assert all(columns == intent.columns for chunk in chunks for _, columns in chunk)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_writing_is_let_go_or_held_as_a_whole_but_for_its_lowerings(
+    store: ServerAddress, intent: Intent, waits: bool
+) -> None:
+    other = replace(intent, row_id=uuid4())
+    run_id = add(store, intent, replace(intent, phase=Phase.LOWERING, method=Method.LOWER), waits=not waits)
+    add(store, other, run_id=run_id, waits=not waits)
+    execute(store, "update intake.outbox_intent set writing = 'earlier' where row_id = :row", row=other.row_id)
+    with acting(store) as conn:
+        outbox.settle_waiting(conn, "plan", run_id=run_id, guarded_wait=waits)
+    settled, before = ("waiting", "pending") if waits else ("pending", "waiting")
+    assert states_of(store, run_id) == [settled, "pending", before]
+
+
 def test_what_has_no_answer_is_told_by_run_by_kind_and_by_address(store: ServerAddress, intent: Intent) -> None:
     other = replace(intent, row_id=uuid4(), contact_point_id=make_address(store))
     runs = [add(store, one) for one in (intent, other)]
-    execute(store, "update intake.outbox_intent set plan_id = 'narrow:plan' where run_id = :run", run=runs[1])
+    execute(store, "update intake.outbox_intent set writing = 'narrow:plan' where run_id = :run", run=runs[1])
     for run_id, one in zip(runs, (intent, other), strict=True):
         claim(store, run_id, one)
     mine = {intent.row_id, other.row_id}

@@ -17,7 +17,7 @@ def add(store: ServerAddress, *intents: Intent, guarded_wait: bool = False) -> l
     """The rows that the outbox holds of these intents, in the order given; nothing is kept."""
     engine = sa.create_engine(store.url_psycopg)
     with engine.connect() as conn:
-        count = outbox.add_intents(conn, intents, plan_id="p", run_id=uuid4(), guarded_wait=guarded_wait)
+        count = outbox.add_intents(conn, intents, writing="p", run_id=uuid4(), guarded_wait=guarded_wait)
         rows = conn.execute(sa.text("select * from intake.outbox_intent order by intent_id")).mappings().all()
         conn.rollback()
     engine.dispose()
