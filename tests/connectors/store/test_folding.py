@@ -241,17 +241,17 @@ def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None
 
 def test_whoever_folds_an_address_too_waits_for_its_turn_and_for_no_other_address(store: ServerAddress) -> None:
     histories = [History(UUID(int=number), (), {}, ()) for number in (41, 42)]
-    with acting(store, role=None) as conn:
+    with acting(store) as conn:
         write(conn, histories)
     held, free = (history.contact_point_id for history in histories)
     look = text("select from intake.contact_point where contact_point_id = :id for no key update nowait")
-    with acting(store, role=None) as one:
+    with acting(store) as one:
         one.execute(text("create temporary table t_dirty (contact_point_id uuid) on commit drop"))
         one.execute(text("insert into t_dirty values (:id)"), {"id": held})
         one.execute(text(TAKE_TURNS))
-        with acting(store, role=None) as other:
+        with acting(store) as other:
             other.execute(look, {"id": free})
-        with pytest.raises(StoreError) as waited, acting(store, role=None) as other:
+        with pytest.raises(StoreError) as waited, acting(store) as other:
             other.execute(look, {"id": held})
     assert waited.value.sqlstate == "55P03"
 
