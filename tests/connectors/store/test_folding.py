@@ -31,6 +31,7 @@ from tests.merging import (
     make_row,
     merge_rows,
 )
+from tests.outboxing import make_address
 
 POLICY = make_policy()
 WINDOW = timedelta(seconds=POLICY.clock_skew_s)
@@ -240,10 +241,7 @@ def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None
 
 
 def test_whoever_folds_an_address_too_waits_for_its_turn_and_for_no_other_address(store: ServerAddress) -> None:
-    histories = [History(UUID(int=number), (), {}, ()) for number in (41, 42)]
-    with acting(store) as conn:
-        write(conn, histories)
-    held, free = (history.contact_point_id for history in histories)
+    held, free = make_address(store), make_address(store)
     look = text("select from intake.contact_point where contact_point_id = :id for no key update nowait")
     with acting(store) as one:
         one.execute(text("create temporary table t_dirty (contact_point_id uuid) on commit drop"))
