@@ -10,7 +10,12 @@ from typing import Any
 import yaml
 from pydantic_core import ErrorDetails
 
-GROUP = ("it must be a group of fields", "Write each as `name: value`, one a line and indented, or all of them in braces.")
+from schemas.suggestions import TODO
+
+GROUP = (
+    "it must be a group of fields",
+    "Write each as `name: value`, one a line and indented, or all of them in braces.",
+)
 LIST = ("it must be a list", "Write it as [one, another], or as one `- item` a line.")
 TEXT = ("it must be text", "Put the value in quotes.")
 WHOLE = ("it must be a whole number", "Write digits alone, without quotes.")
@@ -79,6 +84,10 @@ def sentence(fault: ErrorDetails, node: yaml.Node | None, *, all_fields: str) ->
 
 def _words(fault: ErrorDetails, all_fields: str) -> tuple[str, str]:
     context: dict[str, Any] = {**(fault.get("ctx") or {}), "all_fields": all_fields}
+    if fault["type"] == "value_error" and TODO in str(context["error"]):
+        return str(
+            context["error"]
+        ), "Replace each TODO by what you decide; the comment beside it says what may stand there."
     if fault["type"] == "value_error":
         return str(context["error"]), f"Correct it; {all_fields}."
     if fault["type"] == "string_pattern_mismatch" and (form := PATTERNS.get(context["pattern"])):
