@@ -74,6 +74,8 @@ def plan_address(
             intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
     for table, row_id in view.merged_away:
         intents.append(Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp))
+    for (table, row_id), adopted in view.left_behind.items():
+        intents.extend(_let_go(table, adopted, row_id, stamp))
     for (table, row_id), known in view.others.items():
         if (table, row_id) not in desired and (lowered := _lowered(table, known, view, policy)):
             intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
