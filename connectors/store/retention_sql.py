@@ -91,6 +91,14 @@ RULES = {
     ),
 }
 
+# A contact that the CRM had by itself and that holds what we wrote still: it is to be cleared first.
+_WRITTEN_ON = """
+select from intake.crm_row r cross join jsonb_each(r.written) w
+where r.table_name = 'contact' and r.contact_point_id = {0}.contact_point_id and not r.is_ours and not r.edits ? 'gone'
+  and w.key in ('firstname', 'lastname', 'mobilephone', 'emailaddress1', 'crmi_preferencelink')
+  and r.columns -> w.key = w.value
+"""
+
 # Whose last purpose has ended, and of whom the CRM holds nothing any more: a contact under another address is somebody
 # else's by now (connectors.store.bearers).
 FIND_PEOPLE = f"""
@@ -103,6 +111,7 @@ where not exists (select from intake.person_purpose u where u.person_id = p.pers
                     and r.contact_point_id = p.contact_point_id)
   and not exists (select from intake.crm_row r where r.table_name = 'contact' and r.row_id = p.person_id
                     and r.edits ? 'merged')
+  and not exists ({_WRITTEN_ON.format("p")})
   and not exists (select from intake.registration g join intake.subject s using (subject_id)
                   where s.person_id = p.person_id)
   and {_NOT_HELD.format("p")}
@@ -150,6 +159,7 @@ where {_NOT_HELD.format("c")}
   and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
   and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
   and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
+  and not exists ({_WRITTEN_ON.format("c")})
 """
 
 DELETE_POINTS = (

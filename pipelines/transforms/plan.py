@@ -163,8 +163,10 @@ def _moves(columns: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
 
 def _clearable(before: Mapping[str, Any], adopted: AdoptedRow | None) -> list[str]:
     """The columns that may be cleared: of a row that the CRM had by itself, those whose value is the one we wrote."""
-    there = [name for name in CLEARABLE if name in before]
-    return there if adopted is None else [name for name in there if adopted.written.get(name) == before[name]]
+    if adopted is None:
+        return [name for name in CLEARABLE if name in before]
+    names = (*CLEARABLE, "emailaddress1")
+    return [name for name in names if name in before and adopted.written.get(name) == before[name]]
 
 
 def _plan_consent(
