@@ -99,7 +99,7 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
         *hand_over_used(session, crm),
     )
     plan = plan_now(session, refused=refused)
-    refuse_invalid(session, crm, plan.intents)
+    refuse_invalid(session, crm, plan.tally)
     return SyncReport(recovered, decisions, adoption, plan)
 
 

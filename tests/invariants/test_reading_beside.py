@@ -19,7 +19,7 @@ def unanswered(world: World, which: str, table: str) -> None:
     """As it is between the CRM's doing of some writes and our knowing of it: claimed, and nothing known of the rows."""
     with world.owner.begin() as conn:
         conn.exec_driver_sql(
-            f"update intake.outbox_intent set state = 'claimed', finished_at = null, plan_id = 'narrow:x' where {which}"
+            f"update intake.outbox_intent set state = 'claimed', finished_at = null, writing = 'narrow:x' where {which}"
         )
         conn.exec_driver_sql(f"delete from intake.crm_row where table_name = '{table}'")
 

@@ -9,6 +9,7 @@ from pipelines.commands.running import predict
 from pipelines.operations.retention import retain
 from pipelines.operations.sessions import Session
 from schemas.errors import RaisingRefused
+from schemas.intents import Intent
 from schemas.records import Window
 from tests.invariants.acts import NOW, T0, Who, answer, register, sign_up
 from tests.invariants.crm_hands import assert_settled, contact_of, contacts_of, set_crm_clock
@@ -77,8 +78,9 @@ def test_who_comes_back_has_it_again(world: World, used: str) -> None:
 
 def test_a_plan_only_foretold_gives_no_task(world: World, used: str) -> None:
     world.at(IS_OVER)
-    _, plan = predict(world.session(), [], Window(FIRST_ON, IS_OVER.date()))
-    deleted = {intent.row_id for intent in plan.intents if intent.method == "delete" and intent.table_name == "contact"}
+    planned: list[Intent] = []
+    predict(world.session(), [], Window(FIRST_ON, IS_OVER.date()), planned)
+    deleted = {intent.row_id for intent in planned if intent.method == "delete" and intent.table_name == "contact"}
     assert used not in {str(row_id) for row_id in deleted} and len(deleted) == 1
     assert world.rows("tasks") == []
 
