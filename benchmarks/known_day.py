@@ -74,7 +74,7 @@ def take_day(
     merge_staged(session, "web_forms")
     with session.transaction() as conn:
         plan = write_plan(session, conn)
-    return Cost(perf_counter() - begun, process_time() + _cpu_s(server) - worked, len(plan.intents))
+    return Cost(perf_counter() - begun, process_time() + _cpu_s(server) - worked, plan.size)
 
 
 def drop_export(folder: Path, number: int, *, known: int, rows: int = ROWS) -> Path:

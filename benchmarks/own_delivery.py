@@ -62,7 +62,7 @@ def _synchronise(session: Session, client: Any) -> dict[str, Any]:
     stages["close"] = perf_counter() - began
     delivered = sum(stages.values()) - stages["plan"]
     told = {"seconds": delivered, "cpu_s": process_time() - worked, "stages": stages}
-    return {**told, "intents": len(plan.intents), "outcomes": dict(outcomes)}
+    return {**told, "intents": plan.size, "outcomes": dict(outcomes)}
 
 
 if __name__ == "__main__":

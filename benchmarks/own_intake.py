@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -33,26 +34,25 @@ def run(data_dir: Path, register_url: str, database: str) -> dict[str, Any]:
     session = Session(workspace)
     with session.transaction() as conn:
         batches.start_run(conn, session.run_id, "benchmark", at=session.now)
-    stages = {"open": perf_counter() - begun, "land": 0.0, "apply": 0.0}
-    for mapping in workspace.mappings.values():
-        if mapping.file is not None or mapping.table is not None:
-            _take(session, mapping, stages)
+    stages = {"open": perf_counter() - begun}
+    _take(
+        session, [one for one in workspace.mappings.values() if one.file is not None or one.table is not None], stages
+    )
     begun = perf_counter()
     with session.transaction() as conn:
         plan = write_plan(session, conn)
     stages["plan"] = perf_counter() - begun
-    return {"stages": stages, "intents": len(plan.intents), "plan": plan.counts(), **_state(session)}
+    return {"stages": stages, "intents": plan.size, "plan": plan.counts(), **_state(session)}
 
 
-def _take(session: Session, mapping: Mapping, stages: dict[str, float]) -> None:
+def _take(session: Session, mappings: Sequence[Mapping], stages: dict[str, float]) -> None:
     begun = perf_counter()
-    landed = land_feed(session, mapping, Window(FIRST_ON, UNTIL)).landed
+    landed = [batch for one in mappings for batch in land_feed(session, one, Window(FIRST_ON, UNTIL)).landed]
     landed_at = perf_counter()
     gated = apply_batches(session, landed)
-    stages["land"] += landed_at - begun
-    stages["apply"] += perf_counter() - landed_at
-    if stopped := [one.stop[0] for one in gated if one.stop]:
-        raise RuntimeError(f"Feed {mapping.feed}: {len(stopped)} batches were stopped ({stopped[0]}).")
+    stages["land"], stages["apply"] = landed_at - begun, perf_counter() - landed_at
+    if stopped := [(one.batch.feed, one.stop[0]) for one in gated if one.stop]:
+        raise RuntimeError(f"{len(stopped)} batches were stopped, the first of feed {stopped[0][0]} ({stopped[0][1]}).")
 
 
 def _state(session: Session) -> dict[str, Any]:

@@ -5,7 +5,6 @@ what was written, so that only what somebody changed is taken in. All cells are 
 (https://owasp.org/www-community/attacks/CSV_Injection), and no number loses its leading zeros.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
-from python_calamine import CalamineError, CalamineWorkbook
 
 from connectors.raw_frames import as_cell
-from connectors.xlsx_files import refuse_unsound_zip
+from connectors.workbooks import read_sheet
+from connectors.xlsx_files import refuse_merged, refuse_unsound_zip
 from schemas.errors import BatchRefused
 
 ROWS_SHEET, KEPT_SHEET = "Rows to mend", "As exported"
@@ -74,18 +73,24 @@ def read_workbook(path: Path) -> tuple[Baseline, dict[tuple[UUID, int], dict[str
     """What was exported, and what the rows hold now, by batch and row. BatchRefused where it is no such workbook."""
     payload = path.read_bytes()
     refuse_unsound_zip(payload)
-    try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(payload))
-        kept = workbook.get_sheet_by_name(KEPT_SHEET).to_python(skip_empty_area=False)
-        filled = workbook.get_sheet_by_name(ROWS_SHEET).to_python(skip_empty_area=False)
-    except (CalamineError, ValueError, OSError):
-        raise _stranger() from None
-    if not kept or kept[0][0] != _MARK or not filled or filled[0][:1] != [REFERENCE]:
+    kept, filled = _rows(payload, KEPT_SHEET), _rows(payload, ROWS_SHEET)
+    if not kept or kept[0][:1] != [_MARK] or kept[0][1:2] in ([], [""]) or not filled or filled[0][:1] != [REFERENCE]:
         raise _stranger()
     feed, titles = str(kept[0][1]), [str(title) for title in kept[0][2:]]
     rows = [_kept_row(_place(row), _cells(titles, row[2:])) for row in kept[1:]]
     present = [str(title) for title in filled[0][2:]]
     return Baseline(feed, titles, rows), {_place(row): _cells(present, row[2:]) for row in filled[1:] if row[0]}
+
+
+def _rows(payload: bytes, name: str) -> list[list[Any]]:
+    try:
+        sheet = read_sheet(payload, name)
+    except BatchRefused as refused:
+        if refused.code in ("unreadable_table", "unknown_sheet"):
+            raise _stranger() from None
+        raise
+    refuse_merged(sheet, 1)
+    return sheet.rows
 
 
 def _kept_row(place: tuple[UUID, int], cells: dict[str, str | None]) -> MendingRow:

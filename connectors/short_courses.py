@@ -22,6 +22,10 @@ from schemas.mappings import RECEIVED_AT, Mapping, TableShape
 from schemas.records import ReceivedBatch, Window
 
 _ROWS_AT_A_TIME = 10_000
+# A first load may be of everything there is: it is landed in batches, so that no more than one is held in memory.
+ROWS_A_BATCH = 50_000
+
+Texts = tuple[list[str], list[list[str | None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,24 @@ class ShortCourseRegistrations:
         self._settings = settings
 
     def iter_batches(self, mapping: Mapping, window: Window, *, now: datetime) -> Iterator[ReceivedBatch]:
-        """At most one batch: the rows changed within the window and its overlap. Raises SourceError."""
+        """The rows changed within the window and its overlap, in their order, as few batches as hold them.
+
+        Raises SourceError; the batches before are good then, and come again in the next pull of the window.
+        """
         shape = _shape(mapping)
         days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
-        titles, columns = self._fetch(shape, days)
-        if columns and columns[0]:
-            yield _batch(mapping, window, days=days, table=(titles, columns))
+        for table in self._iter_texts(shape, days):
+            yield _batch(mapping, window, days=days, table=table)
 
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Nothing: the watermark moves with the batch."""
 
-    def _fetch(self, shape: TableShape, days: PullWindow) -> tuple[list[str], list[list[str | None]]]:
+    def _iter_texts(self, shape: TableShape, days: PullWindow) -> Iterator[Texts]:
         try:
             with self._engine.connect() as connection:
                 self._limit(connection, days)
-                return _texts(connection.execution_options(stream_results=True), _statement(shape), self._bounds(days))
+                streaming = connection.execution_options(stream_results=True)
+                yield from _texts(streaming, _statement(shape), self._bounds(days))
         except sa.exc.OperationalError:
             raise SourceUnavailable(
                 "The short-course database cannot be reached. Check its address; run again when it answers."
@@ -111,23 +118,23 @@ def _statement(shape: TableShape) -> sa.Executable:
     return sa.select(sa.literal_column("*")).select_from(table).where(within).order_by(changed_at, key)
 
 
-def _texts(
-    connection: sa.Connection, statement: sa.Executable, bounds: dict[str, datetime]
-) -> tuple[list[str], list[list[str | None]]]:
-    """Titles, and cells as text by column."""
+def _texts(connection: sa.Connection, statement: sa.Executable, bounds: dict[str, datetime]) -> Iterator[Texts]:
+    """Titles, and cells as text by column, of so many rows at a time as make a batch."""
     with connection.execute(statement, bounds) as result:
         titles = unique_titles(result.keys())
         columns: list[list[str | None]] = [[] for _ in titles]
-        for rows in result.partitions(_ROWS_AT_A_TIME):
+        for rows in result.partitions(min(_ROWS_AT_A_TIME, ROWS_A_BATCH)):
             for column, values in zip(columns, zip(*rows, strict=True), strict=True):
                 column.extend(value if type(value) is str else as_cell(value) for value in values)
             refuse_too_large(len(columns[0]), len(columns))
-    return titles, columns
+            if len(columns[0]) >= ROWS_A_BATCH:
+                yield titles, columns
+                columns = [[] for _ in titles]
+        if columns and columns[0]:
+            yield titles, columns
 
 
-def _batch(
-    mapping: Mapping, window: Window, *, days: PullWindow, table: tuple[list[str], list[list[str | None]]]
-) -> ReceivedBatch:
+def _batch(mapping: Mapping, window: Window, *, days: PullWindow, table: Texts) -> ReceivedBatch:
     titles, columns = table
     if _shape(mapping).changed_at not in titles:
         raise SourceError(f"Feed {mapping.feed}: the query gives no column {_shape(mapping).changed_at!r}. {_REMEDY}")

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook
-
 from connectors.text_encoding import decode_text
-from connectors.xlsx_files import refuse_unsound_zip
+from connectors.workbooks import filled_cells
+from connectors.xlsx_files import NO_XLSX, ZIP, refuse_unsound_zip
 from schemas.errors import BatchRefused
 
-_ZIP = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _DELIMITERS = ";,\t|"
 _LOOKED_AT = 30
 
@@ -28,15 +27,20 @@ class FoundTable:
 
 def look_at(payload: bytes) -> FoundTable:
     """The shape of an unknown file. Raises BatchRefused where it is no table, workbook or JSON document."""
-    if payload.startswith(_ZIP):
+    if payload.startswith(ZIP):
         return _workbook(payload)
+    if payload.startswith(_OLD_WORKBOOK):
+        raise NO_XLSX
     text = decode_text(payload)
+    if text.lstrip()[:1] == "<":
+        raise NO_XLSX
     if text.lstrip()[:1] in ("{", "["):
         return FoundTable({"type": "json"})
     lines = text.splitlines()[:_LOOKED_AT]
     delimiter = max(_DELIMITERS, key=lambda each: _steadiness(lines, each))
     rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
-    return FoundTable({"type": "csv", "delimiter": delimiter, **_header(rows)})
+    widths = [sum(1 for cell in row if cell.strip()) for row in rows]
+    return FoundTable({"type": "csv", "delimiter": delimiter, **_header(widths)})
 
 
 def _steadiness(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
@@ -48,26 +52,28 @@ def _steadiness(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
 
 def _workbook(payload: bytes) -> FoundTable:
     refuse_unsound_zip(payload)
+    filled = dict(_filled(payload))
+    name = max(filled, key=lambda each: sum(filled[each]))
+    others = tuple(each for each in filled if each != name)
+    sheet = {"sheet": name} if others else {}
+    return FoundTable({"type": "xlsx", **sheet, **_header(filled[name])}, others)
+
+
+def _filled(payload: bytes) -> list[tuple[str, list[int]]]:
     try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(payload))
-        names = list(workbook.sheet_names)
-        tops = {
-            name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=_LOOKED_AT) for name in names
-        }
-    except (CalamineError, ValueError, OSError):
-        names = []
-    if not names:
+        found = filled_cells(payload)
+    except BatchRefused as refused:
+        if refused.code != "unreadable_table":
+            raise
+        found = []
+    if not found:
         message = "The file is no workbook that can be read."
         raise BatchRefused("unreadable_table", message, remedy="Save it anew as .xlsx.")
-    name = max(names, key=lambda each: sum(1 for row in tops[each] for cell in row if cell != ""))
-    others = tuple(each for each in names if each != name)
-    sheet = {"sheet": name} if others else {}
-    return FoundTable({"type": "xlsx", **sheet, **_header(tops[name])}, others)
+    return found
 
 
-def _header(rows: Sequence[Sequence[Any]]) -> dict[str, int]:
+def _header(widths: Sequence[int]) -> dict[str, int]:
     """The first row that is filled about as widely as the widest: what stands above it are notes."""
-    widths = [sum(1 for cell in row if str(cell).strip()) for row in rows]
     widest = max(widths, default=0)
     number = next((n for n, width in enumerate(widths, 1) if width >= 0.8 * widest), 1)
     return {} if number == 1 else {"header_row": number}

@@ -17,7 +17,7 @@ from connectors.batches import Pulled, pulled_batch
 from connectors.decoders import MediaType
 from connectors.fetching import HttpReader, HttpSettings, Read, RefusedError
 from connectors.json_documents import pulled_payload
-from connectors.webropol_answers import NO_ID, RESPONSE_DATE, RESPONSE_ID
+from connectors.webropol_answers import RESPONSE_DATE, RESPONSE_ID, has_identity, questions_of
 from connectors.windows import PullWindow, pull_window, read_instant
 from schemas.errors import MappingError, SourceError, SourceUnavailable
 from schemas.mappings import ApiShape, Mapping
@@ -66,7 +66,7 @@ class WebropolResponses:
         window: Window,
         *,
         days: PullWindow,
-        content: tuple[list[list[str]], list[dict[str, Any]]],
+        content: tuple[list[list[str | None]], list[dict[str, Any]]],
     ) -> ReceivedBatch:
         titles, responses = content
         given_at = [_given_at(response, days) for response in responses]
@@ -77,10 +77,8 @@ class WebropolResponses:
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Nothing: the watermark moves with the batch."""
 
-    def _fetch_questions(self, api: ApiShape) -> list[list[str]]:
-        answer = self._fetch(f"surveys/{api.resource}/questions")
-        questions = sorted(answer.get("Questions") or [], key=lambda q: q.get("QuestionOrderNumber") or 0)
-        return [[str(q.get("QuestionId")), str(q.get("QuestionText") or "")] for q in questions]
+    def _fetch_questions(self, api: ApiShape) -> list[list[str | None]]:
+        return questions_of(self._fetch(f"surveys/{api.resource}/questions"))
 
     def _fetch_responses(self, api: ApiShape, pulled: PullWindow) -> list[dict[str, Any]]:
         """All responses of the window, asked for with a day on both sides: by whose clock it filters is unknown."""
@@ -130,14 +128,13 @@ def _api(mapping: Mapping) -> ApiShape:
 
 
 def _identity(response: dict[str, Any], api: ApiShape) -> str:
-    """The response's own id, the one key there is: respondents of public links have none."""
-    identity = str(response.get(RESPONSE_ID) or NO_ID)
-    if identity == NO_ID:
+    """The response's own id: respondents of public links have none."""
+    if not has_identity(response):
         raise SourceError(
             f"Survey {api.resource}: responses come without an id (all zeros), as those of a single question do. "
             "Pull the responses of the whole survey; report it to the vendor if they are."
         )
-    return identity
+    return str(response[RESPONSE_ID])
 
 
 def _given_at(response: dict[str, Any], pulled: PullWindow) -> datetime | None:

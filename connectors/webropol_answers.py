@@ -36,6 +36,27 @@ def responses_frame(responses: Sequence[dict[str, Any]], mapping: Mapping, *, ti
     return frame_of_rows(rows, _unanswered(mapping, [text for _, text in titles]))
 
 
+def questions_of(answer: Any) -> list[list[str | None]]:
+    """The survey's questions as [QuestionId, QuestionText], in their order, out of the API's answer about them."""
+    listed = _objects(answer.get("Questions")) if isinstance(answer, dict) else []
+    questions = sorted(listed, key=lambda each: each.get("QuestionOrderNumber") or 0)
+    return [[str(each.get("QuestionId")), str(each.get("QuestionText") or "")] for each in questions]
+
+
+def answered_questions(responses: Iterable[dict[str, Any]]) -> list[list[str | None]]:
+    """The questions that responses answer, as `questions_of`, in the order of first sight."""
+    seen: dict[str, str] = {}
+    for response in responses:
+        for answer in _objects(response.get("RespondentAnswers")):
+            seen[str(answer.get("QuestionId"))] = str(answer.get("Question") or answer.get("QuestionTitle") or "")
+    return [[question_id, text] for question_id, text in seen.items()]
+
+
+def has_identity(response: dict[str, Any]) -> bool:
+    """Whether the response has an id of its own, the one key there is: those of a single question have none."""
+    return str(response.get(RESPONSE_ID) or NO_ID) != NO_ID
+
+
 def _own_fields(response: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     return {name: None if response.get(name) == NO_ID else response.get(name) for name in fields}
 

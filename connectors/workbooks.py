@@ -5,6 +5,8 @@ has not grown by it.
 """
 
 import subprocess
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -48,11 +50,19 @@ def read_sheet(payload: bytes, name: str | None) -> Sheet:
 
     Raises BatchRefused: `unreadable_table`, `unknown_sheet`, `uncalculated`, `entities`, `too_large`, `too_costly`.
     """
-    memory = LEAST_MEMORY + max(0, len(payload) - (8 << 20)) * MEMORY_A_BYTE
-    seconds = LEAST_CPU_S + (len(payload) >> 20) * CPU_S_A_MB
-    words = [str(most_cells(payload)), *([name] if name is not None else [])]
-    with bounded_child(CHILD, words, memory=memory, seconds=seconds) as child:
-        return _told(child, payload)
+    words = ["sheet", *([name] if name is not None else [])]
+    with _child(payload, words) as child:
+        return _sheet(child, payload)
+
+
+def filled_cells(payload: bytes) -> list[tuple[str, list[int]]]:
+    """By sheet, in their order, how many cells of each of its first rows are filled.
+
+    Raises BatchRefused: `unreadable_table`, `uncalculated`, `entities`, `too_costly`.
+    """
+    with _child(payload, ["shape"]) as child:
+        found = _head(child, payload)
+        return [(name, counts) for name, counts in found["filled"]]
 
 
 def most_cells(payload: bytes) -> int:
@@ -60,7 +70,25 @@ def most_cells(payload: bytes) -> int:
     return min(LEAST_CELLS + 2 * len(payload), MOST_CELLS)
 
 
-def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
+def _child(payload: bytes, words: Sequence[str]) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+    memory = LEAST_MEMORY + max(0, len(payload) - (8 << 20)) * MEMORY_A_BYTE
+    seconds = LEAST_CPU_S + (len(payload) >> 20) * CPU_S_A_MB
+    return bounded_child(CHILD, [str(most_cells(payload)), *words], memory=memory, seconds=seconds)
+
+
+def _sheet(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
+    found = _head(child, payload)
+    refuse_too_large(found["height"], found["width"])
+    if found["height"] * found["width"] > most_cells(payload):
+        raise _too_costly()
+    rows = _rows(child.stdout) if child.stdout else []
+    if child.wait() != 0:
+        raise _failed(child)
+    return Sheet(rows, [(first[0], first[1], first[2], first[3]) for first in found["merged"]])
+
+
+def _head(child: "subprocess.Popen[bytes]", payload: bytes) -> dict[str, Any]:
+    """What the child found first, given the workbook."""
     if child.stdin is None or child.stdout is None:
         raise unreadable("its reader cannot be started")
     try:
@@ -69,25 +97,20 @@ def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
     except BrokenPipeError:
         raise _failed(child) from None
     head = child.stdout.readline()
-    if not head:
+    if not head.endswith(b"\n"):
         raise _failed(child)
-    found = orjson.loads(head)
+    found: dict[str, Any] = orjson.loads(head)
     if "refused" in found:
         what, remedy = _REFUSALS[found["refused"]]
         raise BatchRefused(found["refused"], what, remedy=remedy)
-    refuse_too_large(found["height"], found["width"])
-    if found["height"] * found["width"] > most_cells(payload):
-        raise _too_costly()
-    rows = _rows(child.stdout)
-    if child.wait() != 0:
-        raise _failed(child)
-    return Sheet(rows, [(first[0], first[1], first[2], first[3]) for first in found["merged"]])
+    return found
 
 
 def _rows(lines: IO[bytes]) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for line in lines:
-        rows += orjson.loads(line)
+        # The last line of a child that was ended is not whole; its end is told by how it ended.
+        rows += orjson.loads(line) if line.endswith(b"\n") else []
     return rows
 
 

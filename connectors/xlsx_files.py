@@ -12,10 +12,16 @@ import pandas as pd
 from connectors.raw_frames import as_cell, raw_frame
 from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
-from connectors.workbooks import read_sheet, unreadable
+from connectors.workbooks import Sheet, read_sheet, unreadable
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
+ZIP = b"PK\x03\x04"
+NO_XLSX = BatchRefused(
+    "unreadable_table",
+    "The file is no .xlsx workbook: an older .xls, a web page under that name, or something else.",
+    remedy="Open it in a spreadsheet program, and save it as .xlsx or as CSV.",
+)
 MAX_UNZIPPED = 1 << 30
 MAX_RATIO = 200
 _SMALL = 1 << 20
@@ -24,7 +30,7 @@ _SMALL = 1 << 20
 def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     """The raw frame of one sheet: the one that the mapping names, or the first.
 
-    Raises BatchRefused: `cut_short`, `zip_bomb`, `merged_cells` and those of `connectors.workbooks.read_sheet`.
+    Raises BatchRefused: `merged_cells`, and those of `refuse_unsound_zip` and `connectors.workbooks.read_sheet`.
     """
     refuse_unsound_zip(payload)
     sheet = read_sheet(payload, shape.sheet)
@@ -34,15 +40,17 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
     if not any(titles):
         raise unreadable("it has no row of titles")
-    if any(first_row >= below for first_row, *_ in sheet.merged):
-        raise _MERGED
+    refuse_merged(sheet, below)
     return without_summary(_frame(titles, rows[below:]), shape.layout)
 
 
 def refuse_unsound_zip(payload: bytes) -> None:
-    """Raises BatchRefused: `cut_short` where the archive is not whole, `zip_bomb` where it would grow out of bounds."""
+    """Raises BatchRefused: `unreadable_table` where it is no archive at all, `cut_short` where it is not whole, `zip_bomb`
+    where it would grow out of bounds."""
     if not payload:
         raise cut_short("The file is empty.")
+    if len(payload) >= len(ZIP) and not payload.startswith(ZIP):
+        raise NO_XLSX
     try:
         parts = zipfile.ZipFile(io.BytesIO(payload)).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
@@ -54,15 +62,18 @@ def refuse_unsound_zip(payload: bytes) -> None:
         raise BatchRefused("zip_bomb", message, remedy="Save the workbook anew, or deliver its data as CSV.")
 
 
+def refuse_merged(sheet: Sheet, below: int) -> None:
+    """Raises BatchRefused (`merged_cells`) where cells are merged in the row of that number (from 0) or a later one."""
+    if any(first_row >= below for first_row, *_ in sheet.merged):
+        raise BatchRefused(
+            "merged_cells",
+            "Cells below the titles are merged, and nobody can tell for which rows their value holds.",
+            remedy="Unmerge them (each row with its own values), and save the workbook anew.",
+        )
+
+
 def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     """Rows to a raw frame; columns without title that hold nothing are no columns."""
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in titles]
     named = [(t, c) for t, c in zip(titles, columns, strict=True) if t != "" or any(cell != "" for cell in c)]
     return raw_frame([title for title, _ in named], [column for _, column in named])
-
-
-_MERGED = BatchRefused(
-    "merged_cells",
-    "Cells below the titles are merged, and nobody can tell for which rows their value holds.",
-    remedy="Unmerge them (each row with its own values), and save the workbook anew.",
-)

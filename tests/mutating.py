@@ -3,31 +3,36 @@
 Operators, constants, conditions, comprehension filters, dictionary entries, returned values and bare statements are
 changed in the syntax tree; in SQL, its operators, quantifiers and literals, and conditions on a line of their own are
 left out. Each mutant is compiled in a fork of this process, so that no file is touched, and run against the tests given
-until one fails; tests of the store share one server. Hypothesis draws the same examples for each mutant.
+until one fails, the one that failed last before the others; tests of the store share one server. Hypothesis draws the
+same examples for each mutant. The forks find loaded whatever the tests import that does not itself import the module.
+Killed is what a failing test noticed; what ran out of time, here or in the database, and what could not even be
+imported count apart. A target of FILE:FROM-TO has the mutants of those lines only.
 DeMillo, Lipton, Sayward, Hints on Test Data Selection, Computer 11(4), 1978.
 """
 
 import ast
+import gc
 import importlib.machinery
+import json
 import os
 import re
 import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hypothesis
-import pandas
 import psycopg
-import pydantic
 import pytest
-import sqlalchemy
 
-LOADED = (pandas, pydantic, sqlalchemy)  # once, before any fork
+ROOT = Path(__file__).resolve().parents[1]
+SURVIVED, KILLED, TIMED_OUT, UNLOADED = "survived", "killed", "timed out", "could not be imported"
 SWAPPED: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
     ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,),
@@ -79,10 +84,10 @@ def changes(node: ast.AST) -> Iterator[dict[str, Any]]:
             yield {"value": value + 1}
         case ast.Constant(value=str() as value) if value:
             yield from ({"value": new} for new in (sql_changes(value) if " " in value else [f"XX{value}"]))
-    for field in ("body", "orelse"):
-        for at, inner in enumerate(body if isinstance(body := getattr(node, field, None), list) else []):
+    for part in ("body", "orelse"):
+        for at, inner in enumerate(body if isinstance(body := getattr(node, part, None), list) else []):
             if isinstance(inner, BARE) and not _is_docstring(inner):
-                yield {field: [*body[:at], ast.copy_location(ast.Pass(), inner), *body[at + 1 :]]}
+                yield {part: [*body[:at], ast.copy_location(ast.Pass(), inner), *body[at + 1 :]]}
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -99,8 +104,8 @@ def sql_changes(statement: str) -> Iterator[str]:
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """What is run: neither docstrings nor annotations nor decorators."""
-    for field, value in ast.iter_fields(tree):
-        if field in ("annotation", "returns", "decorator_list"):
+    for part, value in ast.iter_fields(tree):
+        if part in ("annotation", "returns", "decorator_list"):
             continue
         for node in value if isinstance(value, list) else [value]:
             if isinstance(node, ast.AST) and not _is_docstring(node):
@@ -114,7 +119,8 @@ def mutants(tree: ast.Module) -> Iterator[str]:
         for changed in changes(node):
             before, old = ast.unparse(node), {field: getattr(node, field) for field in changed}
             vars(node).update(changed)
-            yield f"{getattr(node, 'lineno', 1)}: {_difference(before, ast.unparse(ast.fix_missing_locations(node)))}"
+            line = min((n.lineno for n in ast.walk(node) if hasattr(n, "lineno")), default=1)
+            yield f"{line}: {_difference(before, ast.unparse(ast.fix_missing_locations(node)))}"
             vars(node).update(old)
 
 
@@ -123,31 +129,116 @@ def _difference(before: str, after: str) -> str:
     return f"…{before[max(0, start - 40) : start + 30]!r} -> …{after[max(0, start - 40) : start + 30]!r}"
 
 
-def is_killed(target: Path, tree: ast.Module, tests: list[str], directory: Path, *, limit_s: float) -> bool:
-    """Whether a test fails, or does not end in time, where the module is that tree."""
-    child = os.fork()
-    if not child:
-        signal.alarm(int(limit_s))
-        code = 1
-        try:
-            code = _run(target, tree, tests, directory)
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1] != 0
+@dataclass
+class Watch:
+    """What a run of the tests came to: the verdict, and the test that failed."""
+
+    first: str = ""
+    failed: str = ""
+    verdict: str = SURVIVED
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.nodeid != self.first)
+
+    def pytest_exception_interact(self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> None:
+        if not isinstance(node, pytest.Item):
+            self.verdict = UNLOADED
+        elif call.excinfo and any(isinstance(e, psycopg.errors.QueryCanceled) for e in _causes(call.excinfo.value)):
+            self.verdict = TIMED_OUT
+        else:
+            self.verdict, self.failed = KILLED, node.nodeid
 
 
-def _run(target: Path, tree: ast.Module, tests: list[str], directory: Path) -> int:
-    loader, quiet = importlib.machinery.SourceFileLoader, os.open(os.devnull, os.O_WRONLY)
-    compiled, load = compile(tree, str(target), "exec"), loader.get_code
-    loader.get_code = lambda self, name: compiled if Path(self.path) == target else load(self, name)  # type: ignore[method-assign]
-    os.dup2(quiet, 1), os.dup2(quiet, 2)
-    from tests import throwaway
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
-    throwaway.server_directory = lambda: nullcontext(directory)  # type: ignore[assignment,return-value]
-    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-    hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
-    hypothesis.settings.load_profile("mutants")
-    return int(pytest.main(["-x", "-q", *tests]))
+
+@dataclass
+class Range:
+    """Where mutants are run: a module, its tests, a server's directory, and what is loaded beforehand."""
+
+    target: Path
+    tests: list[str]
+    directory: Path
+    limit_s: int = 3600
+    last_killer: str = ""
+    loaded: list[str] = field(default_factory=list)
+
+    def verdict(self, tree: ast.Module) -> str:
+        """What the tests say where the module is that tree."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reading)
+            signal.alarm(self.limit_s)
+            try:
+                os.write(writing, json.dumps(self._run(tree)).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            said = told.read()
+        if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            return TIMED_OUT
+        found: dict[str, Any] = json.loads(said)
+        self.last_killer = found["failed"] or self.last_killer
+        self.loaded = found["loaded"]
+        return str(found["verdict"])
+
+    def _run(self, tree: ast.Module) -> dict[str, Any]:
+        loader, quiet = importlib.machinery.SourceFileLoader, os.open(os.devnull, os.O_WRONLY)
+        compiled, load = compile(tree, str(self.target), "exec"), loader.get_code
+        loader.get_code = lambda it, name: compiled if Path(it.path) == self.target else load(it, name)  # type: ignore[method-assign]
+        os.dup2(quiet, 1), os.dup2(quiet, 2)
+        from tests import throwaway
+
+        throwaway.server_directory = lambda: nullcontext(self.directory)  # type: ignore[assignment,return-value]
+        phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+        hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
+        hypothesis.settings.load_profile("mutants")
+        watch = Watch(self.last_killer)
+        ended = pytest.main(["-x", "-q", "--tb=no", "--assert=plain", *self.tests], plugins=[watch])
+        if (ended == pytest.ExitCode.OK) is not (watch.verdict == SURVIVED):
+            watch.verdict = UNLOADED
+        return {"verdict": watch.verdict, "failed": watch.failed, "loaded": [*sys.modules]}
+
+    def load(self) -> None:
+        """Import what the last run imported, save the tests and what is changed by a change of the module."""
+        changed = importers(self.target)
+        for name in self.loaded:
+            if name not in changed and not re.match(r"tests\b(?!\.throwaway)|__main__", name):
+                with suppress(Exception):
+                    importlib.import_module(name)
+        gc.freeze()
+        assert not changed & set(sys.modules), "the harness itself would keep the module as it is"
+
+
+def importers(target: Path) -> set[str]:
+    """The names of a module of the project and of all that import it, directly or not."""
+    named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in _sources()}
+    imports = {name: _imported(path) for name, path in named.items()}
+    found = {next(name for name, path in named.items() if path == target)}
+    while more := {name for name, those in imports.items() if name not in found and those & found}:
+        found |= more
+    return found | {name.removesuffix(".__init__") for name in found}
+
+
+def _sources() -> Iterator[Path]:
+    for package in ("benchmarks", "connectors", "pipelines", "preferences", "sandbox", "schemas", "tests"):
+        yield from (ROOT / package).rglob("*.py")
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update({node.module, f"{node.module}.__init__", *(f"{node.module}.{a.name}" for a in node.names)})
+    return found
 
 
 def _bound_statements(directory: Path) -> None:
@@ -161,24 +252,46 @@ def _bound_statements(directory: Path) -> None:
 
 
 def main(named: str, *tests: str) -> int:
-    target, say = Path(named).resolve(), sys.stdout.write
+    path, _, lines = named.partition(":")
+    first, last = map(int, lines.split("-")) if lines else (1, 10**6)
+    target = Path(path).resolve()
     tree = ast.parse(target.read_text())
     with tempfile.TemporaryDirectory(prefix="crm-intake-test-") as place:
-        began = time.monotonic()
-        if is_killed(target, tree, list(tests), Path(place), limit_s=3600):
-            say("The tests fail without any change.\n")
-            return 2
-        limit_s = 60 + 5 * (time.monotonic() - began)
-        _bound_statements(Path(place))
-        killed = []
-        for mutant in mutants(tree):
-            killed.append(is_killed(target, tree, list(tests), Path(place), limit_s=limit_s))
-            say("" if killed[-1] else f"{named}:{mutant}\n")
-        from connectors.store.server import stop_server
+        counted = _counted(Range(target, list(tests), Path(place)), tree, range(first, last + 1))
+    total = counted.total() or sys.exit(f"{named} has nothing to change there.")
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counted.items()))
+    sys.stdout.write(f"{named}: {counted[KILLED]} of {total} killed ({counted[KILLED] / total:.1%}): {summary}\n")
+    return int(counted[KILLED] < 0.95 * total)
 
-        stop_server(Path(place))
-    say(f"{named}: {sum(killed)} of {len(killed)} killed ({sum(killed) / len(killed):.1%})\n")
-    return int(sum(killed) < 0.95 * len(killed))
+
+def _counted(where: Range, tree: ast.Module, lines: range) -> Counter[str]:
+    """Verdicts by kind; each mutant that was not killed is printed."""
+    from connectors.store.server import stop_server
+
+    counted: Counter[str] = Counter()
+    try:
+        _demand_unchanged_passes(where, tree)
+        where.load()
+        began = time.monotonic()
+        _demand_unchanged_passes(where, tree)
+        where.limit_s = 60 + int(5 * (time.monotonic() - began))
+        _bound_statements(where.directory)
+        for mutant in mutants(tree):
+            if int(mutant.partition(":")[0]) in lines:
+                verdict = where.verdict(tree)
+                counted[verdict] += 1
+                if verdict != KILLED:
+                    sys.stdout.write(f"{where.target.name}:{mutant} {verdict}\n")
+                    sys.stdout.flush()
+        _demand_unchanged_passes(where, tree)
+    finally:
+        stop_server(where.directory)
+    return counted
+
+
+def _demand_unchanged_passes(where: Range, tree: ast.Module) -> None:
+    if (verdict := where.verdict(tree)) != SURVIVED:
+        sys.exit(f"The tests fail without any change: {verdict} {where.last_killer}")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def add(store: ServerAddress, *intents: Intent, run_id: UUID | None = None, wait
     """Write intents down for a run (a new one by default); returns the run."""
     run_id = run_id or uuid4()
     with acting(store) as conn:
-        outbox.add_intents(conn, intents, plan_id="plan", run_id=run_id, guarded_wait=waits)
+        outbox.add_intents(conn, intents, writing="plan", run_id=run_id, guarded_wait=waits)
     return run_id
 
 

@@ -1,6 +1,7 @@
 """The import table of the house: what each folder may know. Kept over every module, wherever in it an import stands."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,6 +54,13 @@ def modules() -> dict[str, ast.Module]:
 MODULES = modules()
 
 
+# Texts that stand alone are docstrings: programmers read them.
+DOCSTRINGS = {
+    path: {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for path, module in MODULES.items()
+}
+
+
 def imported(path: str) -> set[str]:
     return IMPORTED[path]
 
@@ -85,6 +93,30 @@ def test_each_folder_imports_only_what_it_may_know() -> None:
         and not (folder == "sandbox/dataverse/" and name.startswith("sandbox.dataverse."))
     ]
     assert broken == []
+
+
+def test_workbooks_are_read_in_the_bounded_child_and_nowhere_else() -> None:
+    outside = ("tests/", "benchmarks/")
+    readers = ("python_calamine", "openpyxl.load_workbook", "openpyxl.reader", "xlrd", "fastexcel")
+    importers = {p for p in MODULES for name in imported(p) for reader in readers if is_within(name, reader)}
+    assert {path for path in importers if not path.startswith(outside)} == {"connectors/workbook_child.py"}
+    excel = {
+        p for p, m in MODULES.items() for n in ast.walk(m) if getattr(n, "attr", "") in ("read_excel", "ExcelFile")
+    }
+    assert {path for path in excel if not path.startswith(outside)} == set()
+
+
+def test_no_text_for_people_sends_them_to_a_file_of_code() -> None:
+    folders = ("schemas/", "connectors/", "pipelines/", "preferences/")
+    texts = [
+        f"{path}, line {node.lineno}"
+        for path, module in MODULES.items()
+        if path.startswith(folders)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in DOCSTRINGS[path]
+        if " " in node.value and re.search(r"\w\.py\b", node.value)
+    ]
+    assert texts == []
 
 
 def test_the_sandbox_is_imported_by_tests_benchmarks_and_the_demo_only() -> None:

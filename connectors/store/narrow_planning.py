@@ -1,6 +1,6 @@
 """A plan for a few addresses beside a run that is under way: what is open for them is set aside, nothing else is touched.
 
-Plans of a narrow synchronisation bear a name that tells them apart, so that no run takes their writes for its own.
+What a narrow synchronisation writes down bears a name that tells it apart, so that no run takes their writes for its own.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ While a row has a claimed intent, no other goes for that row. What failed in a r
 that stand on it and nothing else; no row is given up for good, since the next plan supersedes this one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -18,9 +18,12 @@ import orjson
 from sqlalchemy import Connection, text
 
 from connectors.store import outbox_sql
+from connectors.store.refusals import store_errors
 from schemas.intents import Intent, IntentState, Method, Phase
 
 _ROWS_AT_A_TIME = 1000
+_READ_AT_A_TIME = 5000
+_KEPT_UNCHANGED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +50,50 @@ class Settled:
     request_id: str | None = None
 
 
-def add_intents(conn: Connection, intents: Iterable[Intent], *, plan_id: str, run_id: UUID, guarded_wait: bool) -> int:
-    """Write intents down by COPY, in the caller's transaction; with `guarded_wait` all but lowering waits for approval."""
-    count = 0
-    held = IntentState.WAITING if guarded_wait else IntentState.PENDING
-    lines = (
-        _line(intent, plan_id, run_id, IntentState.PENDING if intent.phase is Phase.LOWERING else held)
-        for intent in intents
-    )
-    with conn.connection.cursor().copy(f"copy intake.outbox_intent ({outbox_sql.COLUMNS}) from stdin") as copy:
-        while block := "".join(islice(lines, _ROWS_AT_A_TIME)):
-            copy.write(block)
-            count += block.count("\n")
-    conn.execute(text("select intake.analyse_grown()"))
+def add_intents(conn: Connection, intents: Iterable[Intent], *, writing: str, run_id: UUID, guarded_wait: bool) -> int:
+    """As `copy_intents` for all that there are, with statistics of what has grown by them."""
+    count = copy_intents(conn, intents, writing=writing, run_id=run_id, guarded_wait=guarded_wait)
+    analyse(conn)
     return count
 
 
-def _line(intent: Intent, plan_id: str, run_id: UUID, state: IntentState) -> str:
+def copy_intents(conn: Connection, intents: Iterable[Intent], *, writing: str, run_id: UUID, guarded_wait: bool) -> int:
+    """Write intents down by COPY, in the caller's transaction; with `guarded_wait` all but lowering waits for approval.
+
+    `writing` is one writing down of a plan, by whose name its intents are told from those of others. `intents` may be
+    made meanwhile (the server writes those before), so long as the connection is not asked for anything.
+    """
+    count = 0
+    held = IntentState.WAITING if guarded_wait else IntentState.PENDING
+    lines = (
+        _line(intent, writing, run_id, IntentState.PENDING if intent.phase is Phase.LOWERING else held)
+        for intent in intents
+    )
+    statement = f"copy intake.outbox_intent ({outbox_sql.COLUMNS}) from stdin"
+    with store_errors(), conn.connection.cursor().copy(statement) as copy:
+        while block := "".join(islice(lines, _ROWS_AT_A_TIME)):
+            copy.write(block)
+            count += block.count("\n")
+    return count
+
+
+def analyse(conn: Connection) -> None:
+    """Renew the statistics of tables that have outgrown theirs."""
+    conn.execute(text("select intake.analyse_grown()"))
+
+
+def settle_waiting(conn: Connection, writing: str, *, run_id: UUID, guarded_wait: bool) -> None:
+    """Let all but lowering of a writing wait, or none of it, where it was written down otherwise."""
+    held, other = IntentState.WAITING, IntentState.PENDING
+    state, before = (held, other) if guarded_wait else (other, held)
+    values = {"writing": writing, "run_id": run_id, "state": state, "before": before}
+    conn.execute(text(outbox_sql.SETTLE_WAITING), values)
+
+
+def _line(intent: Intent, writing: str, run_id: UUID, state: IntentState) -> str:
     """A row in COPY's text format: four times as fast as the driver's rows, which look each value's type up again."""
     values = (
-        plan_id,
+        writing,
         run_id,
         int(intent.phase),
         intent.method,
@@ -89,13 +116,24 @@ def supersede_open(conn: Connection) -> int:
     return conn.execute(text(outbox_sql.SUPERSEDE_OPEN)).rowcount
 
 
-def refuse_unsent(conn: Connection, run_id: UUID, refused: Iterable[tuple[Intent, str]]) -> None:
-    """Mark intents of a run that cannot be sent as they are as refused, each with a code that says which column and why."""
-    rows = [
-        {"phase": int(i.phase), "method": i.method, "table_name": i.table_name, "row_id": i.row_id, "code": code}
-        for i, code in refused
-    ]
-    conn.execute(text(outbox_sql.REFUSE_UNSENT), {"run_id": run_id, "refused": orjson.dumps(rows).decode()})
+def iter_unsent(
+    conn: Connection, run_id: UUID, phase: Phase, table: str, *, at_a_time: int = _READ_AT_A_TIME
+) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Id and columns of a run's intents of one phase and table that nobody has claimed, some at a time."""
+    values: dict[str, Any] = {"run_id": run_id, "phase": int(phase), "table": table, "limit": at_a_time}
+    method, after, found = "", 0, at_a_time
+    while found == at_a_time:
+        rows = conn.execute(text(outbox_sql.UNSENT), {**values, "method": method, "after": after}).all()
+        found = len(rows)
+        if rows:
+            method, after = rows[-1].method, rows[-1].intent_id
+            yield [(row.intent_id, row.columns) for row in rows]
+
+
+def refuse_unsent(conn: Connection, refused: Iterable[tuple[int, str]]) -> None:
+    """Mark intents that cannot be sent as they are as refused, each with a code that says which column and why."""
+    rows = [{"intent_id": intent_id, "code": code} for intent_id, code in refused]
+    conn.execute(text(outbox_sql.REFUSE_UNSENT), {"refused": orjson.dumps(rows).decode()})
 
 
 def open_groups(conn: Connection, run_id: UUID, phases: Sequence[Phase]) -> list[tuple[Phase, Method, str]]:
@@ -203,10 +241,27 @@ def close_addresses(conn: Connection, run_id: UUID, *, now: datetime) -> None:
 
 
 def close_unchanged(conn: Connection, versions: Sequence[tuple[UUID, int]], *, now: datetime) -> None:
-    """Mark addresses as up to date for which the plan had nothing to write."""
+    """Mark addresses as up to date for which the plan had nothing to write, those set aside with them."""
     if versions:
-        ids, numbers = zip(*versions, strict=True)
-        conn.execute(text(outbox_sql.CLOSE_UNCHANGED), {"ids": list(ids), "versions": list(numbers), "now": now})
+        conn.execute(text(outbox_sql.CLOSE_UNCHANGED), {**_columns(versions), "now": now})
+    if conn.execute(text(outbox_sql.ANY_ASIDE)).scalar_one():
+        conn.execute(text(outbox_sql.CLOSE_ASIDE), {"now": now})
+
+
+def set_unchanged_aside(conn: Connection, versions: list[tuple[UUID, int]]) -> None:
+    """Keep many addresses without anything to write in the store until `close_unchanged`, and empty the list.
+
+    Closing an address locks it: one that is closed long before the end of a large plan would keep its person waiting.
+    """
+    if len(versions) >= _KEPT_UNCHANGED:
+        conn.execute(text(outbox_sql.MAKE_ASIDE))
+        conn.execute(text(outbox_sql.PUT_ASIDE), _columns(versions))
+        versions.clear()
+
+
+def _columns(versions: Sequence[tuple[UUID, int]]) -> dict[str, list[Any]]:
+    ids, numbers = zip(*versions, strict=True)
+    return {"ids": list(ids), "versions": list(numbers)}
 
 
 def purge_images(

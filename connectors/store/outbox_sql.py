@@ -1,7 +1,7 @@
 """SQL of the outbox: claiming, settling, closing, and forgetting the values that were written."""
 
 COLUMNS = (
-    "plan_id, run_id, phase, method, table_name, row_id, contact_point_id, occasion_pk, planned_version, valid_until, "
+    "writing, run_id, phase, method, table_name, row_id, contact_point_id, occasion_pk, planned_version, valid_until, "
     "is_raising, columns, state"
 )
 
@@ -28,7 +28,7 @@ with picked as materialized (
         from intake.outbox_intent
         where state = 'pending' and finished_at is null and run_id = :run_id and phase = :phase
           and method = :method and table_name = :table and intent_id > :after
-          and (plan_id like 'narrow:%' or contact_point_id is null or contact_point_id not in (
+          and (writing like 'narrow:%' or contact_point_id is null or contact_point_id not in (
               select contact_point_id from intake.narrow_call where leased_until > clock_timestamp()))
         order by intent_id for update skip locked offset 0) i
     cross join lateral (
@@ -124,14 +124,27 @@ update intake.contact_point c set
 from planned p where p.contact_point_id = c.contact_point_id and p.done
 """
 
-CLOSE_UNCHANGED = """
+_CLOSE = """
 update intake.contact_point c set
     acked_version = greatest(c.acked_version, r.version),
     next_end_at = (select min(u.ends_at) from intake.person_purpose u
                    where u.contact_point_id = c.contact_point_id and u.ends_at > :now)
-from unnest(cast(:ids as uuid[]), cast(:versions as bigint[])) as r (contact_point_id, version)
+from {versions} as r (contact_point_id, version)
 where c.contact_point_id = r.contact_point_id
 """
+_VERSIONS = "unnest(cast(:ids as uuid[]), cast(:versions as bigint[]))"
+
+CLOSE_UNCHANGED = _CLOSE.format(versions=_VERSIONS)
+
+ANY_ASIDE = "select to_regclass('pg_temp.t_unchanged') is not null"
+
+MAKE_ASIDE = """
+create temporary table if not exists t_unchanged (contact_point_id uuid, version bigint) on commit drop
+"""
+
+PUT_ASIDE = f"insert into t_unchanged select * from {_VERSIONS} as r (contact_point_id, version)"
+
+CLOSE_ASIDE = _CLOSE.format(versions="t_unchanged")
 
 CLOSE_OCCASIONS = """
 update intake.occasion o set acked_version = greatest(o.acked_version, i.planned_version)
@@ -142,7 +155,7 @@ where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_i
 CLAIMED = """
 select intent_id, phase, method, table_name, row_id, columns, null as known from intake.outbox_intent
 where state = 'claimed' and finished_at is null and (cast(:run_id as uuid) is null or run_id = :run_id)
-  and (cast(:is_narrow as boolean) is null or (plan_id like 'narrow:%') = :is_narrow)
+  and (cast(:is_narrow as boolean) is null or (writing like 'narrow:%') = :is_narrow)
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by intent_id
 """
@@ -152,11 +165,22 @@ update intake.outbox_intent set state = 'superseded', finished_at = now()
 where state in ('pending', 'waiting') and finished_at is null
 """
 
+SETTLE_WAITING = """
+update intake.outbox_intent set state = :state
+where run_id = :run_id and writing = :writing and state = :before and phase > 0 and finished_at is null
+"""
+
+UNSENT = """
+select method, intent_id, columns from intake.outbox_intent
+where finished_at is null and run_id = :run_id and phase = :phase and table_name = :table
+  and (method, intent_id) > (:method, :after) and state in ('pending', 'waiting')
+order by method, intent_id limit :limit
+"""
+
 REFUSE_UNSENT = """
 update intake.outbox_intent i set state = 'refused', code = r.code, finished_at = now()
-from json_to_recordset(cast(:refused as json)) as r (phase int, method text, table_name text, row_id uuid, code text)
-where i.run_id = :run_id and i.finished_at is null and i.state in ('pending', 'waiting')
-  and i.row_id = r.row_id and i.table_name = r.table_name and i.phase = r.phase and i.method = r.method
+from json_to_recordset(cast(:refused as json)) as r (intent_id bigint, code text)
+where i.intent_id = r.intent_id and i.finished_at is null and i.state in ('pending', 'waiting')
 """
 
 PURGE_IMAGES = """

@@ -68,7 +68,7 @@ def is_run_superseded(conn: Connection, run_id: UUID) -> bool:
     """Whether another run has planned after this one, and so answers for what this one meant to send."""
     statement = (
         "select exists (select from intake.outbox_intent where run_id <> :run_id and intent_id >"
-        " (select max(intent_id) from intake.outbox_intent where run_id = :run_id) and plan_id not like 'narrow:%')"
+        " (select max(intent_id) from intake.outbox_intent where run_id = :run_id) and writing not like 'narrow:%')"
     )
     return bool(conn.execute(text(statement), {"run_id": run_id}).scalar())
 

@@ -170,10 +170,10 @@ update intake.outbox_intent i set
     before = null, purged_at = :now
 where i.purged_at is null and i.state in ('acknowledged', 'superseded', 'refused', 'conflict')
   and (i.row_id in (select person_id from t_gone_person)
-    or i.contact_point_id in (select contact_point_id from t_gone_person)
-  and (i.row_id in (select l.row_id from intake.crm_link l join t_gone_person using (person_id))
-       or not exists (select from intake.person p where p.contact_point_id = i.contact_point_id
-                        and p.person_id not in (select person_id from t_gone_person))))
+       or i.contact_point_id in (select contact_point_id from t_gone_person)
+          and (i.row_id in (select l.row_id from intake.crm_link l join t_gone_person using (person_id))
+               or not exists (select from intake.person p where p.contact_point_id = i.contact_point_id
+                                and p.person_id not in (select person_id from t_gone_person))))
 """
 
 DELETE_PEOPLE = (

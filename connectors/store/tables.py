@@ -424,6 +424,7 @@ CRM_CUTOVER = Table(
     _at("approved_at"),
 )
 
+# `writings`: each time that a plan was written down, its intents bore another of these, for its name is known last.
 PLAN = Table(
     "plan",
     METADATA,
@@ -434,6 +435,7 @@ PLAN = Table(
     _at("made_at", nullable=False, now=True),
     Column("approved_by", Text),
     _at("approved_at"),
+    Column("writings", ARRAY(Text), nullable=False, server_default=sql("'{}'")),
 )
 
 _OPEN = "finished_at is null"
@@ -444,7 +446,7 @@ OUTBOX_INTENT = Table(
     "outbox_intent",
     METADATA,
     Column("intent_id", BigInteger, Identity(), primary_key=True),
-    Column("plan_id", Text, nullable=False),
+    Column("writing", Text, nullable=False),
     Column("run_id", UUID),
     Column("phase", Integer, nullable=False),
     Column("method", Text, nullable=False),

@@ -96,7 +96,7 @@ def _planned(report: SyncReport) -> dg.MaterializeResult:
     ]
     told: dict[str, Any] = {
         "plan_id": plan.plan_id,
-        "intents": len(plan.intents),
+        "intents": plan.size,
         "raising_clearing_or_deleting": plan.guarded,
         "blast_radius": plan.limit,
         "waits_for_approval": plan.waits,

@@ -34,6 +34,7 @@ from pipelines.operations.sessions import Session, rehearse
 from pipelines.operations.sync import require_no_wait
 from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ConfigurationError
+from schemas.intents import Intent
 from schemas.mappings import Source
 from schemas.records import Window
 
@@ -82,8 +83,9 @@ def plan(
     """Say what a run would write, row by row, and write nothing."""
     with session_for(config) as session:
         window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
-        counts, planned = predict(session, source or SOURCES, window)
-        _show_plan(counts, planned, rows=rows, as_json=as_json)
+        listed: list[Intent] | None = [] if rows or as_json else None
+        counts, planned = predict(session, source or SOURCES, window, listed)
+        _show_plan(counts, planned, listed, as_json=as_json)
 
 
 def window_of(session: Session, day: date | None, first: date | None, last: date | None) -> Window:
@@ -158,8 +160,13 @@ def _flat(row: Any) -> dict[str, Any]:
     return {**{name: row[name] for name in COUNT_COLUMNS}, "reasons": dict(sorted(reasons.items()))}
 
 
-def predict(session: Session, sources: list[str], window: Window) -> tuple[list[dict[str, Any]], Plan]:
-    """The counts and the plan that a run over the window would have now; nothing is kept, and the CRM only read."""
+def predict(
+    session: Session, sources: list[str], window: Window, listed: list[Intent] | None = None
+) -> tuple[list[dict[str, Any]], Plan]:
+    """The counts and the plan that a run over the window would have now; nothing is kept, and the CRM only read.
+
+    Its intents go to `listed`, where they are wanted one by one: a list of every write is as long as they are many.
+    """
     workspace = session.workspace
     with rehearse(workspace) as rehearsal, rehearsal.transaction() as conn:
         batches.start_run(conn, rehearsal.run_id, "plan", at=rehearsal.now)
@@ -175,7 +182,8 @@ def predict(session: Session, sources: list[str], window: Window) -> tuple[list[
             look_up(rehearsal, crm)
             refused = (*settle_policy(rehearsal), *reasons_to_refuse(crm, workspace.policy))
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
-        return counts, replace(make_plan(rehearsal, conn), refused=refused)
+        each = None if listed is None else listed.append
+        return counts, replace(make_plan(rehearsal, conn, each=each), refused=refused)
 
 
 def _warn_refused(feed: str, report: LandReport) -> None:
@@ -233,7 +241,7 @@ def print_counts(counts: list[dict[str, Any]], title: str) -> None:
         CONSOLE.print(f"  {row['feed']}: {row['rows_read']} {sign} {total}: {reasons}", markup=False, style="dim")
 
 
-def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_json: bool) -> None:
+def _show_plan(counts: list[dict[str, Any]], planned: Plan, intents: list[Intent] | None, *, as_json: bool) -> None:
     for reason in planned.refused:
         ERRORS.print(f"A run would send lowerings only (`crm-intake crm doctor`): {reason}", markup=False)
     listed = [
@@ -244,7 +252,7 @@ def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_js
             "row_id": str(i.row_id),
             "columns": sorted(i.columns),
         }
-        for i in planned.intents
+        for i in intents or ()
     ]
     if as_json:
         summary = {
@@ -258,8 +266,8 @@ def _show_plan(counts: list[dict[str, Any]], planned: Plan, *, rows: bool, as_js
         return
     print_counts(counts, "Rows that would be read")
     writes = [{"phase_and_table": name, "rows": n} for name, n in planned.counts().items()]
-    print_table(f"Plan {planned.plan_id}: {len(planned.intents)} writes", writes, ("phase_and_table", "rows"))
-    if rows:
+    print_table(f"Plan {planned.plan_id}: {planned.size} writes", writes, ("phase_and_table", "rows"))
+    if intents is not None:
         print_table("Writes", listed, ("phase", "method", "table", "row_id", "columns"))
     with speaking():
         require_no_wait(planned)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connectors.mappings import load_mapping
 from pipelines.commands.console import (
     CONSOLE,
     DONE,
@@ -17,13 +18,16 @@ from pipelines.commands.console import (
 )
 from pipelines.operations import suggesting
 from pipelines.operations.checking import check_file
-from pipelines.operations.entry_templates import entry_workbook, manual_feed
 from pipelines.operations.suggesting import Wish
 from pipelines.operations.webform_handler import webform_handler
 from schemas.errors import ConfigurationError
-from schemas.mappings import Source, json_schema
+from schemas.mappings import Mapping, Source, json_schema
 
 SHOWN_ROWS = 50
+PARTIAL = (
+    "Only answered questions are in the sample, so that a question that is gone cannot be told from one that nobody answered."
+    " Save Webropol's answer of surveys/ID/questions too, and give it with --questions."
+)
 SOURCES = typer.Typer(help="What is mapped, and whether a file would be understood.", no_args_is_help=True)
 
 
@@ -57,13 +61,27 @@ def check(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="An export, or a sample of what is pulled.")
     ],
-    feed: Annotated[str, typer.Option("--feed", help="The feed it belongs to.")],
+    feed: Annotated[str | None, typer.Option("--feed", help="The feed it belongs to.")] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--mapping", exists=True, dir_okay=False, help="A mapping that is not in the configuration yet."),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            "--questions",
+            exists=True,
+            dir_okay=False,
+            help="Webropol's answer of surveys/ID/questions, for a survey that is pulled.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Would this file be understood? A dry run with a verdict per column and row; nothing is kept and no value is shown."""
     with session_for(config) as session:
-        verdict = check_file(session, feed, file.read_bytes())
+        listed = questions.read_bytes() if questions else None
+        verdict = check_file(session, _asked(feed, mapping), file.read_bytes(), questions=listed)
     if as_json:
         print_json(verdict)
     else:
@@ -75,6 +93,8 @@ def check(
             CONSOLE.print(verdict.refused, markup=False)
         if verdict.changed:
             CONSOLE.print("The questions are not those last taken in:", *verdict.changed, sep="\n  ", markup=False)
+        if verdict.is_partial:
+            CONSOLE.print(PARTIAL, markup=False)
         if verdict.purposeless:
             CONSOLE.print(
                 f"Read for no purpose: {', '.join(verdict.purposeless)}. Name them under ignored.", markup=False
@@ -84,6 +104,13 @@ def check(
         if len(verdict.rows) > SHOWN_ROWS:
             CONSOLE.print(f"... and {len(verdict.rows) - SHOWN_ROWS} more: see --json.")
     raise typer.Exit(DONE if verdict.is_understood else INCOMPLETE)
+
+
+def _asked(feed: str | None, mapping: Path | None) -> str | Mapping:
+    """The feed that is asked about: one of the configuration by name, or a mapping in a file of its own."""
+    if (feed is None) == (mapping is None):
+        raise ConfigurationError("Say which feed the file is of: --feed NAME, or --mapping FILE.yaml before it is one.")
+    return feed if feed is not None else load_mapping(mapping or Path())
 
 
 @SOURCES.command("suggest")
@@ -128,6 +155,8 @@ def template(
 ) -> None:
     """Write what a feed's other side needs: for manual entries the workbook (the feed's titles, what each column means, lists
     of what may be chosen); for a form of a Drupal site the handler that sends its submissions here."""
+    from pipelines.operations.entry_templates import entry_workbook, manual_feed
+
     with session_for(config) as session:
         workspace = session.workspace
         form = workspace.mappings.get(feed)

@@ -7,17 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.samples import decode_sample
+from connectors.samples import Sample, Survey, decode_sample
 from pipelines.operations.gate import gate_batch
-from pipelines.operations.questions import feed_drifts
+from pipelines.operations.questions import known_questions, with_drift
 from pipelines.operations.sessions import Session
 from pipelines.transforms.columns import force_columns, misfit
 from pipelines.transforms.needs import without_purpose
+from pipelines.transforms.question_drift import Drift, drift_of
 from pipelines.transforms.shape import StagedBatch, shape_batch
 from pipelines.transforms.text import tidy
 from schemas.errors import ConfigurationError
 from schemas.faults import FAULTS
-from schemas.mappings import OWN_COLUMNS, FieldMap, Mapping
+from schemas.mappings import OWN_COLUMNS, FieldMap, Mapping, Source
 
 READ, DROPPED, UNMAPPED, MISSING, PURPOSELESS = "read", "dropped", "unmapped", "missing", "no purpose"
 
@@ -26,7 +27,8 @@ READ, DROPPED, UNMAPPED, MISSING, PURPOSELESS = "read", "dropped", "unmapped", "
 class FileVerdict:
     """What would become of a file. `columns`: column, verdict, what for, blank cells, faults. `rows`: those that are not
     simply taken in. `refused` is why the whole batch would be stopped; `purposeless` the questions that are read for
-    nothing; `changed` how the questions differ from those last taken in, a line each."""
+    nothing; `changed` how the questions differ from those last taken in, a line each; `is_partial` where questions that
+    the sample has no answer to cannot be told from those that are gone."""
 
     read: int
     columns: list[dict[str, Any]]
@@ -36,6 +38,7 @@ class FileVerdict:
     purposeless: list[str]
     refused: str | None
     changed: list[str]
+    is_partial: bool
 
     @property
     def is_understood(self) -> bool:
@@ -43,22 +46,26 @@ class FileVerdict:
         return self.refused is None and not self.rules_failed
 
 
-def check_file(session: Session, feed: str, payload: bytes) -> FileVerdict:
+def check_file(session: Session, feed: str | Mapping, payload: bytes, *, questions: bytes | None = None) -> FileVerdict:
     """The verdict on a file of a feed, or a sample of what it delivers otherwise (`connectors.samples`).
 
-    BatchRefused where it cannot even be decoded, ConfigurationError for no feed, MappingError for a survey that is pulled.
+    `feed` is its name, or a mapping that is none of the configuration yet; `questions` the API's answer about the questions
+    of a survey that is pulled. BatchRefused where a file cannot even be decoded, ConfigurationError for no feed.
     """
-    mapping = session.workspace.mappings.get(feed)
+    mapping = feed if isinstance(feed, Mapping) else session.workspace.mappings.get(feed)
     if mapping is None:
         raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
-    raw, shown = decode_sample(payload, mapping, at=session.now)
-    drifts = feed_drifts(session, mapping, [shown] if shown else [])
-    return _judged(session, raw, mapping, changed=[line for drift in drifts for line in drift.lines()])
+    if questions is not None and (mapping.api is None or mapping.source is not Source.WEBROPOL):
+        raise ConfigurationError(f"Feed {mapping.feed} is no survey pulled from Webropol. Leave --questions out.")
+    known = known_questions(session, mapping)
+    sample = decode_sample(payload, mapping, at=session.now, survey=Survey(questions, known))
+    drift = drift_of(known, sample.questions) if sample.questions else None
+    return _judged(session, sample, mapping, drift=drift)
 
 
-def _judged(session: Session, raw: pd.DataFrame, mapping: Mapping, *, changed: list[str]) -> FileVerdict:
-    refusal = misfit(raw, mapping)
-    fitting = force_columns(raw, mapping).frame if refusal else raw
+def _judged(session: Session, sample: Sample, mapping: Mapping, *, drift: Drift | None) -> FileVerdict:
+    raw = sample.raw
+    fitting = force_columns(raw, mapping).frame if misfit(raw, mapping) else raw
     shaped = shape_batch(fitting, mapping, received_at=session.now, policy=session.workspace.policy)
     failed = [result.name for result in gate_batch(shaped, mapping).results if not result.passed]
     rows = _rows(shaped)
@@ -71,9 +78,18 @@ def _judged(session: Session, raw: pd.DataFrame, mapping: Mapping, *, changed: l
         states=_states(shaped, rows),
         rules_failed=failed,
         purposeless=[each["column"] for each in columns if each["verdict"] == PURPOSELESS],
-        refused=None if refusal is None else str(refusal),
-        changed=changed,
+        refused=_refusal(raw, mapping, drift),
+        changed=drift.lines() if drift else [],
+        is_partial=sample.is_partial,
     )
+
+
+def _refusal(raw: pd.DataFrame, mapping: Mapping, drift: Drift | None) -> str | None:
+    """Why the whole batch would be stopped: columns that do not fit, or titles that are other questions now."""
+    if unfit := misfit(raw, mapping):
+        return str(unfit)
+    stop = with_drift(None, drift, mapping) if drift else None
+    return f"{stop[1]} Remedy: {stop[2]}" if stop else None
 
 
 def _states(shaped: StagedBatch, rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -6,8 +6,9 @@ Nothing holds back a lowering: a batch that the gate stops still gives its reada
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -45,9 +46,11 @@ from schemas.mappings import BATCH_ID, RECEIVED_AT, ROW_NO, Mapping
 from schemas.records import BatchState, Window
 
 # Rows shaped and merged at once: bounds memory, whatever the size of a backfill.
-GROUP_ROWS = 100_000
+GROUP_ROWS = 50_000
 # Batches being decoded while another is shaped: as many as cores in the smallest machine this is made for.
 DECODED_AHEAD = 2
+# Groups staged and not yet merged, where one is merged beside the staging of the next.
+STAGED_AHEAD = 1
 
 
 @dataclass
@@ -132,18 +135,33 @@ def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
         return batches.replayable(conn, mended)
 
 
-def stage_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
-    """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given."""
+def stage_batches(
+    session: Session, batch_ids: Sequence[UUID], *, then: Callable[[str], None] | None = None
+) -> list[Gated]:
+    """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given.
+
+    `then` is told the source of each group that is staged. How large a feed's batches usually are is what it was before.
+    """
     require_replayed(session)
     gated: list[Gated] = []
-    group: list[_Decoded] = []
+    usual: dict[str, float | None] = {}
     with collected_seldom():
-        for decoded in _iter_decoded(session, batch_ids, gated):
-            if group and not _go_together(group, decoded):
-                gated += _stage_group(session, group)
-                group = []
-            group.append(decoded)
-        return gated + (_stage_group(session, group) if group else [])
+        for group in _iter_groups(session, batch_ids, gated):
+            gated += _stage_group(session, group, usual)
+            if then is not None:
+                then(group[0].batch.source)
+    return gated
+
+
+def _iter_groups(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[list[_Decoded]]:
+    group: list[_Decoded] = []
+    for decoded in _iter_decoded(session, batch_ids, gated):
+        if group and not _go_together(group, decoded):
+            yield group
+            group = []
+        group.append(decoded)
+    if group:
+        yield group
 
 
 def merge_staged(session: Session, source: str) -> int:
@@ -156,11 +174,33 @@ def merge_staged(session: Session, source: str) -> int:
 
 
 def apply_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
-    """Stage and merge given batches in one go."""
-    gated = stage_batches(session, batch_ids)
-    for source in sorted({one.batch.source for one in gated}):
-        merge_staged(session, source)
-    return gated
+    """Stage and merge given batches in one go: while one group is merged, the next is read and shaped.
+
+    A merge is nearly all the database's work, and the rest this process's: so both cores of a small machine have some.
+    """
+    if session.is_rehearsal:
+        gated = stage_batches(session, batch_ids)
+        for source in sorted({one.batch.source for one in gated}):
+            merge_staged(session, source)
+        return gated
+    with _merging_beside(session) as merge:
+        return stage_batches(session, batch_ids, then=merge)
+
+
+@contextmanager
+def _merging_beside(session: Session) -> Iterator[Callable[[str], None]]:
+    """A function that has what is staged of a source merged by another thread; all is merged when the block ends."""
+    beside, merges = session.beside(), deque[Future[int]]()
+    with ThreadPoolExecutor(1, thread_name_prefix="merger") as pool:
+
+        def merge(source: str) -> None:
+            merges.append(pool.submit(merge_staged, beside, source))
+            while len(merges) > STAGED_AHEAD:
+                merges.popleft().result()
+
+        yield merge
+        for one in merges:
+            one.result()
 
 
 def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> None:
@@ -238,18 +278,23 @@ def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
     return Gated(batch, (), stop)
 
 
-def _stage_group(session: Session, group: Sequence[_Decoded]) -> list[Gated]:
-    """Judge a group and stage it; where the gate stops it as a whole, each batch is judged by itself."""
+def _stage_group(session: Session, group: Sequence[_Decoded], usual: dict[str, float | None]) -> list[Gated]:
+    """Judge a group and stage it; where the gate stops it as a whole, each batch is judged by itself.
+
+    `usual` has how many rows the batches of a feed usually have, of feeds that were asked for.
+    """
     workspace = session.workspace
     batch = group[0].batch
     mapping = workspace.mappings[batch.feed]
     raw = pd.concat([member.raw for member in group], ignore_index=True) if len(group) > 1 else group[0].raw
-    with session.transaction() as conn:
-        median = batches.median_rows(conn, batch.source, batch.feed)
+    if batch.feed not in usual:
+        with session.transaction() as conn:
+            usual[batch.feed] = batches.median_rows(conn, batch.source, batch.feed)
+    median = usual[batch.feed]
     shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
     verdict = _with_drift(session, group, verdict)
     if verdict.stop is not None and len(group) > 1:
-        return [gated for member in group for gated in _stage_group(session, [member])]
+        return [gated for member in group for gated in _stage_group(session, [member], usual)]
     keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
     if verdict.stop is None:
@@ -307,7 +352,7 @@ def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None
         if not session.is_rehearsal:
             drop_staged(conn, request["staged"].values())
     if not session.is_rehearsal:
-        session.staged = [name for name in session.staged if name not in request["staged"].values()]
+        session.forget_staged(request["staged"].values())
 
 
 def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:

@@ -30,7 +30,8 @@ from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
 from pipelines.operations.validating import refuse_invalid
 from pipelines.operations.views import iter_views, showing_purposes
 from pipelines.operations.workspace import Workspace
-from pipelines.transforms.plan import is_guarded, plan_address, plan_id
+from pipelines.transforms.plan import is_guarded, plan_address
+from pipelines.transforms.plan_name import plan_id
 from schemas.errors import StoreUnavailable
 from schemas.intents import Intent, Phase
 
@@ -58,6 +59,10 @@ class _Plan:
     intents: list[Intent]
     whole: list[tuple[UUID, int]]
     planned: list[UUID]
+
+    def written(self) -> set[tuple[Phase, str]]:
+        """The phases and tables that anything is written of."""
+        return {(intent.phase, intent.table_name) for intent in self.intents}
 
 
 def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME) -> NarrowReport:
@@ -97,7 +102,7 @@ def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]
     read_back_addresses(session, crm, free)
     look_up(session, crm, among=free)
     plan = _write_plan(session, crm, free, since)
-    refuse_invalid(session, crm, plan.intents, no_older_than_s=DESCRIBED_FOR_S)
+    refuse_invalid(session, crm, plan.written(), no_older_than_s=DESCRIBED_FOR_S)
     for phase in SENT:
         if any(intent.phase is phase for intent in plan.intents):
             deliver_phase(session, crm, phase)
@@ -151,7 +156,7 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
         if refused or is_large:
             plan = _lowering_only(plan)
         name = narrow_planning.PREFIX + plan_id(plan.intents)
-        outbox.add_intents(conn, plan.intents, plan_id=name, run_id=session.run_id, guarded_wait=False)
+        outbox.add_intents(conn, plan.intents, writing=name, run_id=session.run_id, guarded_wait=False)
     return plan
 
 

@@ -4,73 +4,117 @@ A plan that would raise, clear or delete more than the blast radius waits for ap
 do not wait. A plan's id names exactly its writes, so that an approval is for these and no others.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from math import ceil
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store import bearers, outbox
 from connectors.store.planning import load_occasions
 from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
-from pipelines.operations.views import iter_views, showing_purposes
+from pipelines.operations.views import iter_view_chunks, showing_purposes
 from pipelines.transforms.minimise import minimise_occasion
-from pipelines.transforms.plan import is_guarded, plan_address, plan_id, plan_occasion
-from schemas.intents import Intent
+from pipelines.transforms.plan import is_guarded, plan_address, plan_occasion
+from pipelines.transforms.plan_name import PlanName
+from schemas.intents import Intent, Phase
 from schemas.tables import CONTACT, EVENT
 
+# Intents of one COPY: after as many it is looked whether the plan has grown past what may be sent without approval.
+COPIED_AT_ONCE, LEAST_COPIED = 5_000, 100
 
-@dataclass
+
+@dataclass(frozen=True)
 class Plan:
-    """What would be written. `waits` tells that all but its lowerings need `run --approve plan_id`.
+    """What would be written, by phase and table. `waits`: all but its lowerings needs `run --approve plan_id`.
 
     `refused` are the reasons for which the CRM's set-up lets nothing but lowerings through, approved or not.
     """
 
     plan_id: str
-    intents: list[Intent]
+    tally: Mapping[tuple[Phase, str], int]
     waits: bool
     guarded: int
     limit: int
-    unchanged: list[tuple[UUID, int]] = field(default_factory=list)
     refused: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many intents there are."""
+        return sum(self.tally.values())
 
     def counts(self) -> dict[str, int]:
         """Intents per phase and table."""
-        return dict(sorted(Counter(f"{i.phase.name.lower()}:{i.table_name}" for i in self.intents).items()))
+        return dict(sorted((f"{phase.name.lower()}:{table}", n) for (phase, table), n in self.tally.items()))
 
 
-def make_plan(session: Session, conn: Connection) -> Plan:
-    """Plan every dirty address and occasion, in the caller's transaction; no intent is written yet."""
-    intents: list[Intent] = list(_plan_occasions(conn))
-    unchanged: list[tuple[UUID, int]] = []
+def make_plan(session: Session, conn: Connection, *, each: Callable[[Intent], object] | None = None) -> Plan:
+    """Plan every dirty address and occasion, in the caller's transaction; no intent is written down or kept.
+
+    `each` is shown every intent, in the order planned.
+    """
+    tally = _Tally()
+    for chunk in _iter_planned(session, conn):
+        for planned in chunk:
+            tally.add(planned.intents)
+            if each is not None:
+                deque(map(each, planned.intents), maxlen=0)
+    return _judged(session, conn, tally)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The intents of one address (or occasion), and for an address its id and version."""
+
+    intents: list[Intent]
+    address: tuple[UUID, int] | None = None
+
+
+class _Tally:
+    """What is kept of intents once they are written down: counts, and their share in the plan's name."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[tuple[Phase, str]] = Counter()
+        self.guarded = 0
+        self.name = PlanName()
+
+    def add(self, intents: Sequence[Intent]) -> None:
+        self.counted.update((intent.phase, intent.table_name) for intent in intents)
+        self.guarded += sum(map(is_guarded, intents))
+        self.name.add(intents)
+
+
+def _iter_planned(session: Session, conn: Connection) -> Iterator[Iterator[_Planned]]:
+    """The plan in chunks; while one is gone through, nothing is asked of the connection."""
     policy = session.workspace.policy
     links = link_maker(session.workspace)
+    occasions = load_occasions(conn, table=EVENT.logical_name)
+    yield (_Planned(_plan_occasion(row)) for row in occasions)
     bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy))
-    for view, acknowledged in iter_views(conn, policy, now=session.now, links=links):
-        planned = plan_address(view, acknowledged, policy, now=session.now)
-        if planned:
-            intents.extend(planned)
-        else:
-            unchanged.append((view.contact_point_id, view.version))
-    guarded = sum(map(is_guarded, intents))
-    limit = blast_radius(session, conn, guarded=guarded)
-    name = plan_id(intents)
-    waits = guarded > limit and not is_approved(conn, name, since=approvals_since(session))
-    return Plan(name, intents, waits, guarded, limit, unchanged)
+    for chunk in iter_view_chunks(conn, policy, now=session.now, links=links):
+        yield (
+            _Planned(plan_address(view, acknowledged, policy, now=session.now), (view.contact_point_id, view.version))
+            for view, acknowledged in chunk
+        )
 
 
-def _plan_occasions(conn: Connection) -> Iterator[Intent]:
-    for row in load_occasions(conn, table=EVENT.logical_name):
-        columns = minimise_occasion(row["name"], row["kind"], row["starts_at"], row["ends_at"])
-        yield from plan_occasion(row["occasion_pk"], columns, row["columns"], version=row["version"])
+def _plan_occasion(row: RowMapping) -> list[Intent]:
+    columns = minimise_occasion(row["name"], row["kind"], row["starts_at"], row["ends_at"])
+    return plan_occasion(row["occasion_pk"], columns, row["columns"], version=row["version"])
+
+
+def _judged(session: Session, conn: Connection, tally: _Tally) -> Plan:
+    name, limit = str(tally.name), blast_radius(session, conn, guarded=tally.guarded)
+    waits = tally.guarded > limit and not is_approved(conn, name, since=approvals_since(session))
+    return Plan(name, tally.counted, waits, tally.guarded, limit)
 
 
 def blast_radius(session: Session, conn: Connection, *, guarded: int) -> int:
@@ -102,6 +146,12 @@ def is_approved(conn: Connection, plan: str, *, since: datetime) -> bool:
     return bool(conn.execute(text(statement), {"plan": plan, "since": since}).scalar())
 
 
+def is_any_approved(conn: Connection, *, since: datetime) -> bool:
+    """Whether a named person approved some plan after an instant."""
+    statement = "select exists (select from intake.plan where approved_by is not null and approved_at > :since)"
+    return bool(conn.execute(text(statement), {"since": since}).scalar_one())
+
+
 def approve_plan(conn: Connection, plan: str, *, by: str, session: Session) -> bool:
     """Approve a waiting plan by name; False where no plan of that id waits."""
     statement = (
@@ -114,24 +164,76 @@ def approve_plan(conn: Connection, plan: str, *, by: str, session: Session) -> b
 def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] = ()) -> Plan:
     """Replace what is open in the outbox by the plan as of now, in the caller's transaction.
 
-    Held back by `refused` is more than what raises: an Opted Out row that goes is all that suppresses its address while
-    a purpose is open to people without one.
+    Intents are written as they are planned, and none is kept in memory; whether they wait is known for certain when the
+    last is counted, and settled then. Held back by `refused` is more than what raises: an Opted Out row that goes is
+    all that suppresses its address while a purpose is open to people without one.
     """
     outbox.supersede_open(conn)
+    tally, outlook = _Tally(), _Outlook(session, conn, is_refused=bool(refused))
+    writing = f"run:{uuid4()}"
+    unchanged: list[tuple[UUID, int]] = []
     with collected_seldom():
-        plan = replace(make_plan(session, conn), refused=refused)
-        held = plan.waits or bool(refused)
-        outbox.add_intents(conn, plan.intents, plan_id=plan.plan_id, run_id=session.run_id, guarded_wait=held)
-    outbox.close_unchanged(conn, plan.unchanged, now=session.now)
-    _record(conn, plan, session)
+        for chunk in _iter_planned(session, conn):
+            outbox.set_unchanged_aside(conn, unchanged)
+            intents = _counted(chunk, tally, unchanged)
+            written = size = 0
+            while written == size:
+                held, size = outlook.next_piece(tally.guarded)
+                some = islice(intents, size)
+                written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
+    outbox.close_unchanged(conn, unchanged, now=session.now)
+    plan = replace(_judged(session, conn, tally), refused=refused)
+    if outlook.has_erred(held=plan.waits or bool(refused)):
+        outbox.settle_waiting(conn, writing, run_id=session.run_id, guarded_wait=plan.waits or bool(refused))
+    outbox.analyse(conn)
+    _record(conn, plan, session, writing)
     return plan
 
 
-def _record(conn: Connection, plan: Plan, session: Session) -> None:
+def _counted(chunk: Iterator[_Planned], tally: _Tally, unchanged: list[tuple[UUID, int]]) -> Iterator[Intent]:
+    for planned in chunk:
+        tally.add(planned.intents)
+        yield from planned.intents
+        if planned.address is not None and not planned.intents:
+            unchanged.append(planned.address)
+
+
+class _Outlook:
+    """Whether what is written next will wait, as far as can be told before all is counted.
+
+    A plan is taken for approved while any approval is good, and for small until it is too large.
+    """
+
+    def __init__(self, session: Session, conn: Connection, *, is_refused: bool) -> None:
+        self._session, self._conn, self._is_refused = session, conn, is_refused
+        self._may_be_approved = is_any_approved(conn, since=approvals_since(session))
+        self._limit, self._is_large = session.workspace.policy.crm.blast_radius.rows, False
+        self._told: set[bool] = set()
+
+    def next_piece(self, guarded: int) -> tuple[bool, int]:
+        """Whether to let the next intents wait after so many that count, and how many to write so.
+
+        As many as cannot make the plan too large, so that few are to be told otherwise then.
+        """
+        if guarded > self._limit and not self._is_large:
+            self._limit = blast_radius(self._session, self._conn, guarded=2 * guarded)
+            self._is_large = guarded > self._limit
+        holds = self._is_refused or (self._is_large and not self._may_be_approved)
+        self._told.add(holds)
+        left = COPIED_AT_ONCE if self._is_large else self._limit - guarded + 1
+        return holds, min(max(left, LEAST_COPIED), COPIED_AT_ONCE)
+
+    def has_erred(self, *, held: bool) -> bool:
+        """Whether anything may have been written that should be otherwise."""
+        return (not held) in self._told
+
+
+def _record(conn: Connection, plan: Plan, session: Session, writing: str) -> None:
     statement = (
-        "insert into intake.plan as old (plan_id, run_id, counts, state, made_at)"
-        " values (:plan_id, :run_id, cast(:counts as jsonb), :state, :at)"
+        "insert into intake.plan as old (plan_id, run_id, counts, state, made_at, writings)"
+        " values (:plan_id, :run_id, cast(:counts as jsonb), :state, :at, array[:writing])"
         " on conflict (plan_id) do update set run_id = excluded.run_id, made_at = excluded.made_at,"
+        " writings = old.writings || excluded.writings,"
         " state = case when excluded.state = 'waiting' then 'waiting' else old.state end,"
         " approved_by = case when excluded.state <> 'waiting' then old.approved_by end,"
         " approved_at = case when excluded.state <> 'waiting' then old.approved_at end"
@@ -142,6 +244,7 @@ def _record(conn: Connection, plan: Plan, session: Session) -> None:
         "counts": _json(plan.counts()),
         "state": "waiting" if plan.waits else "open",
         "at": session.now,
+        "writing": writing,
     }
     conn.execute(text(statement), values)
 

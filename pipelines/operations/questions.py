@@ -14,11 +14,17 @@ _REMEDY = "Look at the form; correct the mapping if a title means something else
 _COLUMNS = ("missing_column", "unmapped_column")
 
 
+def known_questions(session: Session, mapping: Mapping) -> Questions:
+    """The feed's questions as they were last taken in; none while nothing was."""
+    with session.transaction() as conn:
+        found = read_question_maps(conn, mapping.feed)
+    return found[0].known if found else []
+
+
 def feed_drifts(session: Session, mapping: Mapping, shown: Sequence[Questions]) -> list[Drift]:
     """By delivery how its questions differ from those known of the feed; nothing differs while none are."""
-    with session.transaction() as conn:
-        found = read_question_maps(conn, mapping.feed) if shown else []
-    return [drift_of(found[0].known if found else [], questions) for questions in shown]
+    known = known_questions(session, mapping) if shown else []
+    return [drift_of(known, questions) for questions in shown]
 
 
 def with_drift(stop: Stop | None, drift: Drift, mapping: Mapping) -> Stop | None:

@@ -146,9 +146,9 @@ def foretell(session: Session) -> Retained:
         transaction = conn.begin()
         try:
             told.deleted = _delete_overdue(retention, conn)
-            plan = make_plan(retention, conn)
-            removed = [intent for intent in plan.intents if intent.phase >= Phase.CLEARS]
-            told.crm_removed.update(intent.table_name for intent in removed)
+            for (phase, table), rows in make_plan(retention, conn).tally.items():
+                if phase >= Phase.CLEARS:
+                    told.crm_removed[table] += rows
             told.deleted |= _delete_people(retention, conn)
         finally:
             transaction.rollback()

@@ -4,9 +4,9 @@ A run commits each unit of work; a rehearsal does all of it in one transaction t
 every write and leaves nothing behind but dropped staging tables.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -80,6 +80,18 @@ class Session:
                 yield
             finally:
                 del self.fences[lock]
+
+    def beside(self) -> "Session":
+        """The same run for another thread: it takes what locks it needs, but for those that are held already."""
+        other = replace(self, fences=dict(self.fences))
+        other.now = self.now
+        return other
+
+    def forget_staged(self, names: Iterable[str]) -> None:
+        """These staging tables are gone."""
+        for name in names:
+            if name in self.staged:
+                self.staged.remove(name)
 
     def drop_staged(self) -> None:
         """Drop the staging tables of this session."""

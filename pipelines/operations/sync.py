@@ -94,7 +94,7 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = (*settle_policy(session), *reasons_to_refuse(crm, session.workspace.policy))
     plan = plan_now(session, refused=refused)
-    refuse_invalid(session, crm, plan.intents)
+    refuse_invalid(session, crm, plan.tally)
     return SyncReport(recovered, decisions, adoption, plan)
 
 

@@ -6,17 +6,21 @@ CRM does not have is no row's fault, and the CRM says so.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 from connectors.dataverse import TableDefinition, TableName, validate_rows
 from connectors.dataverse.validation import RowFault
 from connectors.store import outbox
 from pipelines.operations.sending import table_name
 from pipelines.operations.sessions import Session
-from schemas.intents import Intent, Method, Phase
+from schemas.intents import Phase
 
 NOT_THE_ROWS = "unknown_column"
+
+Columns = Mapping[str, Mapping[str, object]]
 
 
 class DescribedCrm(Protocol):
@@ -26,29 +30,34 @@ class DescribedCrm(Protocol):
 
 
 def refuse_invalid(
-    session: Session, crm: DescribedCrm, intents: Sequence[Intent], *, no_older_than_s: float = 0.0
+    session: Session, crm: DescribedCrm, written: Iterable[tuple[Phase, str]], *, no_older_than_s: float = 0.0
 ) -> int:
-    """Refuse the intents of this run's plan that the CRM could not take; returns how many.
+    """Refuse the intents of this run that the CRM could not take; returns how many.
 
-    Asks only for tables written; one that was described a while ago (`no_older_than_s`) is not asked for again.
+    They are read from the outbox, some at a time; `written` are the phases and tables of which there are any. Asks only
+    for tables written; one that was described a while ago (`no_older_than_s`) is not asked for again.
     """
-    by_table: dict[str, list[Intent]] = defaultdict(list)
-    for intent in intents:
-        if intent.method is not Method.DELETE and intent.phase is not Phase.LOWERING:
-            by_table[intent.table_name].append(intent)
-    refused: list[tuple[Intent, str]] = []
-    for name, planned in sorted(by_table.items()):
+    phases: dict[str, list[Phase]] = defaultdict(list)
+    for phase, name in sorted(written):
+        if Phase.LOWERING < phase < Phase.REMOVE_REGISTRATIONS:
+            phases[name].append(phase)
+    refused = 0
+    for name in sorted(phases):
         columns = crm.fetch_metadata(table_name(name), no_older_than_s=no_older_than_s).columns
-        refused += [(intent, code) for intent, code in _codes(planned, columns) if code]
-    if refused:
         with session.transaction() as conn:
-            outbox.refuse_unsent(conn, session.run_id, refused)
-    return len(refused)
+            refused += sum(_refuse_of(session, conn, phase, name, columns) for phase in phases[name])
+    return refused
 
 
-def _codes(intents: Sequence[Intent], columns: Mapping[str, Mapping[str, object]]) -> list[tuple[Intent, str]]:
-    faults = validate_rows([intent.columns for intent in intents], columns)
-    return [(intent, _code(found)) for intent, found in zip(intents, faults, strict=True)]
+def _refuse_of(session: Session, conn: Connection, phase: Phase, name: str, columns: Columns) -> int:
+    count = 0
+    for some in outbox.iter_unsent(conn, session.run_id, phase, name):
+        faults = validate_rows([row for _, row in some], columns)
+        refused = [(one, code) for (one, _), found in zip(some, faults, strict=True) if (code := _code(found))]
+        if refused:
+            outbox.refuse_unsent(conn, refused)
+        count += len(refused)
+    return count
 
 
 def _code(faults: Sequence[RowFault]) -> str:

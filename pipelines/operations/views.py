@@ -1,8 +1,9 @@
 """Views: rows of the store as the pure rules take them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -34,19 +35,47 @@ def iter_views(
 
     With `links` each person has the link that newsletters to them carry.
     """
+    return chain.from_iterable(iter_view_chunks(conn, policy, now=now, every=every, among=among, links=links))
+
+
+def iter_view_chunks(
+    conn: Connection,
+    policy: Policy,
+    *,
+    now: datetime,
+    every: bool = False,
+    among: Sequence[UUID] | None = None,
+    links: LinkMaker | None = None,
+) -> Iterator[Iterator[tuple[AddressView, Acknowledged]]]:
+    """As `iter_views` by chunks of addresses; while one is gone through, nothing is asked of the connection."""
     lives = {str(purpose.begins): timedelta(days=purpose.lives_after_days or 0) for purpose in policy.purposes.values()}
     cut_over = is_cut_over(conn)
     allowed, showing = policy.crm.allow_list, showing_purposes(policy)
     for rows in iter_addresses(conn, now=now, showing=showing, every=every, allowed=allowed, among=among):
         restricted = restricted_among(conn, [address["contact_point_id"] for address in rows.addresses])
-        for address in rows.addresses:
-            view = _view(address, rows, lives, policy, now)
-            acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
-            persons = view.persons
-            if links is not None and column is not None:
-                persons = links.linked(view, acknowledged, column)
-            is_restricted = view.contact_point_id in restricted
-            yield replace(view, persons=persons, is_cut_over=cut_over, is_restricted=is_restricted), acknowledged
+        marks = _Marks(lives, cut_over, restricted, links, now)
+        yield (_marked(address, rows, marks, policy) for address in rows.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What views are made with that is no row of an address."""
+
+    lives: Mapping[str, timedelta]
+    is_cut_over: bool
+    restricted: Collection[UUID]
+    links: LinkMaker | None
+    now: datetime
+
+
+def _marked(address: RowMapping, rows: AddressRows, marks: _Marks, policy: Policy) -> tuple[AddressView, Acknowledged]:
+    view = _view(address, rows, marks.lives, policy, marks.now)
+    acknowledged, column = _acknowledged(rows, view.contact_point_id), policy.crm.preference_link_column
+    persons = view.persons
+    if marks.links is not None and column is not None:
+        persons = marks.links.linked(view, acknowledged, column)
+    is_restricted = view.contact_point_id in marks.restricted
+    return replace(view, persons=persons, is_cut_over=marks.is_cut_over, is_restricted=is_restricted), acknowledged
 
 
 def showing_purposes(policy: Policy) -> list[str]:

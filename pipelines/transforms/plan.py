@@ -3,13 +3,10 @@
 Pure. Only columns that differ are written. Null never erases: a value is cleared only when no living purpose shows it.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from pipelines.transforms.crm_changes import UNREGISTERED
 from pipelines.transforms.crm_consents import PURPOSE, TOPIC, purposes_of
@@ -22,7 +19,6 @@ from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, EVENT, LIST_MEMBER, PROVENANCE, REGISTRATION, ConsentValue
 
 SHUT = {"donotbulkemail": True, "followemail": False}
-_SORTED = orjson.OPT_SORT_KEYS
 CLEARABLE = ("firstname", "lastname", "mobilephone", "crmi_preferencelink")
 # What stands open in a row that is to go: column, its open value, its shut one. A registration that is over was not
 # cancelled, and is not marked so.
@@ -261,16 +257,6 @@ def _earliest_end(view: AddressView, now: datetime) -> datetime | None:
         if (ends_at := person.purposes[name]) is not None
     ]
     return min(ends, default=None)
-
-
-def plan_id(intents: Iterable[Intent]) -> str:
-    """A name for exactly these writes: the same set of writes has the same name, whenever it was planned."""
-    digests = sorted(
-        hashlib.sha256(orjson.dumps([i.phase, i.method, i.table_name, i.row_id, i.columns], str, _SORTED)).digest()
-        for i in intents
-        if i.phase is not Phase.LOWERING
-    )
-    return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
 
 
 def is_guarded(intent: Intent) -> bool:

@@ -10,17 +10,19 @@ from pathlib import Path
 import orjson
 import pandas as pd
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from connectors import json_files, workbooks
 from connectors.csv_files import decode_csv
 from connectors.form_definitions import read_definition
 from connectors.json_files import decode_json_file
+from connectors.mending_workbooks import ROWS_SHEET, read_workbook
 from connectors.unknown_files import look_at
 from connectors.workbooks import read_sheet
 from connectors.xlsx_files import decode_xlsx
 from schemas.errors import BatchRefused, IntakeError
 from schemas.mappings import FileShape
+from tests.corpus.readers import whole_inputs
 from tests.feeds import make_mapping
 from tests.sizes import sized
 
@@ -66,6 +68,10 @@ LAUGHING = sheet_xml(
     before=f'<!DOCTYPE x [<!ENTITY l0 "ha">{LAUGHS}]>',
 )
 FAR_CELL = sheet_xml('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+# Not refused by its archive; read as a whole it is 27 million cells.
+TWO_CELLS_FAR_APART = sheet_xml(
+    '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="Z1048576"><v>1</v></c></row>'
+)
 WIDE = workbook([[f"c{n}" for n in range(10_000)]])
 UNCALCULATED = workbook([["Id", "Email"], ["1", "=1+1"]])
 MERGED = workbook([["Id", "Email"], ["1", "a@example.org"], ["2", None]], merged="B2:B3")
@@ -94,6 +100,54 @@ def test_a_hostile_workbook_is_refused_with_its_reason_within_bounds(name: str) 
     assert refused.value.remedy
     assert time.monotonic() - started < LONGEST_S
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown < 512 << 10, "kilobytes, on Linux"
+
+
+def mending_workbook() -> bytes:
+    return whole_inputs("mended")[0]
+
+
+def read_mended(payload: bytes, folder: Path) -> object:
+    path = folder / "mended.xlsx"
+    path.write_bytes(payload)
+    return read_workbook(path)
+
+
+@pytest.mark.parametrize("whole", [PLAIN, mending_workbook()], ids=["looked at", "mended"])
+@pytest.mark.parametrize("content", [LAUGHING, TWO_CELLS_FAR_APART], ids=["billion laughs", "two cells far apart"])
+def test_a_workbook_without_a_mapping_is_read_at_arms_length_too(whole: bytes, content: bytes, tmp_path: Path) -> None:
+    payload = with_part(whole, SHEET, content)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BatchRefused) as refused:
+        look_at(payload) if whole is PLAIN else read_mended(payload, tmp_path)
+    assert refused.value.code == ("entities" if content is LAUGHING else "too_costly")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown < 128 << 10, "kilobytes, on Linux"
+
+
+def test_a_mended_workbook_with_merged_cells_is_refused_for_their_values_are_nobodys(tmp_path: Path) -> None:
+    book = load_workbook(io.BytesIO(mending_workbook()))
+    assert read_mended(mending_workbook(), tmp_path)
+    sheet = book[ROWS_SHEET]
+    sheet.append(["", "", "one value", ""])
+    sheet.merge_cells("C2:C3")
+    out = io.BytesIO()
+    book.save(out)
+    with pytest.raises(BatchRefused, match="Unmerge them") as refused:
+        read_mended(out.getvalue(), tmp_path)
+    assert refused.value.code == "merged_cells"
+
+
+def test_of_several_sheets_the_fullest_is_looked_at_and_a_chart_is_none() -> None:
+    book = Workbook()
+    book.active.append(["Read me"])
+    book.create_chartsheet("Chart")
+    sheet = book.create_sheet("Answers")
+    for row in ([], ["Export"], [], ["Id", "Email"], ["1", "a@example.org"]):
+        sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    found = look_at(out.getvalue())
+    assert found.shape == {"type": "xlsx", "sheet": "Answers", "header_row": 4}
+    assert found.sheets == ("Sheet", "Chart")
 
 
 def test_a_workbook_that_needs_more_memory_or_time_than_it_may_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from connectors import short_courses
 from connectors.decoders import decode
 from connectors.short_courses import ShortCourseRegistrations, ShortCoursesSettings
 from connectors.store.address import ServerAddress
@@ -69,6 +70,17 @@ def test_the_rows_changed_in_the_window_and_its_overlap_come_in_order(register: 
     assert frame["id"].tolist() == ["2", "3"]
     assert batch.watermark == "2026-11-20T21:59:59.500000+00:00"
     assert frame[RECEIVED_AT].tolist() == ["2026-11-18T21:59:59.999999+00:00", "2026-11-20T21:59:59.999999+00:00"]
+
+
+def test_many_rows_come_in_several_batches_that_are_the_same_ones_again(
+    register: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_courses, "ROWS_A_BATCH", 1)
+    first, second = pull(register, table())
+    frames = [decode(batch.media_type, batch.payload, table()) for batch in (first, second)]
+    assert [frame["id"].tolist() for frame in frames] == [["2"], ["3"]]
+    assert (first.watermark or "") < (second.watermark or "") == "2026-11-20T21:59:59.500000+00:00"
+    assert [batch.content_hash for batch in pull(register, table())] == [first.content_hash, second.content_hash]
 
 
 def test_every_cell_is_text_and_null_is_missing(register: str) -> None:

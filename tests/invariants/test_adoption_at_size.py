@@ -1,11 +1,10 @@
 """Many contacts before us: adopted, run, reconciled. No opt-out is lost, and only what is ambiguous is in review.
 
-ADOPTION_CONTACTS sets how many contacts the CRM has (1,000 by default); --log-cli-level=INFO shows the figures.
+--log-cli-level=INFO shows the figures.
 """
 
 import itertools
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -18,8 +17,9 @@ from pipelines.operations.sessions import Session
 from tests.invariants.crowd import IN, Mailbox, consent_rows, contact_rows, make_crowd, sign_ups
 from tests.invariants.wire import CONSENTS
 from tests.invariants.world import World, take_in
+from tests.sizes import sized
 
-SIZE = int(os.environ.get("ADOPTION_CONTACTS", "1000"))
+SIZE = sized(1000, 20_000)
 
 
 def seed(world: World, crowd: list[Mailbox]) -> None:

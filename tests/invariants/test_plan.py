@@ -19,7 +19,10 @@ def predicted(world: World) -> list[tuple[Any, ...]]:
     with rehearse(world.workspace) as session:
         take_in(session)
         with session.transaction() as conn:
-            return sorted(_as_row(intent) for intent in make_plan(session, conn).intents)
+            intents: list[Intent] = []
+            plan = make_plan(session, conn, each=intents.append)
+            assert plan.size == len(intents)
+            return sorted(map(_as_row, intents))
 
 
 def _as_row(intent: Intent) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import rehearse
 from pipelines.operations.status import check_status
 from schemas.errors import StoreError
+from schemas.intents import Intent
 from schemas.policy import RegisteredProfile
 from tests.invariants.acts import NOW, T0, Act, Who, register, sign_up
 from tests.invariants.crm_hands import (
@@ -117,7 +118,7 @@ def test_a_rehearsal_reads_the_same_and_moves_no_cursor_nor_does_a_reading_that_
     with rehearse(world.workspace) as session:
         assert read_back(session, world.crm) == 1
         with session.transaction() as conn:
-            assert {str(i.table_name) for i in make_plan(session, conn).intents} == {
+            assert {table for _, table in make_plan(session, conn).tally} == {
                 "msdynmkt_contactpointconsent4",
                 "contact",
             }
@@ -184,7 +185,9 @@ def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only
     with rehearse(world.workspace) as session:
         read_back(session, world.crm)
         with session.transaction() as conn:
-            plan = sorted((int(i.phase), str(i.row_id)) for i in make_plan(session, conn).intents)
+            intents: list[Intent] = []
+            make_plan(session, conn, each=intents.append)
+    plan = sorted((int(i.phase), str(i.row_id)) for i in intents)
     world.run()
     after = written(world)
     for row in before:

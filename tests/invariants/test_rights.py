@@ -19,6 +19,7 @@ from pipelines.operations.rights import lift, object_to, rectify, restrict, take
 from pipelines.operations.sessions import Session
 from pipelines.operations.status import check_status
 from schemas.errors import ConfigurationError
+from schemas.intents import Phase
 from tests.invariants.acts import NOW, RECEIVED, T0, Who, ask, register, sign_up
 from tests.invariants.crm_hands import edit_contact
 from tests.invariants.erasing import erase
@@ -111,7 +112,7 @@ def test_of_a_restricted_person_nothing_is_written_but_lowering_until_it_is_lift
     (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
     assert contact["donotbulkemail"] is True and contact["lastname"] == "Virtanen"
     assert [status for _, _, status in known.holds().registrations.values()] == ["cancelled"]
-    assert {i.phase.name for i in ran.sync.plan.intents} == {"LOWERING"}
+    assert {phase for phase, _ in ran.sync.plan.tally} == {Phase.LOWERING}
     assert not reconcile(Session(known.workspace), known.crm).unexplained
     assert lift(Session(known.workspace), scope) == 1  # type: ignore[arg-type]
     known.at(NOW + timedelta(hours=2)).run()

@@ -55,7 +55,7 @@ SEED = (
     f"""insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns)
         select 'contact', {_ID.format("p")}, {_ID.format("c")}, true, '{{"firstname": "Aino"}}'
         from generate_series(1, :people) n""",
-    f"""insert into intake.outbox_intent (plan_id, phase, method, table_name, row_id, contact_point_id, is_raising,
+    f"""insert into intake.outbox_intent (writing, phase, method, table_name, row_id, contact_point_id, is_raising,
                columns, state)
         select 'p', 1, 'upsert', 'contact', {_ID.format("p")}, {_ID.format("c")}, true, '{{}}', 'acknowledged'
         from generate_series(1, :people) n""",

@@ -1,9 +1,12 @@
 """Shapes of sources through the whole pipeline: drifting questions, erased submissions, blocked addresses, several people."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from connectors.fetching import HttpSettings
@@ -11,9 +14,10 @@ from connectors.webropol import WebropolSettings
 from pipelines.operations.checking import check_file
 from pipelines.operations.quarantine import retry
 from pipelines.operations.questions import changed_feeds
+from schemas.errors import BatchRefused, ConfigurationError
 from tests.connectors.http_stub import Answer, Asked, stub_server
-from tests.invariants.acts import T0, Who, answer, iso, sign_up
-from tests.invariants.feeds import COLUMNS, PERSON, WORDING
+from tests.invariants.acts import T0, Who, answer, iso, register, sign_up
+from tests.invariants.feeds import COLUMNS, MAPPINGS, PERSON, WORDING
 from tests.invariants.world import World, csv_bytes
 
 AINO, MAIJA, KALLE = (
@@ -105,6 +109,20 @@ class Survey:
         return Answer({"Paging": paging, "SurveyAnswers": self.responses})
 
 
+def pulled_survey(world: World, **changes: Any) -> None:
+    plain = {"fields": {"email": {"column": "Email"}}, "submitted_at": {"column": "ResponseDate"}, "overlap_days": 0}
+    delivery = {"file": None, "api": {"resource": "s"}, "key": ["ResponseId"]}
+    world.with_mapping("survey", **{**plain, **delivery, **changes}).with_feeds("survey")
+
+
+@contextmanager
+def serving(world: World, survey: Survey) -> Iterator[None]:
+    with stub_server(survey) as stub:
+        settings = WebropolSettings("u", "p", base_url=stub.url, http=HttpSettings(sleep=lambda _s: None))
+        world.workspace = replace(world.workspace, sources=replace(world.workspace.sources, webropol=settings))
+        yield
+
+
 def asking(column: str, **changes: Any) -> dict[str, Any]:
     return {
         "purpose": "marketing",
@@ -122,13 +140,8 @@ def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_colu
         asking("News"),
         {"purpose": "marketing", "column": "Stop", "polarity": "prohibition", "grants": ["Yes"]},
     ]
-    world.with_mapping(
-        "survey", file=None, api={"resource": "s"}, key=["ResponseId"], submitted_at={"column": "ResponseDate"},
-        fields={"email": {"column": "Email"}}, consents=consents, overlap_days=0,
-    ).with_feeds("survey")  # fmt: skip
-    with stub_server(survey) as stub:
-        settings = WebropolSettings("u", "p", base_url=stub.url, http=HttpSettings(sleep=lambda _s: None))
-        world.workspace = replace(world.workspace, sources=replace(world.workspace.sources, webropol=settings))
+    pulled_survey(world, consents=consents)
+    with serving(world, survey):
         survey.respond(1, AINO, "2026-11-10T10:00:00", q1="Yes")
         assert not world.run().stops()
         survey.texts = {"q1": "Stop", "q2": "News"}
@@ -139,6 +152,101 @@ def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_colu
     assert "'News' is another question now" in reason
     assert "'Stop' is another question now" in reason
     assert marketing(world) == {AINO.key: False}, "what can be read as lowering lowers, and nothing raises"
+
+
+def saved(survey: Survey, what: str) -> bytes:
+    """An answer of the API, saved as a file by hand."""
+    return orjson.dumps(survey(Asked("POST", f"/api/v1/surveys/s/{what}", {}, "", {})).body)
+
+
+def test_a_saved_answer_of_a_pulled_survey_is_checked_as_a_pull_would_be(world: World) -> None:
+    survey = Survey()
+    pulled_survey(world, consents=[asking("News")], answers={"Stop": "stop"})
+    survey.respond(1, AINO, "2026-11-10T10:00:00", q1="Yes", q2="x")
+    survey.respond(2, MAIJA, "2026-11-10T10:00:00", q1="Perhaps")
+    survey.responses[1]["RespondentAnswers"][0]["Answer"] = "maija(at)example.org"
+    verdict = check_file(world.session(), "survey", saved(survey, "responses"), questions=saved(survey, "questions"))
+    assert (verdict.refused, verdict.is_understood, verdict.is_partial) == (None, True, False)
+    assert verdict.states == {"taken in": 1, "quarantined": 1}
+    assert {each["field"] for each in verdict.rows} >= {"email"}
+    assert verdict.purposeless == ["Stop"], "no purpose of a survey needs that answer"
+    verdicts = {each["column"]: each["verdict"] for each in verdict.columns}
+    assert verdicts == {
+        "Email": "read",
+        "News": "read",
+        "Stop": "no purpose",
+        "ResponseId": "read",
+        "ResponseDate": "read",
+    }
+    assert not world.query("select 1 from intake.batch where feed = 'survey'"), "nothing is kept"
+    assert "example.org" not in str((verdict.columns, verdict.rows))
+
+
+def test_a_saved_answer_of_a_pulled_survey_shows_how_its_questions_changed(world: World) -> None:
+    survey = Survey()
+    pulled_survey(world, consents=[asking("News"), asking("Stop")])
+    with serving(world, survey):
+        survey.respond(1, AINO, "2026-11-10T10:00:00", q1="Yes")
+        assert not world.run().stops()
+    survey.texts = {"q1": "Newsletter", "q2": "Stop"}
+    survey.responses = []
+    survey.respond(2, MAIJA, "2026-11-11T10:00:00", q1="Yes")
+    partial = check_file(world.session(), "survey", saved(survey, "responses"))
+    assert (partial.changed, partial.is_partial) == (["~ 'News' is now 'Newsletter'"], True)
+    assert partial.refused is not None
+    assert "lacks columns that its mapping reads: 'News'" in partial.refused, "Stop is only unanswered"
+    survey.texts = {"q1": "Newsletter", "q3": "Shoe size"}
+    whole = check_file(world.session(), "survey", saved(survey, "responses"), questions=saved(survey, "questions"))
+    assert whole.changed == ["+ 'Shoe size'", "- 'Stop'", "~ 'News' is now 'Newsletter'"]
+    survey.texts = {"q1": "Stop", "q2": "News"}
+    survey.respond(3, KALLE, "2026-11-12T10:00:00", q1="Yes", q2="Yes")
+    survey.responses = survey.responses[-1:]
+    swapped = check_file(world.session(), "survey", saved(survey, "responses"), questions=saved(survey, "questions"))
+    assert not swapped.is_understood, "every column fits, and the run would stop it all the same"
+    assert swapped.refused is not None
+    assert "'News' is another question now" in swapped.refused
+    answers = [{"QuestionId": "of the copy", "Question": "Email", "Answer": KALLE.address}]
+    copied = [{"ResponseId": "r-4", "ResponseDate": "2026-11-13T10:00:00", "RespondentAnswers": answers}]
+    assert check_file(world.session(), "survey", orjson.dumps(copied)).changed == [], "a copy is no drift"
+
+
+@pytest.mark.parametrize(
+    ("sample", "what"),
+    [
+        (b"{", "no JSON"),
+        (b'{"Questions": []}', "SurveyAnswers"),
+        (b"[1]", "SurveyAnswers"),
+        (b'[{"ResponseId": "00000000-0000-0000-0000-000000000000"}]', "surveys/s/responses"),
+    ],
+)
+def test_a_sample_of_a_pulled_survey_that_is_none_is_refused_with_what_to_save(
+    world: World, sample: bytes, what: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="Leave --questions out"):
+        check_file(world.session(), "answers", b"[]", questions=b"{}")
+    pulled_survey(world, consents=[])
+    with pytest.raises(BatchRefused, match="Remedy: Save the API's answer") as refused:
+        check_file(world.session(), "survey", sample)
+    assert what in str(refused.value)
+    with pytest.raises(BatchRefused, match="surveys/s/questions"):
+        check_file(world.session(), "survey", b"[]", questions=sample)
+
+
+@pytest.mark.parametrize(
+    ("charge", "shown", "begins"), [("paid", True, True), ("free", True, False), ("paid", False, False)]
+)
+def test_news_of_similar_events_begins_by_a_sale_with_its_notice_alone_and_is_no_consent(
+    world: World, charge: str, shown: bool, begins: bool
+) -> None:
+    occasion = {**MAPPINGS["courses"]["occasion"], "notice_shown": shown}
+    world.with_mapping("courses", occasion=occasion)
+    world.perform([register(1, AINO, T0, charge=charge)])
+    world.run()
+    purposes = {purpose for (purpose,) in world.query("select purpose from intake.person_purpose")}
+    assert ("related_events" in purposes) == begins
+    assert "course_delivery" in purposes
+    assert not world.query("select 1 from intake.consent_event where purpose = 'related_events' and value = 'grant'")
+    assert not marketing(world).get(AINO.key)
 
 
 @pytest.mark.parametrize("means", ["erasure", "retention"])

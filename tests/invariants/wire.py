@@ -209,7 +209,7 @@ def _check_contact(one: Sent, known: Mapping[str, Any], ledger: Ledger) -> None:
 
 
 def check_order(sent: Sequence[Sent], syncs: Sequence[int]) -> None:
-    """From each beginning of a synchronisation, or reading of changes, to the next all that lowers goes before all that raises."""
+    """From each beginning of a synchronisation, or reading of changes, to the next all that lowers goes before what raises."""
     ends = [*syncs[1:], 2**62]
     for since, until in zip(syncs, ends, strict=True):
         within = [one for one in sent if since < one.sequence <= until]

@@ -113,7 +113,9 @@ def test_no_run_plans_or_claims_what_is_under_a_lease(house: House) -> None:
         narrow_calls.call(conn, [house.id_of(AINO.address)])
         calls = narrow_calls.lease_due(conn, limit=10)
     report = house.world.run()
-    planned = {intent.contact_point_id for intent in report.sync.plan.intents}
+    run_id = house.world.query("select run_id from intake.plan where plan_id = :id", id=report.sync.plan.plan_id)[0][0]
+    written = house.world.query("select contact_point_id from intake.outbox_intent where run_id = :run", run=run_id)
+    planned = {row.contact_point_id for row in written}
     assert planned - {None} == {house.id_of(CROWD[0].address)}
     with house.world.workspace.transaction() as conn:
         narrow_calls.release(conn, calls)
@@ -216,8 +218,8 @@ def test_narrow_plans_are_told_apart_and_send_no_removal(house: House) -> None:
     house.reset(*subscribed(AINO), in_crm=True)
     house.post(f"/p/{house.token()}/leave")
     house.narrow()
-    sent = house.world.query("select plan_id, phase from intake.outbox_intent where plan_id like 'narrow:%'")
-    assert sent and {row.plan_id.startswith(PREFIX) for row in sent} == {True}
+    sent = house.world.query("select writing, phase from intake.outbox_intent where writing like 'narrow:%'")
+    assert sent and {row.writing.startswith(PREFIX) for row in sent} == {True}
     assert {row.phase for row in sent} == {int(Phase.LOWERING)}
     assert len(house.world.rows("contacts")) == 1
     house.world.run()

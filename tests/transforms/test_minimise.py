@@ -18,6 +18,7 @@ from pipelines.transforms.row_ids import row_id
 from schemas.tables import (
     CONSENT,
     CONTACT,
+    EVENT,
     LIST_MEMBER,
     MARKER,
     NO_REASON,
@@ -298,6 +299,41 @@ def test_a_contact_is_on_the_list_of_a_topic_that_is_on_while_it_may_be_mailed(
     found = {key: columns for key, columns in rows.items() if key[0] == LIST_MEMBER.logical_name}
     wanted = {(LIST_MEMBER.logical_name, membership_id(id_of("list"), id_of("aino"))): member}
     assert found == (wanted if is_member else {})
+
+
+def test_only_whoever_the_lists_purpose_lives_for_is_put_on_it() -> None:
+    related = POLICY.crm.purposes["related_events"]
+    related = related.model_copy(update={"topics": {"fairs": id_of("topic")}, "lists": {"fairs": id_of("list")}})
+    crm = POLICY.crm.model_copy(update={"purposes": {**POLICY.crm.purposes, "related_events": related}})
+    both = make_person("marketing"), make_person("marketing", "related_events", contact_id=id_of("bo"))
+    consents = {("marketing", ""): "granted", ("related_events", "fairs"): "granted"}
+    rows = minimise_address(make_view(*both, consents=consents), POLICY.model_copy(update={"crm": crm}), now=NOW)
+    members = [key for key in rows if key[0] == LIST_MEMBER.logical_name]
+    assert members == [(LIST_MEMBER.logical_name, membership_id(id_of("list"), id_of("bo")))]
+
+
+def test_a_contact_that_anothers_address_shows_is_left_to_it_with_its_lists_and_all_else_is_shown_here() -> None:
+    target = POLICY.crm.purposes["marketing"].model_copy(update={"lists": {"rdi": id_of("list")}})
+    crm = POLICY.crm.model_copy(update={"purposes": {**POLICY.crm.purposes, "marketing": target}})
+    policy = POLICY.model_copy(update={"crm": crm})
+    views = [
+        make_view(
+            make_person("marketing", "event_delivery", is_elsewhere=is_elsewhere),
+            marketing="granted",
+            registrations=(make_registration(),),
+        )
+        for is_elsewhere in (False, True)
+    ]
+    here, elsewhere = (minimise_address(view, policy, now=NOW) for view in views)
+    assert {table for table, _ in here} == {*TABLES, LIST_MEMBER.logical_name} - {EVENT.logical_name}
+    left = {CONTACT.logical_name, LIST_MEMBER.logical_name}
+    assert elsewhere == {key: columns for key, columns in here.items() if key[0] not in left}
+
+
+def test_a_membership_is_one_of_its_own_for_each_list_and_contact_and_the_same_every_time() -> None:
+    made = [[membership_id(id_of(a), id_of(b)) for a in ("list", "other") for b in ("aino", "bo")] for _ in range(2)]
+    assert made[0] == made[1]
+    assert len(set(made[0])) == 4
 
 
 LIVING = st.sets(st.sampled_from(list(POLICY.purposes)))

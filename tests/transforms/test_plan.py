@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RowKey, minimise_address
-from pipelines.transforms.plan import is_guarded, plan_address, plan_id, plan_occasion
+from pipelines.transforms.plan import is_guarded, plan_address, plan_occasion
+from pipelines.transforms.plan_name import plan_id
 from schemas.intents import Intent, Method, Phase
 from schemas.tables import CONSENT, CONTACT, REGISTRATION, ConsentValue
 from tests.views import NOW, PAST, SOON, id_of, make_person, make_policy, make_registration, make_view

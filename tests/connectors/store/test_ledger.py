@@ -356,7 +356,7 @@ def planned(store: ServerAddress, email: str, **changes: Any) -> tuple[UUID, Int
     with acting(store) as conn:
         waits = changes.pop("waits", False)
         intent = replace(intent, **changes)
-        outbox.add_intents(conn, [intent], plan_id="p1", run_id=run_id, guarded_wait=waits)
+        outbox.add_intents(conn, [intent], writing="p1", run_id=run_id, guarded_wait=waits)
     return run_id, intent
 
 
@@ -421,7 +421,7 @@ def test_an_intent_waits_while_an_earlier_phase_of_its_address_is_not_settled(st
     run_id, intent = planned(store, email)
     with acting(store) as conn:
         earlier = replace(intent, phase=Phase.CONSENTS, row_id=uuid4())
-        outbox.add_intents(conn, [earlier], plan_id="p1", run_id=run_id, guarded_wait=False)
+        outbox.add_intents(conn, [earlier], writing="p1", run_id=run_id, guarded_wait=False)
     assert claimed(store, run_id) == (0, 0)
     assert claimed(store, run_id, Phase.CONSENTS) == (1, 0)
     assert claimed(store, run_id) == (0, 0)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
+from connectors.store.outbox import Settled
 from schemas.errors import StoreError
 from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import CONSENT, CONTACT, EVENT
@@ -20,6 +21,7 @@ from tests.outboxing import (
     add,
     claim,
     claim_counted,
+    deliver,
     execute,
     intents_of,
     make_address,
@@ -55,6 +57,45 @@ def test_a_claimed_intent_says_all_that_sending_needs(store: ServerAddress, inte
     assert (claimed.method, claimed.table_name) == (Method.PATCH, CONTACT.logical_name)
     assert isinstance(claimed.method, Method)
     assert (row["state"], row["claimed_at"], row["finished_at"], row["code"]) == ("claimed", NOW, None, None)
+
+
+def test_with_the_claim_of_a_correction_is_told_what_the_crm_is_known_to_hold_and_with_no_other(
+    store: ServerAddress, intent: Intent
+) -> None:
+    deliver(store, replace(intent, method=Method.UPSERT, columns={"lastname": "Ensimmäinen"}))
+    found = []
+    for method in Method:
+        like = replace(intent, method=method)
+        claimed = claim(store, add(store, like), like)
+        with acting(store) as conn:
+            left = [one for one in outbox.claimed_intents(conn) if one.row_id == intent.row_id]
+        found.append([one.known for one in (*claimed, *left)])
+        assert left == [replace(claimed[0], known={"lastname": "of the very row, and no other intent"})]
+        settle(store, claimed, IntentState.REFUSED)
+    known = {"lastname": "Ensimmäinen"}
+    assert found == [[known, None] if method is Method.PATCH else [None, None] for method in Method]
+
+
+def test_chunks_are_looked_up_by_key_in_their_own_transaction_alone(store: ServerAddress, intent: Intent) -> None:
+    setting = text("select current_setting('enable_seqscan')")
+    run_id = add(store, intent)
+    with acting(store) as conn:
+        group = (intent.method, intent.table_name)
+        (claimed,), _ = outbox.claim(conn, run_id, intent.phase, group, limit=1, now=NOW)
+        assert conn.execute(setting).scalar_one() == "off"
+    with acting(store) as conn:
+        assert conn.execute(setting).scalar_one() == "on"
+        outbox.settle(conn, [Settled(claimed.intent_id, IntentState.ACKNOWLEDGED)])
+        assert conn.execute(setting).scalar_one() == "off"
+
+
+def test_what_was_claimed_before_is_not_looked_at_again(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(3)))
+    ids = [row["intent_id"] for row in intents_of(store, run_id)]
+    with acting(store) as conn:
+        group = (intent.method, intent.table_name)
+        claimed, _ = outbox.claim(conn, run_id, intent.phase, group, limit=9, now=NOW, after=ids[0])
+    assert [one.intent_id for one in claimed] == ids[1:]
 
 
 @pytest.mark.parametrize(
@@ -404,7 +445,7 @@ def test_what_is_under_a_lease_is_left_to_the_narrow_synchronisation(
     )
     run_id, event = add(store, intent), make_intent(None, table_name=EVENT.logical_name, planned_version=None)
     add(store, event, run_id=run_id)
-    execute(store, "update intake.outbox_intent set plan_id = :plan where run_id = :run", plan=plan, run=run_id)
+    execute(store, "update intake.outbox_intent set writing = :plan where run_id = :run", plan=plan, run=run_id)
     assert len(claim(store, run_id, intent)) == claims
     assert len(claim(store, run_id, event)) == 1, "what belongs to no address is under no lease"
 
@@ -479,8 +520,9 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
         replace(intent, method=Method.LOWER),
     ]
     run_id, other = add(store, intent, *beside, waits=waits), add(store, intent)
+    first = intents_of(store, run_id)[0]["intent_id"]
     with acting(store) as conn:
-        outbox.refuse_unsent(conn, run_id, [(intent, "local:lastname:too_long")])
+        outbox.refuse_unsent(conn, [(first, "local:lastname:too_long")])
     (refused, *rest) = intents_of(store, run_id)
     assert (refused["state"], refused["code"]) == ("refused", "local:lastname:too_long")
     assert refused["finished_at"] is not None
@@ -488,10 +530,40 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
     assert states_of(store, other) == ["pending"]
 
 
+def test_what_nobody_has_claimed_is_read_some_at_a_time_and_nothing_else(store: ServerAddress, intent: Intent) -> None:
+    alike = [
+        replace(intent, row_id=uuid4(), method=m) for m in (Method.PATCH, Method.UPSERT, Method.PATCH, Method.UPSERT)
+    ]
+    others = [replace(intent, row_id=uuid4(), table_name=CONSENT.logical_name), replace(intent, **FLAG)]
+    run_id = add(store, intent, *alike, *others, waits=True)
+    add(store, intent)
+    with acting(store) as conn:
+        outbox.refuse_unsent(conn, [(intents_of(store, run_id)[0]["intent_id"], "local:lastname:too_long")])
+        chunks = list(outbox.iter_unsent(conn, run_id, intent.phase, intent.table_name, at_a_time=2))
+    assert [len(chunk) for chunk in chunks] == [2, 2]
+    read = [intent_id for chunk in chunks for intent_id, _ in chunk]
+    assert read == [row["intent_id"] for row in sorted(intents_of(store, run_id)[1:5], key=lambda row: row["method"])]
+    assert all(columns == intent.columns for chunk in chunks for _, columns in chunk)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_writing_is_let_go_or_held_as_a_whole_but_for_its_lowerings(
+    store: ServerAddress, intent: Intent, waits: bool
+) -> None:
+    other = replace(intent, row_id=uuid4())
+    run_id = add(store, intent, replace(intent, phase=Phase.LOWERING, method=Method.LOWER), waits=not waits)
+    add(store, other, run_id=run_id, waits=not waits)
+    execute(store, "update intake.outbox_intent set writing = 'earlier' where row_id = :row", row=other.row_id)
+    with acting(store) as conn:
+        outbox.settle_waiting(conn, "plan", run_id=run_id, guarded_wait=waits)
+    settled, before = ("waiting", "pending") if waits else ("pending", "waiting")
+    assert states_of(store, run_id) == [settled, "pending", before]
+
+
 def test_what_has_no_answer_is_told_by_run_by_kind_and_by_address(store: ServerAddress, intent: Intent) -> None:
     other = replace(intent, row_id=uuid4(), contact_point_id=make_address(store))
     runs = [add(store, one) for one in (intent, other)]
-    execute(store, "update intake.outbox_intent set plan_id = 'narrow:plan' where run_id = :run", run=runs[1])
+    execute(store, "update intake.outbox_intent set writing = 'narrow:plan' where run_id = :run", run=runs[1])
     for run_id, one in zip(runs, (intent, other), strict=True):
         claim(store, run_id, one)
     mine = {intent.row_id, other.row_id}

@@ -17,7 +17,7 @@ def add(store: ServerAddress, *intents: Intent, guarded_wait: bool = False) -> l
     """The rows that the outbox holds of these intents, in the order given; nothing is kept."""
     engine = sa.create_engine(store.url_psycopg)
     with engine.connect() as conn:
-        count = outbox.add_intents(conn, intents, plan_id="p", run_id=uuid4(), guarded_wait=guarded_wait)
+        count = outbox.add_intents(conn, intents, writing="p", run_id=uuid4(), guarded_wait=guarded_wait)
         rows = conn.execute(sa.text("select * from intake.outbox_intent order by intent_id")).mappings().all()
         conn.rollback()
     engine.dispose()
@@ -59,3 +59,19 @@ def test_no_intents_add_no_rows(store: ServerAddress) -> None:
 
 def test_more_intents_than_go_at_a_time_all_arrive(store: ServerAddress) -> None:
     assert len(add(store, *(make_intent(row_id=UUID(int=number)) for number in range(2500)))) == 2500
+
+
+def test_the_planner_knows_of_an_outbox_that_has_just_grown(store: ServerAddress) -> None:
+    engine = sa.create_engine(store.url_psycopg)
+    with engine.connect() as conn:
+        intents = (make_intent(row_id=UUID(int=number)) for number in range(2500))
+        outbox.add_intents(conn, intents, plan_id="p", run_id=uuid4(), guarded_wait=False)
+        known, pages = conn.execute(
+            sa.text(
+                "select relpages, pg_relation_size(oid) / current_setting('block_size')::integer"
+                " from pg_class where oid = 'intake.outbox_intent'::regclass"
+            )
+        ).one()
+        conn.rollback()
+    engine.dispose()
+    assert 21 < pages <= 1.3 * known

@@ -330,4 +330,4 @@ def test_what_we_wrote_is_nobodys_edit_any_more_and_every_other_edit_stays_one(
 def test_how_many_intents_were_written_down_is_told(store: ServerAddress, intent: Intent) -> None:
     with acting(store) as conn:
         two = [intent, replace(intent, row_id=uuid4())]
-        assert outbox.add_intents(conn, two, plan_id="plan", run_id=uuid4(), guarded_wait=False) == 2
+        assert outbox.add_intents(conn, two, writing="plan", run_id=uuid4(), guarded_wait=False) == 2

@@ -300,7 +300,70 @@ def test_a_hold_holds_through_its_last_day_and_until_it_is_released(
     assert [hold["holds"] for hold in retention.list_holds(archive.conn, **today)] == [holds]
 
 
+def test_a_hold_is_kept_with_why_and_by_whom_until_somebody_releases_it_once(archive: Archive) -> None:
+    of, pk = archive.somebody(), uuid4()
+    archive.add("occasion", occasion_pk=pk, occasion_id="o", source="s", kind=EVENT_KIND, name="Seminar")
+    until, (by_name, by_event) = NOW.date(), (uuid4(), uuid4())
+    told = {"until_on": until, "reason": "A claim", "held_by": "Leila Laki", "made_at": NOW}
+    retention.add_hold(archive.conn, by_name, person_id=of.person, occasion_pk=None, told=told)
+    later = {**told, "until_on": None, "made_at": NOW + JUST}
+    retention.add_hold(archive.conn, by_event, person_id=None, occasion_pk=pk, told=later)
+    standing = {"holds": True, "released_at": None, "released_by": None}
+    of_event = {"hold_id": by_event, "person_id": None, "occasion_pk": pk, "occasion": "Seminar", **later, **standing}
+    of_person = {"hold_id": by_name, "person_id": of.person, "occasion_pk": None, "occasion": None, **told, **standing}
+    assert retention.list_holds(archive.conn, today=until) == [of_event, of_person]
+    assert retention.release_hold(archive.conn, by_name, by="Olli Oikea", at=NOW)
+    assert not retention.release_hold(archive.conn, by_name, by="Somebody else", at=NOW + JUST)
+    assert not retention.release_hold(archive.conn, uuid4(), by="Olli Oikea", at=NOW)
+    ended = {**of_person, "holds": False, "released_at": NOW, "released_by": "Olli Oikea"}
+    assert retention.list_holds(archive.conn, today=until) == [of_event, ended]
+
+
+def test_a_hold_keeps_who_it_names_and_who_registered_and_nobody_else(archive: Archive) -> None:
+    named, registered, other = (archive.somebody() for _ in range(3))
+    held, free = archive.occasion(ends_at=NOW), archive.occasion(ends_at=NOW)
+    archive.registered(registered, held), archive.registered(other, free)
+    archive.held(person_id=named.person), archive.held(occasion_pk=held)
+
+    def is_held(*persons: UUID) -> bool:
+        return retention.is_held(archive.conn, iter(persons), today=NOW.date())
+
+    found = [is_held(of.person) for of in (named, registered, other)]
+    assert found == [True, True, False]
+    assert is_held(other.person, named.person)
+    assert not is_held()
+
+
+def test_an_occasion_is_found_by_our_id_and_by_its_sources(archive: Archive) -> None:
+    one, other = archive.occasion(ends_at=NOW), archive.occasion(ends_at=NOW)
+    (named,) = archive.conn.execute(
+        sa.text("select occasion_id from intake.occasion where occasion_pk = :pk"), {"pk": one}
+    ).scalars()
+    assert retention.find_occasion(archive.conn, named) == [one]
+    assert retention.find_occasion(archive.conn, str(other)) == [other]
+    assert retention.find_occasion(archive.conn, "nowhere") == []
+
+
 # People, addresses, occasions, ids.
+
+
+def test_the_same_connection_does_it_again_and_finds_what_came_since(archive: Archive) -> None:
+    for _ in range(2):
+        of = archive.somebody()
+        archive.registered(of, archive.occasion(ends_at=ago(days=30)))
+        assert archive.overdue() == {"event_answers": 1, "event_registrations": 1}
+        assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
+
+
+def test_an_address_of_which_much_went_is_touched_once_and_one_that_went_not_at_all(archive: Archive) -> None:
+    stays, goes = archive.somebody(), archive.somebody()
+    archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=stays.point, ends_at=None)
+    over = archive.occasion(ends_at=ago(days=30))
+    archive.registered(stays, over), archive.registered(stays, over), archive.registered(goes, over)
+    retention.begin(archive.conn, now=NOW)
+    retention.delete_overdue(archive.conn, LIMITS, now=NOW)
+    assert retention.delete_people(archive.conn, LIMITS, now=NOW)["addresses"] == 1
+    assert retention.touched(archive.conn) == [stays.point]
 
 
 def test_a_person_stays_while_a_purpose_lives_the_crm_shows_them_they_are_registered_or_held(archive: Archive) -> None:
@@ -309,20 +372,25 @@ def test_a_person_stays_while_a_purpose_lives_the_crm_shows_them_they_are_regist
         archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=ends_at)
         return of
 
-    def in_crm(*, is_ours: bool = True, table: str = "contact", linked: bool = False) -> SimpleNamespace:
+    def in_crm(*, linked: bool = False, elsewhere: bool = False, **told: Any) -> SimpleNamespace:
         of, row = archive.somebody(), uuid4()
         if linked:
             archive.add("crm_link", person_id=of.person, row_id=row, state="adopted")
-        archive.add("crm_row", table_name=table, row_id=row if linked else of.person, is_ours=is_ours, columns={})
+        ids = {"row_id": row if linked else of.person, "contact_point_id": held.point if elsewhere else of.point}
+        archive.add("crm_row", **{"table_name": "contact", "is_ours": True, "columns": {}, **ids, **told})
         return of
 
     registered, held = archive.somebody(), archive.somebody()
     archive.registered(registered, archive.occasion(ends_at=NOW))
     archive.held(person_id=held.person)
+    merged = {"merged": NOW.isoformat()}
     kept = [with_purpose(None), with_purpose(NOW + JUST), in_crm(), in_crm(linked=True), registered, held]
-    for _ in (with_purpose(NOW), in_crm(is_ours=False), in_crm(table="other"), in_crm(linked=True, is_ours=False)):
-        pass
-    assert archive.gone()["people"] == 4
+    kept += [in_crm(edits=merged), in_crm(edits=merged, is_ours=False), in_crm(edits=merged, elsewhere=True)]
+    gone = [with_purpose(NOW), in_crm(is_ours=False), in_crm(table_name="other"), in_crm(linked=True, is_ours=False)]
+    gone += [in_crm(elsewhere=True), in_crm(linked=True, elsewhere=True)]
+    gone += [in_crm(linked=True, elsewhere=True, edits=merged), in_crm(table_name="other", edits=merged)]
+    gone += [in_crm(is_ours=False, edits={"lastname": NOW.isoformat()})]
+    assert archive.gone()["people"] == len(gone)
     assert archive.column("person", "person_id") == {of.person for of in kept}
 
 
@@ -353,11 +421,15 @@ def test_what_was_written_of_them_to_the_crm_is_forgotten_and_of_others_kept(arc
     stays = archive.somebody(point=gone.point)
     archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=gone.point, ends_at=None)
     archive.add("crm_link", person_id=linked.person, row_id=row, state="adopted")
-    alone = archive.somebody()
+    alone, elsewhere = archive.somebody(), archive.somebody()
+    archive.add(
+        "person_purpose", person_id=elsewhere.person, purpose="p", contact_point_id=elsewhere.point, ends_at=None
+    )
     written = {"columns": {"firstname": "Aino"}, "before": {"firstname": "A"}, "finished_at": NOW}
     wrote = [
         (gone, gone.person, "acknowledged"), (linked, row, "superseded"), (alone, uuid4(), "refused"),
-        (alone, uuid4(), "conflict"), (gone, stays.person, "acknowledged"), (gone, uuid4(), "acknowledged"),
+        (alone, uuid4(), "conflict"), (elsewhere, gone.person, "acknowledged"), (gone, stays.person, "acknowledged"),
+        (gone, uuid4(), "acknowledged"), (elsewhere, row, "acknowledged"), (elsewhere, uuid4(), "acknowledged"),
     ]  # fmt: skip
     for of, row_id, state in wrote:
         archive.add("outbox_intent", row_id=row_id, contact_point_id=of.point, state=state, **written)
@@ -370,8 +442,8 @@ def test_what_was_written_of_them_to_the_crm_is_forgotten_and_of_others_kept(arc
     query = "select columns, before, purged_at from intake.outbox_intent order by intent_id"
     found = [tuple(one) for one in archive.conn.execute(sa.text(query))]
     forgotten, kept = ({"firstname": None}, None, NOW), ({"firstname": "Aino"}, {"firstname": "A"}, None)
-    assert found[:6] == [forgotten] * 4 + [kept] * 2
-    assert found[6:] == [({"firstname": "A"}, None, None), ({"firstname": None}, None, ago(days=1))]
+    assert found[:9] == [forgotten] * 5 + [kept] * 4
+    assert found[9:] == [({"firstname": "A"}, None, None), ({"firstname": None}, None, ago(days=1))]
 
 
 def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(archive: Archive) -> None:
@@ -383,7 +455,7 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.conn.execute(sa.text("delete from intake.person where person_id = :p"), {"p": of.person})
         return of
 
-    gone, lowered, granted, submitted, registered, shown, others = (address() for _ in range(7))
+    gone, lowered, granted, submitted, registered, moved, shown, others = (address() for _ in range(8))
     archive.add("consent_state", contact_point_id=lowered.point, purpose="m", topic="", state="withdrawn")
     for table in ("stated_value", "row_image", "person_consent", "consent_state"):
         told: dict[str, Any] = {"state": "granted"} if table.endswith(("consent", "state")) else {}
@@ -393,7 +465,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.add(table, contact_point_id=granted.point, **told)
     archive.decided(granted, NOW)
     archive.submitted(submitted)
+    archive.decided(submitted, NOW)
     archive.registered(registered, archive.occasion(ends_at=NOW))
+    number = archive.registered(moved, archive.occasion(ends_at=NOW))
+    archive.conn.execute(
+        sa.text("update intake.submission set contact_point_id = :to where submission_id = :number"),
+        {"to": submitted.point, "number": number},
+    )
     archive.add("crm_row", table_name="contact", row_id=uuid4(), contact_point_id=shown.point, is_ours=True, columns={})
     archive.add(
         "crm_row", table_name="contact", row_id=uuid4(), contact_point_id=others.point, is_ours=False, columns={}
@@ -401,12 +479,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
     person = archive.somebody()
     archive.add("person_purpose", person_id=person.person, purpose="p", contact_point_id=person.point, ends_at=None)
     assert archive.gone() == {"addresses": 3}
-    kept = {of.point for of in (lowered, submitted, registered, shown, person)}
+    kept = {of.point for of in (lowered, submitted, registered, moved, shown, person)}
     assert archive.column("contact_point", "contact_point_id") == kept
     assert archive.column("subject", "contact_point_id") == kept
     assert archive.column("crm_row", "contact_point_id") == {shown.point}
-    for table in ("stated_value", "row_image", "person_consent", "consent_evidence"):
+    for table in ("stated_value", "row_image", "person_consent"):
         assert archive.column(table, "1") == set(), table
+    assert archive.column("consent_evidence", "address") == {submitted.key}
     assert gone.point not in kept and archive.column("consent_state", "contact_point_id") == {lowered.point}
 
 
