@@ -103,10 +103,10 @@ DELETE_ROWS = {
     "answer": f"delete from intake.answer where {_BY_SUBMISSION}",
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",
-    "stated_value": f"""
-        delete from intake.stated_value where {_BY_SUBMISSION} or (:is_whole and contact_point_id = :contact_point_id)""",
-    "row_image": f"""
-        delete from intake.row_image where {_BY_SUBMISSION} or (:is_whole and contact_point_id = :contact_point_id)""",
+    "stated_value": f"delete from intake.stated_value where {_BY_SUBMISSION}",
+    "stated_value_of_address": "delete from intake.stated_value where :is_whole and contact_point_id = :contact_point_id",
+    "row_image": f"delete from intake.row_image where {_BY_SUBMISSION}",
+    "row_image_of_address": "delete from intake.row_image where :is_whole and contact_point_id = :contact_point_id",
     "quarantine": f"""
         delete from intake.quarantine q where {_BY_SUBMISSION} or exists (
             select from intake.row_outcome o join t_gone_submission g on g.submission_id = o.submission_id

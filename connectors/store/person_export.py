@@ -173,6 +173,7 @@ def _known(conn: Connection, scope: Scope) -> dict[str, Any]:
         "persons": list(scope.person_ids),
         "is_whole": scope.is_whole,
         "address_key": scope.address_key,
+        "crm_rows": [],
     }
     return {**known, "subjects": list(conn.execute(text(_SUBJECTS), known).scalars())}
 
