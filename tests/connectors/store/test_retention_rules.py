@@ -164,7 +164,12 @@ def test_a_purpose_that_the_policy_does_not_have_deletes_nothing(archive: Archiv
     archive.registered(of, archive.occasion(ends_at=ago(days=9999)))
     archive.registered(of, archive.occasion(COURSE_KIND, ends_at=ago(days=9999)))
     archive.submitted(of, is_enquiry=True, received_at=ago(days=9999))
-    assert archive.overdue(Limits(None, None, 0, False, None, 1096, 90)) == {}
+    nothing = Limits(None, None, 0, False, None, 1096, 90)
+    assert archive.overdue(nothing) == {}
+    archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
+    unused = archive.occasion(ends_at=ago(days=9999))
+    assert not any(retention.delete_people(archive.conn, nothing, now=NOW).values())
+    assert unused in archive.column("occasion", "occasion_pk")
 
 
 @pytest.mark.parametrize(
