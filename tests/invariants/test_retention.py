@@ -59,7 +59,9 @@ def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(kn
     done = retained(known, ENDS + timedelta(days=30))
     assert done.deleted["event_answers"] == 2 and done.deleted["event_registrations"] == 2
     assert {rule: n for rule, n in foretold.deleted.items() if n} == {
-        **{"event_answers": 2, "event_registrations": 2, "contact_details": 2}
+        "event_answers": 2,
+        "event_registrations": 2,
+        "contact_details": 2,
     }
     assert foretold.crm_removed["msevtmgt_eventregistration"] == 2
     removed = {"msevtmgt_eventregistration": 2, "msdynmkt_contactpointconsent4": 1, "contact": 1, "msevtmgt_event": 2}
