@@ -144,9 +144,10 @@ def _is_field(items: object) -> bool:
 
 
 def _broken(text: str) -> BatchRefused:
-    return (
-        _unreadable("it is no JSON") if text.rstrip().endswith(("}", "]")) else cut_short("The document is not whole.")
-    )
+    """What begins as JSON and does not end so is cut short; anything else never was any."""
+    begun, ended = text.lstrip()[:1], text.rstrip().endswith(("}", "]"))
+    is_cut = not begun or (begun in "{[" and not ended)
+    return cut_short("The document is not whole.") if is_cut else _unreadable("it is no JSON")
 
 
 def _unreadable(what: str) -> BatchRefused:

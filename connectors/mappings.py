@@ -3,14 +3,13 @@
 An error names the file, the field, the line and how to mend it; it never repeats a value.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
+from connectors.configuration_faults import sentence
 from connectors.yaml_documents import UnsoundYamlError, read_yaml
 from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError, MappingError
@@ -19,12 +18,11 @@ from schemas.policy import Policy
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_REMEDIES = {
-    "missing": "Add the field.",
-    "extra_forbidden": "There is no such field: check its spelling and indentation, or remove it.",
-    "literal_error": "Use one of the words listed.",
-    "enum": "Use one of the words listed.",
-    "string_type": "Put the value in quotes.",
+_SHIPPED = "compare it with the file as this software ships it"
+_ALL_FIELDS = {
+    Mapping: "docs/sources.md shows them in use, and `crm-intake sources schema` lists every field",
+    Policy: _SHIPPED,
+    CrmRole: _SHIPPED,
 }
 
 
@@ -102,31 +100,6 @@ def _validated(text: str, name: str, *, model: type[Model], kind: type[Configura
     try:
         return model.model_validate(content)
     except ValidationError as invalid:
-        faults = [_sentence(fault, node) for fault in invalid.errors(include_input=False, include_url=False)]
+        found = invalid.errors(include_input=False, include_url=False)
+        faults = [sentence(fault, node, all_fields=_ALL_FIELDS[model]) for fault in found]
         raise kind("\n".join(f"{name}{fault}" for fault in faults)) from None
-
-
-def _sentence(fault: ErrorDetails, node: yaml.Node | None) -> str:
-    where = [part for part in fault["loc"] if not str(part).startswith("function-")]
-    field = ".".join(str(part) for part in where) or "the whole"
-    remedy = _REMEDIES.get(fault["type"], "Correct it; the language is in schemas/mappings.py and schemas/policy.py.")
-    return f", line {_line(node, where)}, {field}: {fault['msg']}. {remedy}"
-
-
-def _line(node: yaml.Node | None, where: Sequence[int | str]) -> int:
-    """The line of the deepest part of the path that the file has."""
-    line = 1
-    for part in where:
-        key, node = _child(node, part)
-        if node is None:
-            break
-        line = (key or node).start_mark.line + 1
-    return line
-
-
-def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == str(part)), (None, None))
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return None, node.value[part]
-    return None, None

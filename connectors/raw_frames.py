@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.errors import BatchRefused
 
@@ -35,10 +37,11 @@ def text_column(values: Sequence[Any]) -> "pd.Series[str]":
     """The values as text; NUL and lone surrogates, which no store takes, become U+FFFD, which value rules refuse."""
     texts = [value if type(value) is str else as_cell(value) for value in values]
     try:
-        column = pd.Series(texts, dtype="str")
+        cells = pa.array(texts, pa.large_string())
     except UnicodeEncodeError:
-        column = pd.Series([None if text is None else _encodable(text) for text in texts], dtype="str")
-    return blank_to_missing(column.str.replace("\x00", "\ufffd", regex=False))
+        cells = pa.array([None if text is None else _encodable(text) for text in texts], pa.large_string())
+    cells = pc.replace_substring(cells, "\x00", "\ufffd")
+    return pa.table({"": pc.if_else(pc.equal(cells, ""), None, cells)}).to_pandas()[""].rename(None)
 
 
 def blank_to_missing(column: "pd.Series[str]") -> "pd.Series[str]":

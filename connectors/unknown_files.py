@@ -9,10 +9,10 @@ from typing import Any
 
 from connectors.text_encoding import decode_text
 from connectors.workbooks import filled_cells
-from connectors.xlsx_files import refuse_unsound_zip
+from connectors.xlsx_files import NO_XLSX, ZIP, refuse_unsound_zip
 from schemas.errors import BatchRefused
 
-_ZIP = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _DELIMITERS = ";,\t|"
 _LOOKED_AT = 30
 
@@ -27,9 +27,13 @@ class FoundTable:
 
 def look_at(payload: bytes) -> FoundTable:
     """The shape of an unknown file. Raises BatchRefused where it is no table, workbook or JSON document."""
-    if payload.startswith(_ZIP):
+    if payload.startswith(ZIP):
         return _workbook(payload)
+    if payload.startswith(_OLD_WORKBOOK):
+        raise NO_XLSX
     text = decode_text(payload)
+    if text.lstrip()[:1] == "<":
+        raise NO_XLSX
     if text.lstrip()[:1] in ("{", "["):
         return FoundTable({"type": "json"})
     lines = text.splitlines()[:_LOOKED_AT]

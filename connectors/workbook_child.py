@@ -5,12 +5,13 @@ Asked for the `shape`: how many cells are filled in the first rows of each sheet
 reader only, so that it starts in a tenth of a second and fits under the limit.
 """
 
+import gc
 import io
 import json
 import re
 import sys
 import zipfile
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from itertools import islice
 from typing import IO
 
@@ -55,24 +56,24 @@ def unsound(part: IO[bytes], *, is_sheet: bool) -> str | None:
     tail = b""
     while chunk := part.read(CHUNK):
         window = tail + chunk
-        if DECLARATIONS.search(window):
+        # A plain search is ten times as fast as these expressions, and nearly all there is to do.
+        if b"<!" in window and DECLARATIONS.search(window):
             return "entities"
         if not is_sheet:
             return None
-        if UNCALCULATED.search(window):
+        if b"<f" in window and UNCALCULATED.search(window):
             return "uncalculated"
         tail = window[-OVERLAP:]
     return None
 
 
-def plain(value: object) -> object:
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    return str(value.total_seconds()) if isinstance(value, timedelta) else value
+def plain(value: date | time | timedelta) -> str:
+    """A time as text: all else that a cell may hold JSON has."""
+    return str(value.total_seconds()) if isinstance(value, timedelta) else value.isoformat()
 
 
 def tell(document: object) -> None:
-    sys.stdout.buffer.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps(document, ensure_ascii=False, default=plain).encode() + b"\n")
 
 
 def tell_shape(workbook: CalamineWorkbook) -> None:
@@ -99,9 +100,9 @@ def tell_sheet(workbook: CalamineWorkbook, most_cells: int, wanted: str | None) 
 def tell_rows(sheet: CalamineSheet) -> None:
     lines: list[list[object]] = []
     # Columns left of the first that is filled are not told by the reader.
-    left = sheet.start[1] if sheet.start else 0
+    blank = [""] * (sheet.start[1] if sheet.start else 0)
     for row in sheet.iter_rows():
-        lines.append([*([""] * left), *(plain(value) for value in row)])
+        lines.append([*blank, *row])
         if len(lines) >= ROWS_A_LINE:
             tell(lines)
             lines = []
@@ -112,6 +113,8 @@ def main() -> None:
     memory, seconds, most_cells = (int(text) for text in sys.argv[1:4])
     asked, wanted = sys.argv[4], sys.argv[5] if len(sys.argv) > 5 else None
     payload = sys.stdin.buffer.read()
+    # Rows hold no cycles: looking for them takes a tenth of the time.
+    gc.disable()
     limit(memory, seconds)
     if code := refusal(payload):
         tell({"refused": code})

@@ -16,6 +16,12 @@ from connectors.workbooks import Sheet, read_sheet, unreadable
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
+ZIP = b"PK\x03\x04"
+NO_XLSX = BatchRefused(
+    "unreadable_table",
+    "The file is no .xlsx workbook: an older .xls, a web page under that name, or something else.",
+    remedy="Open it in a spreadsheet program, and save it as .xlsx or as CSV.",
+)
 MAX_UNZIPPED = 1 << 30
 MAX_RATIO = 200
 _SMALL = 1 << 20
@@ -24,7 +30,7 @@ _SMALL = 1 << 20
 def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     """The raw frame of one sheet: the one that the mapping names, or the first.
 
-    Raises BatchRefused: `cut_short`, `zip_bomb`, `merged_cells` and those of `connectors.workbooks.read_sheet`.
+    Raises BatchRefused: `merged_cells`, and those of `refuse_unsound_zip` and `connectors.workbooks.read_sheet`.
     """
     refuse_unsound_zip(payload)
     sheet = read_sheet(payload, shape.sheet)
@@ -39,9 +45,12 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
 
 
 def refuse_unsound_zip(payload: bytes) -> None:
-    """Raises BatchRefused: `cut_short` where the archive is not whole, `zip_bomb` where it would grow out of bounds."""
+    """Raises BatchRefused: `unreadable_table` where it is no archive at all, `cut_short` where it is not whole, `zip_bomb`
+    where it would grow out of bounds."""
     if not payload:
         raise cut_short("The file is empty.")
+    if len(payload) >= len(ZIP) and not payload.startswith(ZIP):
+        raise NO_XLSX
     try:
         parts = zipfile.ZipFile(io.BytesIO(payload)).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):

@@ -65,9 +65,7 @@ def todo_paths(node: object, path: str = "") -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             here = f"{path}.{key}" if path else str(key)
-            if key == TODO:
-                yield here
-            yield from todo_paths(value, here)
+            yield from [here] if key == TODO else todo_paths(value, here)
     elif isinstance(node, list | tuple):
         for number, value in enumerate(node):
             yield from todo_paths(value, f"{path}[{number}]")

@@ -200,7 +200,7 @@ class Range:
         hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
         hypothesis.settings.load_profile("mutants")
         watch = Watch(self.last_killer)
-        ended = pytest.main(["-x", "-q", *self.tests], plugins=[watch])
+        ended = pytest.main(["-x", "-q", "--tb=no", "--assert=plain", *self.tests], plugins=[watch])
         if (ended == pytest.ExitCode.OK) is not (watch.verdict == SURVIVED):
             watch.verdict = UNLOADED
         return {"verdict": watch.verdict, "failed": watch.failed, "loaded": [*sys.modules]}

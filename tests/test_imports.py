@@ -1,6 +1,7 @@
 """The import table of the house: what each folder may know. Kept over every module, wherever in it an import stands."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,6 +54,13 @@ def modules() -> dict[str, ast.Module]:
 MODULES = modules()
 
 
+# Texts that stand alone are docstrings: programmers read them.
+DOCSTRINGS = {
+    path: {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for path, module in MODULES.items()
+}
+
+
 def imported(path: str) -> set[str]:
     return IMPORTED[path]
 
@@ -96,6 +104,19 @@ def test_workbooks_are_read_in_the_bounded_child_and_nowhere_else() -> None:
         p for p, m in MODULES.items() for n in ast.walk(m) if getattr(n, "attr", "") in ("read_excel", "ExcelFile")
     }
     assert {path for path in excel if not path.startswith(outside)} == set()
+
+
+def test_no_text_for_people_sends_them_to_a_file_of_code() -> None:
+    folders = ("schemas/", "connectors/", "pipelines/", "preferences/")
+    texts = [
+        f"{path}, line {node.lineno}"
+        for path, module in MODULES.items()
+        if path.startswith(folders)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in DOCSTRINGS[path]
+        if " " in node.value and re.search(r"\w\.py\b", node.value)
+    ]
+    assert texts == []
 
 
 def test_the_sandbox_is_imported_by_tests_benchmarks_and_the_demo_only() -> None:

@@ -1,4 +1,7 @@
-"""`worker` and `cluster`: the pipeline on workers, as one of them or as all of them on this machine."""
+"""`worker` and `cluster`: the pipeline on workers, as one of them or as all of them on this machine.
+
+What they need is imported where it is used: no other command waits for Dagster.
+"""
 
 import time
 from contextlib import ExitStack, suppress
@@ -10,7 +13,6 @@ from pipelines.commands.console import CONSOLE, ConfigOption, settings_for, spea
 from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
 from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
-from pipelines.workers import scheme_of, serve_worker, with_broker
 
 NameOption = Annotated[str, typer.Option("--name", help="The worker's name; one of its own on each machine.")]
 
@@ -21,6 +23,8 @@ def worker(
     config: ConfigOption = None,
 ) -> None:
     """Execute steps of runs handed out over the broker, until stopped. SIGTERM finishes the steps under way."""
+    from pipelines.workers import serve_worker
+
     with speaking():
         serve_worker(settings_for(config), name=name, processes=processes)
 
@@ -44,6 +48,7 @@ def cluster(
 def _serve(settings: Settings, workers: int, port: int) -> None:
     from pipelines.cluster import local_workers
     from pipelines.launch import Listen, served_ui
+    from pipelines.workers import scheme_of, with_broker
 
     address = server_address(settings)
     settings = with_broker(settings, address)

@@ -168,6 +168,8 @@ def _cell(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_cell, value))
     return str(value)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connectors.mappings import load_mapping
 from pipelines.commands.console import (
     CONSOLE,
     DONE,
@@ -17,11 +18,10 @@ from pipelines.commands.console import (
 )
 from pipelines.operations import suggesting
 from pipelines.operations.checking import check_file
-from pipelines.operations.entry_templates import entry_workbook, manual_feed
 from pipelines.operations.suggesting import Wish
 from pipelines.operations.webform_handler import webform_handler
 from schemas.errors import ConfigurationError
-from schemas.mappings import Source, json_schema
+from schemas.mappings import Mapping, Source, json_schema
 
 SHOWN_ROWS = 50
 PARTIAL = (
@@ -61,7 +61,11 @@ def check(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="An export, or a sample of what is pulled.")
     ],
-    feed: Annotated[str, typer.Option("--feed", help="The feed it belongs to.")],
+    feed: Annotated[str | None, typer.Option("--feed", help="The feed it belongs to.")] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--mapping", exists=True, dir_okay=False, help="A mapping that is not in the configuration yet."),
+    ] = None,
     questions: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +81,7 @@ def check(
     """Would this file be understood? A dry run with a verdict per column and row; nothing is kept and no value is shown."""
     with session_for(config) as session:
         listed = questions.read_bytes() if questions else None
-        verdict = check_file(session, feed, file.read_bytes(), questions=listed)
+        verdict = check_file(session, _asked(feed, mapping), file.read_bytes(), questions=listed)
     if as_json:
         print_json(verdict)
     else:
@@ -100,6 +104,13 @@ def check(
         if len(verdict.rows) > SHOWN_ROWS:
             CONSOLE.print(f"... and {len(verdict.rows) - SHOWN_ROWS} more: see --json.")
     raise typer.Exit(DONE if verdict.is_understood else INCOMPLETE)
+
+
+def _asked(feed: str | None, mapping: Path | None) -> str | Mapping:
+    """The feed that is asked about: one of the configuration by name, or a mapping in a file of its own."""
+    if (feed is None) == (mapping is None):
+        raise ConfigurationError("Say which feed the file is of: --feed NAME, or --mapping FILE.yaml before it is one.")
+    return feed if feed is not None else load_mapping(mapping or Path())
 
 
 @SOURCES.command("suggest")
@@ -144,6 +155,8 @@ def template(
 ) -> None:
     """Write what a feed's other side needs: for manual entries the workbook (the feed's titles, what each column means, lists
     of what may be chosen); for a form of a Drupal site the handler that sends its submissions here."""
+    from pipelines.operations.entry_templates import entry_workbook, manual_feed
+
     with session_for(config) as session:
         workspace = session.workspace
         form = workspace.mappings.get(feed)

@@ -46,17 +46,17 @@ class FileVerdict:
         return self.refused is None and not self.rules_failed
 
 
-def check_file(session: Session, feed: str, payload: bytes, *, questions: bytes | None = None) -> FileVerdict:
+def check_file(session: Session, feed: str | Mapping, payload: bytes, *, questions: bytes | None = None) -> FileVerdict:
     """The verdict on a file of a feed, or a sample of what it delivers otherwise (`connectors.samples`).
 
-    `questions` is the API's answer about the questions of a survey that is pulled. BatchRefused where a file cannot even
-    be decoded, ConfigurationError for no feed.
+    `feed` is its name, or a mapping that is none of the configuration yet; `questions` the API's answer about the questions
+    of a survey that is pulled. BatchRefused where a file cannot even be decoded, ConfigurationError for no feed.
     """
-    mapping = session.workspace.mappings.get(feed)
+    mapping = feed if isinstance(feed, Mapping) else session.workspace.mappings.get(feed)
     if mapping is None:
         raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
     if questions is not None and (mapping.api is None or mapping.source is not Source.WEBROPOL):
-        raise ConfigurationError(f"Feed {feed} is no survey pulled from Webropol. Leave --questions out.")
+        raise ConfigurationError(f"Feed {mapping.feed} is no survey pulled from Webropol. Leave --questions out.")
     known = known_questions(session, mapping)
     sample = decode_sample(payload, mapping, at=session.now, survey=Survey(questions, known))
     drift = drift_of(known, sample.questions) if sample.questions else None

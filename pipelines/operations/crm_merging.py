@@ -1,5 +1,6 @@
 """Decisions read in the CRM as a batch of the source `dataverse`, which goes through the same merge as all others."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -90,18 +91,20 @@ def _stage(session: Session, submissions: pd.DataFrame, decisions: pd.DataFrame,
 
 def _frames(session: Session, found: Sequence[CrmDecision]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One submission and one decision for each different decision about each address."""
-    numbers: dict[tuple[str, str], int] = {}
+    seen: set[tuple[str, str]] = set()
+    addresses_of: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     decisions: list[dict[str, Any]] = []
     for decision in found:
-        address = canonical_address(decision.address)
-        if address.key is None or (_name(decision), address.key) in numbers:
+        address, name = canonical_address(decision.address), _name(decision)
+        if address.key is None or (name, address.key) in seen:
             continue
-        row_no = numbers[_name(decision), address.key] = len(rows) + 1
-        told = _submission(decision, address.address, address.key)
+        seen.add((name, address.key))
         # One row may speak of two addresses; its id must tell them apart and must not be made of them.
-        nth = sum(name == _name(decision) for name, _ in numbers)
-        rows.append(told | {"row_no": row_no, "received_at": session.now, "submission_id": f"{_name(decision)}:{nth}"})
+        addresses_of[name] += 1
+        told, row_no = _submission(decision, address.address, address.key), len(rows) + 1
+        named = {"row_no": row_no, "received_at": session.now, "submission_id": f"{name}:{addresses_of[name]}"}
+        rows.append(told | named)
         decisions.append(_decision(decision, row_no, session))
     return conform(pd.DataFrame(rows), SUBMISSION_COLUMNS), conform(pd.DataFrame(decisions), DECISION_COLUMNS)
 

@@ -1,17 +1,17 @@
 """Mending quarantined rows: one cell by hand, or many in a workbook that the owner of the form fills in and sends back.
 
 A mended cell is kept encrypted beside the landed batch with who mended it and why, and the row is read again with it.
+What writes and reads workbooks is imported where it is used: mending a cell does not wait for it.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pandas as pd
 
-from connectors.mending_workbooks import Baseline, MendingRow, read_workbook, write_workbook
 from connectors.store import batches
 from connectors.store.mending import Entries, MendedCell, put_mended, read_quarantine
 from pipelines.operations.quarantine import (
@@ -27,6 +27,9 @@ from pipelines.operations.quarantine import (
 from pipelines.operations.sessions import Session
 from schemas.errors import BatchRefused, ConfigurationError
 from schemas.mappings import Mapping
+
+if TYPE_CHECKING:
+    from connectors.mending_workbooks import Baseline, MendingRow
 
 MOST_ROWS = 20_000
 
@@ -64,6 +67,8 @@ def export_workbook(session: Session, feed: str, path: Path) -> int:
 
     It holds people's data: only the columns that the mapping reads, and only rows with something wrong.
     """
+    from connectors.mending_workbooks import Baseline, write_workbook
+
     mapping = mapping_of(session, feed)
     wrong: dict[tuple[UUID, int], list[dict[str, Any]]] = defaultdict(list)
     for entry in list_entries(session, Filter(feed=feed, limit=MOST_ROWS)):
@@ -81,6 +86,8 @@ def export_workbook(session: Session, feed: str, path: Path) -> int:
 
 def import_workbook(session: Session, path: Path, *, by: str) -> Mended:
     """Take in what was changed in an exported workbook, and read those rows again. BatchRefused where it is none."""
+    from connectors.mending_workbooks import read_workbook
+
     signature = signed(by, "mended by the owner of the form, in a workbook")
     baseline, filled = read_workbook(path)
     mapping = mapping_of(session, baseline.feed)
@@ -138,7 +145,9 @@ def _readable(session: Session, batch_id: UUID, mapping: Mapping) -> pd.DataFram
 
 def _mending_row(
     frame: pd.DataFrame, place: tuple[UUID, int], entries: list[dict[str, Any]], mapping: Mapping
-) -> MendingRow:
+) -> "MendingRow":
+    from connectors.mending_workbooks import MendingRow
+
     batch_id, row_no = place
     row = frame.iloc[row_no - 1]
     titles = shown_titles(frame.columns, mapping)
@@ -152,7 +161,7 @@ def _mending_row(
     )
 
 
-def _refuse_strangers(session: Session, baseline: Baseline) -> None:
+def _refuse_strangers(session: Session, baseline: "Baseline") -> None:
     """Raises where a row of the workbook is no quarantined one of its feed (any more known)."""
     with session.transaction() as conn:
         known = read_quarantine(conn, Entries(state=None, feeds=[baseline.feed], limit=1_000_000))

@@ -117,7 +117,7 @@ def read_unknown(name: str, payload: bytes, wish: Wish) -> tuple[Frame, pd.DataF
     if wish.rest is not None:
         raw = frame_of_rows([flat_row(row) for row in _records(payload, wish)])
         return _frame(wish, feed, Source.WEB_FORMS, ("rest", _rest(wish, wish.rest))), raw, ()
-    shape = {**look_at(payload).shape, "pattern": f"{feed}_*.{_ending(payload, name)}"}
+    shape = {**look_at(payload).shape, "pattern": _pattern(payload, name)}
     raw = decode_unknown(payload, shape)
     if wish.table is not None:
         return _frame(wish, feed, Source.SHORT_COURSES, ("table", {"table": wish.table})), raw, ()
@@ -237,6 +237,12 @@ def save_mapping(session: Session, feed: str, text: str) -> Path:
 def parsed_mapping(text: str) -> Mapping:
     """A mapping out of its text. MappingError says where it is wrong, never with a value."""
     return mapping_of_text(text)
+
+
+def _pattern(payload: bytes, name: str) -> str:
+    """The names under which such a file will come again: this one, and what is added to it (a date, a number)."""
+    stem = re.sub(r"[\[\]*?]|\.\.+", lambda found: "?" * len(found[0]), Path(name).stem) or "*"
+    return f"{stem}*{Path(name).suffix}" if Path(name).suffix else f"{stem}*.{_ending(payload, name)}"
 
 
 def _ending(payload: bytes, name: str) -> str:

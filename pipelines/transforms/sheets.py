@@ -8,10 +8,10 @@ cell gets an apostrophe before it.
 import csv
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from openpyxl import Workbook
-from openpyxl.cell import Cell
-from openpyxl.styles import Alignment
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _AS_TEXT = "@"
@@ -35,6 +35,8 @@ def csv_table(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
 
 def xlsx_table(columns: Sequence[str], rows: Sequence[Row], *, title: str) -> bytes:
     """A workbook of one sheet, every cell a text."""
+    from openpyxl import Workbook  # half a second, which no other command is to wait for
+
     book = Workbook()
     sheet = book.active
     assert sheet is not None
@@ -48,7 +50,9 @@ def xlsx_table(columns: Sequence[str], rows: Sequence[Row], *, title: str) -> by
     return out.getvalue()
 
 
-def _write(cell: Cell, text: str) -> None:
+def _write(cell: "Cell", text: str) -> None:
+    from openpyxl.styles import Alignment
+
     cell.value = text
     cell.data_type = "s"
     cell.number_format = _AS_TEXT

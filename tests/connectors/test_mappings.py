@@ -1,13 +1,23 @@
 """Reading the configuration: what is read, and that an error names the file, the line, the field and the remedy."""
 
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel, ValidationError
 
+from connectors.configuration_faults import PATTERNS, sentence
 from connectors.mappings import load_mapping, load_mappings, load_policy
+from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError, MappingError
+from schemas.mappings import Mapping
+from schemas.policy import Policy
 from tests.feeds import CONFIG, make_mapping
 
 PLAIN = make_mapping().model_dump(mode="json", exclude_none=True)
@@ -44,7 +54,7 @@ def test_a_misspelt_field_is_named_with_its_line_and_remedy(tmp_path: Path) -> N
     found = complaint(write(tmp_path, text))
     assert f"form.yaml, line {line}, ovner:" in found
     assert "spelling" in found
-    assert "owner: Field required. Add the field." in found
+    assert "owner: it is not there. Add the field." in found
 
 
 def test_a_fault_deep_inside_is_named_by_its_path(tmp_path: Path) -> None:
@@ -89,6 +99,86 @@ def test_two_files_cannot_map_one_feed(tmp_path: Path) -> None:
 def test_a_policy_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"intake\.yaml"):
         load_policy(tmp_path)
+
+
+def documents() -> Iterator[tuple[type[BaseModel], dict[str, Any]]]:
+    files = {
+        Mapping: CONFIG.glob("sources/*.yaml"),
+        Policy: [CONFIG / "intake.yaml"],
+        CrmRole: [CONFIG / "crm_role.yaml"],
+    }
+    yield from ((model, yaml.safe_load(path.read_text("utf-8"))) for model, paths in files.items() for path in paths)
+    rest = {"base_url": "https://x.example.org/", "path": "a", "auth": {"kind": "bearer", "secret": "SHOP"}}
+    paging = {"kind": "cursor", "param": "after", "next_path": "next", "page_rows": 10}
+    yield Mapping, {**PLAIN, "file": None, "rest": {**rest, "paging": paging, "window": {"since": "from"}}}
+    block = {"id": "booker", "is_subject": True, "columns": {"email": "Email"}}
+    yield Mapping, {**PLAIN, "arrangement": {"blocks": [block]}, "drafts": {"column": "D", "values": {"x": "draft"}}}
+
+
+def mistakes_in(document: dict[str, Any], seen: set[str]) -> Iterator[dict[str, Any]]:
+    """The document with each kind of its parts replaced by each of some things that people write by mistake."""
+    for path in paths_in(document):
+        kind = ".".join("*" if isinstance(part, int) else str(part) for part in path)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        for mistake in (None, 5, -1.5, "x y", "", [], {}, True, [{}], {"zz": 1}, date(2026, 1, 1)):
+            yield replaced(document, path, mistake)
+
+
+def paths_in(node: Any) -> Iterator[tuple[Any, ...]]:
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield (key,)
+        yield from ((key, *path) for path in paths_in(child))
+
+
+def replaced(node: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = node.copy()
+    copy[path[0]] = replaced(node[path[0]], path[1:], value)
+    return copy
+
+
+# How the library speaks (to programmers) of what it found.
+JARGON = re.compile(
+    r"\.py\b|Input|input|instance|dictionary|tuple|string|integer|boolean|UUID|datetime|pattern|None|Error|error"
+)
+UNREAD = "what stands there cannot be read"
+
+
+def test_whatever_is_wrong_in_the_configuration_is_told_without_a_programmers_words() -> None:
+    seen: dict[type[BaseModel], set[str]] = defaultdict(set)
+    told = {
+        words
+        for model, document in documents()
+        for mistake in mistakes_in(document, seen[model])
+        for words in faults(model, mistake)
+    }
+    assert len(told) > 400
+    for words in told:
+        where, _, what = words.partition(": ")
+        assert re.fullmatch(r", line \d+, \S.*", where), words
+        assert not JARGON.search(re.sub(r"'[^']*'", "", what)), words
+        assert UNREAD not in what, words
+        assert re.search(r"\. [A-Z][^.]+\.", what), f"{words}: it says no remedy"
+
+
+def faults(model: type[BaseModel], document: dict[str, Any]) -> list[str]:
+    try:
+        model.model_validate(document)
+    except ValidationError as invalid:
+        found = invalid.errors(include_input=False, include_url=False)
+        return [sentence(fault, None, all_fields="see docs") for fault in found]
+    return []
+
+
+def test_every_form_that_a_text_must_have_is_said_in_words() -> None:
+    schemas = json.dumps([model.model_json_schema() for model in (Mapping, Policy, CrmRole)])
+    asked = {json.loads(f'"{form}"') for form in re.findall(r'"pattern": "((?:[^"\\\\]|\\\\.)*)"', schemas)}
+    assert len(asked) > 5
+    assert asked <= set(PATTERNS), asked - set(PATTERNS)
 
 
 def test_yaml_cannot_make_objects(tmp_path: Path) -> None:

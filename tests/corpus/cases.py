@@ -31,15 +31,20 @@ def text(name: str, fact: str, mapping: dict[str, Any], lines: str, *, encoding:
 
 def book(name: str, fact: str, mapping: dict[str, Any], rows: Sequence[Sequence[Any]], *, sheet: str = "Data") -> Case:
     """A workbook of one sheet."""
+    return Case(f"{name}.xlsx", fact, mapping, on_sheets({sheet: rows}))
+
+
+def on_sheets(sheets: dict[str, Sequence[Sequence[Any]]]) -> bytes:
+    """A workbook of several sheets."""
     made = openpyxl.Workbook()
-    page = made.active
-    assert page is not None
-    page.title = sheet
-    for row in rows:
-        page.append(list(row))
+    made.remove(made.worksheets[0])
+    for title, rows in sheets.items():
+        page = made.create_sheet(title)
+        for row in rows:
+            page.append(list(row))
     buffer = io.BytesIO()
     made.save(buffer)
-    return Case(f"{name}.xlsx", fact, mapping, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def document(name: str, fact: str, mapping: dict[str, Any], content: Any) -> Case:

@@ -343,6 +343,16 @@ CASES: list[Case] = [
         [application(koulutusmarkkinointilupa=False)],
     ),
     document(
+        "national_non_disclosure",
+        "C2 turvakielto: whoever has it is not marketed to, where the mapping takes it as a prohibition",
+        {
+            **NATIONAL,
+            "consents": [*NATIONAL["consents"], prohibition("turvakielto", "true", refuses=["false"])],
+            "ignored": [column for column in NATIONAL["ignored"] if column != "turvakielto"] + ["lahiosoite"],
+        },
+        [application(koulutusmarkkinointilupa=True, turvakielto=True, lahiosoite="Salatie 1")],
+    ),
+    document(
         "national_not_ours",
         "C2 it is consent to disclose: a mapping that does not take it starts nothing",
         {**NATIONAL, "consents": [], "optional": [], "ignored": [*NATIONAL["ignored"], "koulutusmarkkinointilupa"]},

@@ -148,6 +148,18 @@ SHEETS: list[Case] = [
         people(file=XLSX),
         [["Id", "Time", "Email", "First", "Last", "News"], [1, AT, "aino@example.org", "=1+1", "Virtanen", "yes"]],
     ),
+    Case(
+        "web_page_named_xls.xlsx",
+        "B1 the table exporter writes a web page and calls it .xls: refused",
+        people(file=XLSX),
+        b"<html><body><table><tr><td>Submission ID</td></tr><tr><td>1</td></tr></table></body></html>",
+    ),
+    Case(
+        "older_workbook.xlsx",
+        "B1 an older .xls: refused",
+        people(file=XLSX),
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(64),
+    ),
     Case("not_a_workbook.xlsx", "F16 bytes that are no workbook", people(file=XLSX), b"Id;Time\n1;2\n"),
 ]
 

@@ -346,6 +346,12 @@ DOCUMENTS: list[Case] = [
         {**submission(1, AINO), "state": "completed"},
     ),
     document(
+        "webform_pushed_file",
+        "B3 a push with the uploaded file in it (file_data is on by default): not mapped, so not taken",
+        form(EMAIL),
+        {**submission(1, AINO), "_liite": {"data": "QUJD", "mime": "application/pdf"}},
+    ),
+    document(
         "webform_pushed_flat",
         "B3 a push without the module's own fields: no sid, no time; the yes counts for nothing",
         form(
@@ -485,6 +491,12 @@ PACKED: list[Case] = [
             "submission-2.json": submission(2, OLAVI),
             "readme.txt": "no submission",
         },
+    ),
+    Case(
+        "webform_yaml.json",
+        "B1 the yaml exporter: refused, exported as JSON it is read",
+        form(EMAIL),
+        b"serial: '1'\nsid: '1'\ndata:\n  sahkoposti: aino@example.org\n",
     ),
     packed("webform_json.zip", "B1 the same in a zip", form(EMAIL), {"submission-1.json": submission(1, AINO)}),
     packed(

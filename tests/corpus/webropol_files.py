@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from tests.corpus.cases import Case, book, consent, feed, prohibition, text
+from tests.corpus.cases import Case, book, consent, feed, on_sheets, prohibition, text
 
 PERSON = {
     "email": "Yhteystiedot:Sähköposti",
@@ -74,6 +74,18 @@ EXPORTS = [
         "A1 exported without the response time: a grant without a time is none",
         survey(file=csv(), optional=["Vastausaika"]),
         f"{HEAD[12:]};Luvat:{TICK}\n{AINO};{TICK}\n",
+    ),
+    Case(
+        "questions_on_own_sheets.xlsx",
+        "A1 each question on a sheet of its own: nobody's answers stand together, refused",
+        survey(file=xlsx()),
+        on_sheets({"Sukupuoli": [["Vastaus", "n"], ["Nainen", 2]], "Luvat": [["Vastaus", "n"], [TICK, 1]]}),
+    ),
+    Case(
+        "spss_named_csv.csv",
+        "A1 exported for SPSS: no table that is read, refused",
+        survey(file=csv()),
+        b"$FL2@(#) IBM SPSS STATISTICS 64-bit MS Windows 26.0.0.0" + bytes(range(4)) * 8,
     ),
     text(
         "with_respondent_email",

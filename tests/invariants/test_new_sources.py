@@ -10,18 +10,22 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from connectors.mappings import load_mappings, mapping_of_text
+from pipelines.cli import APP
 from pipelines.operations.checking import check_file
 from pipelines.operations.suggesting import Suggestion, Wish, save_mapping, suggest
 from pipelines.operations.workspace import source_settings
-from schemas.errors import BatchRefused, MappingError
+from schemas.errors import BatchRefused, ConfigurationError, MappingError
+from schemas.mappings import FileShape
 from tests.connectors.http_stub import Answer, Asked, stub_server
 from tests.invariants.acts import RECEIVED
 from tests.invariants.world import World, whole_run
@@ -200,6 +204,38 @@ def test_a_suggestion_is_not_saved_while_anything_is_left_to_decide(new_world: t
     assert [row["address"] for row in found.rows] == ["sanni@example.org", "seppo@example.org"]
     assert not [decision for row in found.rows for decision in row["decisions"]], "no consent is guessed"
     assert found.dropped["Ruokavalio"].startswith("special")
+
+
+def test_the_pattern_of_a_suggestion_takes_the_very_file_that_it_was_made_from(new_world: tuple[World, str]) -> None:
+    world, _ = new_world
+    for name in ("Kysely 2026_Perusraportti.csv", "a[1]..b.csv", "x.CSV"):
+        pattern = yaml.safe_load(suggest(world.session(), name, SURVEY.encode(), Wish()).text)["file"]["pattern"]
+        assert fnmatchcase(name, pattern)
+        FileShape(type="csv", pattern=pattern)
+    found = suggest(world.session(), "registrations.csv", (TABLE + ROW).encode(), Wish(table="registrations"))
+    assert len(set(found.to_decide)) == len(found.to_decide), "each decision is asked for once"
+    rest = suggest(
+        world.session(),
+        "a.json",
+        json.dumps({"orders": ORDERS}).encode(),
+        Wish(rest="https://x.example.org/a/b", records="orders"),
+    )
+    assert "one of none, bearer" in rest.text
+
+
+def test_a_mapping_is_checked_before_it_is_one_of_the_configuration(
+    new_world: tuple[World, str], tmp_path: Path
+) -> None:
+    world, _ = new_world
+    mapping = mapping_of_text(survey(world))
+    assert mapping.feed not in world.workspace.mappings
+    verdict = check_file(world.session(), mapping, SURVEY.encode())
+    assert (verdict.is_understood, verdict.states) == (True, {"taken in": 2})
+    with pytest.raises(ConfigurationError, match="There is no feed"):
+        check_file(world.session(), mapping.feed, SURVEY.encode())
+    called = CliRunner().invoke(APP, ["sources", "check", __file__])
+    assert called.exit_code == 2
+    assert "--mapping FILE.yaml" in called.output.replace("\n", " ")
 
 
 def test_a_saved_mapping_is_never_overwritten(new_world: tuple[World, str]) -> None:

@@ -16,8 +16,8 @@ from pipelines.operations.quarantine import retry
 from pipelines.operations.questions import changed_feeds
 from schemas.errors import BatchRefused, ConfigurationError
 from tests.connectors.http_stub import Answer, Asked, stub_server
-from tests.invariants.acts import T0, Who, answer, iso, sign_up
-from tests.invariants.feeds import COLUMNS, PERSON, WORDING
+from tests.invariants.acts import T0, Who, answer, iso, register, sign_up
+from tests.invariants.feeds import COLUMNS, MAPPINGS, PERSON, WORDING
 from tests.invariants.world import World, csv_bytes
 
 AINO, MAIJA, KALLE = (
@@ -230,6 +230,23 @@ def test_a_sample_of_a_pulled_survey_that_is_none_is_refused_with_what_to_save(
     assert what in str(refused.value)
     with pytest.raises(BatchRefused, match="surveys/s/questions"):
         check_file(world.session(), "survey", b"[]", questions=sample)
+
+
+@pytest.mark.parametrize(
+    ("charge", "shown", "begins"), [("paid", True, True), ("free", True, False), ("paid", False, False)]
+)
+def test_news_of_similar_events_begins_by_a_sale_with_its_notice_alone_and_is_no_consent(
+    world: World, charge: str, shown: bool, begins: bool
+) -> None:
+    occasion = {**MAPPINGS["courses"]["occasion"], "notice_shown": shown}
+    world.with_mapping("courses", occasion=occasion)
+    world.perform([register(1, AINO, T0, charge=charge)])
+    world.run()
+    purposes = {purpose for (purpose,) in world.query("select purpose from intake.person_purpose")}
+    assert ("related_events" in purposes) == begins
+    assert "course_delivery" in purposes
+    assert not world.query("select 1 from intake.consent_event where purpose = 'related_events' and value = 'grant'")
+    assert not marketing(world).get(AINO.key)
 
 
 @pytest.mark.parametrize("means", ["erasure", "retention"])

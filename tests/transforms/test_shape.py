@@ -207,6 +207,11 @@ def test_a_full_name_is_split_in_the_order_that_the_mapping_declares() -> None:
     assert (row["given_name"], row["family_name"]) == ("Aino", "Virtanen")
 
 
+def test_a_city_in_capitals_stays_as_it_was_written() -> None:
+    batch = shape(make_mapping(fields={"email": EMAIL, "city": {"column": "City"}}), {"City": " JYVÄSKYLÄ "})
+    assert batch.submissions["city"].to_list() == ["JYVÄSKYLÄ"]
+
+
 def test_a_bad_phone_or_postal_code_costs_only_itself() -> None:
     fields = {"email": EMAIL, "phone": {"column": "Phone"}, "postal_code": {"column": "Zip"}}
     batch = shape(

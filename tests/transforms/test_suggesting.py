@@ -190,6 +190,13 @@ def test_a_question_of_a_definition_about_a_newsletter_waits_for_a_human_and_a_t
     assert roles[2] is Role.DROPPED
 
 
+def test_markup_and_entities_in_a_question_are_its_plain_text_and_yes_no_is_two_options() -> None:
+    elements = {"k": {"#type": "radios", "#title": "<b>L&auml;het&auml;</b>\n uutiskirje", "#options": "yes_no"}}
+    form = read_definition(yaml.safe_dump({"id": "x", "elements": yaml.safe_dump(elements)}).encode())
+    [asked] = [question for question in form.questions if question.column == "data.k"]
+    assert (asked.text, asked.options) == ("Lähetä uutiskirje", ("Yes", "No"))
+
+
 def test_what_is_no_definition_is_refused() -> None:
     for payload in (
         b"",

@@ -136,7 +136,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "columns",
         "Columns have the types, lengths and options that we write",
-        "Widen the column, or mend the environment's options; schemas/tables.py is what we write.",
+        "Widen the columns that are named, or give them back the type and options that the CRM ships them with.",
         f"{_DATAVERSE}webapi/query-metadata-web-api",
     ),
     Check(

@@ -9,6 +9,10 @@ from schemas.mappings import FieldMap, Source, SubmissionKind
 from schemas.suggestions import TODO, Proposal, Role
 
 _REGISTERING = (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
+_REST_KINDS = (
+    "auth.kind is one of none, bearer, header, basic, oauth2; paging.kind of none, page, offset, cursor, next_url, link;"
+    " what else each needs: docs/sources.md"
+)
 _KINDS = ", ".join(
     str(kind) for kind in SubmissionKind if kind not in (SubmissionKind.MANUAL_ENTRY, SubmissionKind.FINANCE_ENTRY)
 )
@@ -62,7 +66,7 @@ def _head(frame: Frame) -> Iterator[str]:
     yield f"kind: {frame.kind}" + (_comment(f"one of {_KINDS}") if frame.kind == TODO else "")
     yield f"owner: {written(frame.owner)}" + (_comment("who mends the form's rows") if frame.owner == TODO else "")
     name, content = frame.delivery
-    yield f"{name}: {written(content)}"
+    yield f"{name}: {written(content)}" + (_comment(_REST_KINDS) if name == "rest" else "")
 
 
 def _identity(frame: Frame, by_role: dict[Role, Proposal]) -> Iterator[str]:
@@ -155,12 +159,12 @@ def _consents(asked: Sequence[Proposal]) -> Iterator[str]:
             f"answers seen: {', '.join(proposal.values)}" if proposal.values else "its answers are people's own words"
         )
         yield f"  - column: {written(proposal.column)}" + _comment(seen)
-        yield f"    purpose: {TODO}"
+        yield f"    purpose: {TODO}" + _comment("a name under purposes in config/intake.yaml, such as marketing")
         yield f"    polarity: {TODO}" + _comment("consent, or prohibition where a yes forbids")
         yield f"    grants: [{TODO}]"
         yield f"    refuses: [{TODO}]" + _comment("or [] where the form has no answer that means no")
         yield f"    wording: {{text: {TODO}, language: {TODO}, version: {TODO}}}" + _comment(proposal.text)
-        yield f"    notice_version: {TODO}"
+        yield f"    notice_version: {TODO}" + _comment("a name under notices in config/intake.yaml")
 
 
 def _ignored(frame: Frame, proposals: Sequence[Proposal]) -> Iterator[str]:

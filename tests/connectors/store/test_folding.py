@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from connectors.store.address import ServerAddress
+from connectors.store.folding_sql import TAKE_TURNS
 from connectors.store.merge import refresh_addresses
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.identity import Subject, resolve_address
 from schemas.consent import NAMELESS, AddressConsent, Decision, State, Value, fold_address
+from schemas.errors import StoreError
 from tests.merging import (
     NOON,
     Row,
@@ -29,10 +31,10 @@ from tests.merging import (
     make_row,
     merge_rows,
 )
+from tests.outboxing import make_address
 
 POLICY = make_policy()
 WINDOW = timedelta(seconds=POLICY.clock_skew_s)
-ADDRESSES_PER_EXAMPLE = 200
 GIVEN_KEYS = ("", "a", "aino", "anders", "bo")
 # Halves of the window, so that ties and both sides of its edge are common.
 STEPS = [timedelta(seconds=s) for s in (0, 0, 1, 150, 299, 300, 301, 450, 600, 601)]
@@ -201,22 +203,23 @@ def stored(conn: Connection, table: str, group: str) -> dict[UUID, dict[tuple[st
     return found
 
 
+@pytest.mark.parametrize("addresses", [9, 200])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_the_sql_fold_is_the_pure_fold(owner: Connection, seed: int) -> None:
+def test_the_sql_fold_is_the_pure_fold(owner: Connection, addresses: int, seed: int) -> None:
     rng = random.Random(seed)
-    histories = [*(make_history(rng) for _ in range(ADDRESSES_PER_EXAMPLE)), crossing_history(rng)]
+    histories = [*(make_history(rng) for _ in range(addresses)), crossing_history(rng)]
     with owner.begin_nested() as savepoint:
         write(owner, histories)
         refresh_addresses(owner, make_request(POLICY), [h.contact_point_id for h in histories])
         refresh_addresses(owner, make_request(POLICY), [h.contact_point_id for h in histories[::2]])
-        addresses = stored(owner, "consent_state", "")
+        states = stored(owner, "consent_state", "")
         groups = stored(owner, "person_consent", "person_id,")
         savepoint.rollback()
     for history in histories:
         expected_address, expected_groups = folded(history)
         assert groups.get(history.contact_point_id, {}) == expected_groups, history
-        assert addresses.get(history.contact_point_id, {}) == expected_address, history
+        assert states.get(history.contact_point_id, {}) == expected_address, history
 
 
 def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None:
@@ -235,6 +238,20 @@ def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None
         savepoint.rollback()
     counted = {topic: (at - NOON).total_seconds() for topic, at in found.items()}
     assert (counted[""], counted["rdi"], counted["training"]) == (600, 600, 300)
+
+
+def test_whoever_folds_an_address_too_waits_for_its_turn_and_for_no_other_address(store: ServerAddress) -> None:
+    held, free = make_address(store), make_address(store)
+    look = text("select from intake.contact_point where contact_point_id = :id for no key update nowait")
+    with acting(store) as one:
+        one.execute(text("create temporary table t_dirty (contact_point_id uuid) on commit drop"))
+        one.execute(text("insert into t_dirty values (:id)"), {"id": held})
+        one.execute(text(TAKE_TURNS))
+        with acting(store) as other:
+            other.execute(look, {"id": free})
+        with pytest.raises(StoreError) as waited, acting(store) as other:
+            other.execute(look, {"id": held})
+    assert waited.value.sqlstate == "55P03"
 
 
 # F9: each address gets one order of the history, one position of it a merge.

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
+from connectors.store.outbox import Settled
 from schemas.errors import StoreError
 from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import CONSENT, CONTACT, EVENT
@@ -20,6 +21,7 @@ from tests.outboxing import (
     add,
     claim,
     claim_counted,
+    deliver,
     execute,
     intents_of,
     make_address,
@@ -55,6 +57,45 @@ def test_a_claimed_intent_says_all_that_sending_needs(store: ServerAddress, inte
     assert (claimed.method, claimed.table_name) == (Method.PATCH, CONTACT.logical_name)
     assert isinstance(claimed.method, Method)
     assert (row["state"], row["claimed_at"], row["finished_at"], row["code"]) == ("claimed", NOW, None, None)
+
+
+def test_with_the_claim_of_a_correction_is_told_what_the_crm_is_known_to_hold_and_with_no_other(
+    store: ServerAddress, intent: Intent
+) -> None:
+    deliver(store, replace(intent, method=Method.UPSERT, columns={"lastname": "Ensimmäinen"}))
+    found = []
+    for method in Method:
+        like = replace(intent, method=method)
+        claimed = claim(store, add(store, like), like)
+        with acting(store) as conn:
+            left = [one for one in outbox.claimed_intents(conn) if one.row_id == intent.row_id]
+        found.append([one.known for one in (*claimed, *left)])
+        assert left == [replace(claimed[0], known={"lastname": "of the very row, and no other intent"})]
+        settle(store, claimed, IntentState.REFUSED)
+    known = {"lastname": "Ensimmäinen"}
+    assert found == [[known, None] if method is Method.PATCH else [None, None] for method in Method]
+
+
+def test_chunks_are_looked_up_by_key_in_their_own_transaction_alone(store: ServerAddress, intent: Intent) -> None:
+    setting = text("select current_setting('enable_seqscan')")
+    run_id = add(store, intent)
+    with acting(store) as conn:
+        group = (intent.method, intent.table_name)
+        (claimed,), _ = outbox.claim(conn, run_id, intent.phase, group, limit=1, now=NOW)
+        assert conn.execute(setting).scalar_one() == "off"
+    with acting(store) as conn:
+        assert conn.execute(setting).scalar_one() == "on"
+        outbox.settle(conn, [Settled(claimed.intent_id, IntentState.ACKNOWLEDGED)])
+        assert conn.execute(setting).scalar_one() == "off"
+
+
+def test_what_was_claimed_before_is_not_looked_at_again(store: ServerAddress, intent: Intent) -> None:
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(3)))
+    ids = [row["intent_id"] for row in intents_of(store, run_id)]
+    with acting(store) as conn:
+        group = (intent.method, intent.table_name)
+        claimed, _ = outbox.claim(conn, run_id, intent.phase, group, limit=9, now=NOW, after=ids[0])
+    assert [one.intent_id for one in claimed] == ids[1:]
 
 
 @pytest.mark.parametrize(

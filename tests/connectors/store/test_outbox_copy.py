@@ -59,3 +59,21 @@ def test_no_intents_add_no_rows(store: ServerAddress) -> None:
 
 def test_more_intents_than_go_at_a_time_all_arrive(store: ServerAddress) -> None:
     assert len(add(store, *(make_intent(row_id=UUID(int=number)) for number in range(2500)))) == 2500
+
+
+def test_the_planner_knows_of_an_outbox_that_has_just_grown(store: ServerAddress) -> None:
+    engine = sa.create_engine(store.url_psycopg)
+    with engine.connect() as conn:
+        # Whoever tidies up a table holds it for itself meanwhile, and it would be passed over.
+        conn.execute(sa.text("lock table intake.outbox_intent in share update exclusive mode"))
+        intents = (make_intent(row_id=UUID(int=number)) for number in range(2500))
+        outbox.add_intents(conn, intents, writing="p", run_id=uuid4(), guarded_wait=False)
+        known, pages = conn.execute(
+            sa.text(
+                "select relpages, pg_relation_size(oid) / current_setting('block_size')::integer"
+                " from pg_class where oid = 'intake.outbox_intent'::regclass"
+            )
+        ).one()
+        conn.rollback()
+    engine.dispose()
+    assert 21 < pages <= 1.3 * known

@@ -3,6 +3,7 @@
 The CRM is one in memory that does what it is told to do with a row: take it, refuse it, or lose its answer.
 """
 
+import threading
 import time
 from _thread import interrupt_main
 from collections import Counter
@@ -18,7 +19,8 @@ import pytest
 from connectors.dataverse import NOT_EXECUTED, RowResult, TableName
 from connectors.store.address import ServerAddress
 from connectors.store.outbox import Settled
-from pipelines.operations.delivery import DeliveryReport, deliver_phase, recover, table_name
+from pipelines.operations.delivery import DeliveryReport, deliver_phase, deliver_phases, recover, table_name
+from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace, with_policy
 from pipelines.settings import load_settings
@@ -27,7 +29,19 @@ from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import CONSENT, CONTACT, REGISTRATION
 from tests.feeds import CONFIG
 from tests.merging import close_engines
-from tests.outboxing import NOW, add, claim, deliver, execute, held_of, intents_of, make_address, make_intent, states_of
+from tests.outboxing import (
+    NOW,
+    add,
+    claim,
+    deliver,
+    execute,
+    held_of,
+    intents_of,
+    make_address,
+    make_intent,
+    query,
+    states_of,
+)
 
 Rows = Mapping[str, object]
 
@@ -471,6 +485,83 @@ def test_all_groups_of_a_phase_go(store: ServerAddress, workspace: Workspace, cr
     run_id = add(store, intent, *others)
     assert deliver_all(workspace, crm, run_id).counts["acknowledged"] == 3
     assert len(crm.written()) == 3
+
+
+def test_stages_follow_each_other_and_the_phases_of_one_go_together_however_they_are_asked_for(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    intents = {
+        phase: replace(intent, phase=phase, method=Method.LOWER, row_id=uuid4(), contact_point_id=make_address(store))
+        for phase in (Phase.FLAGS, Phase.CLEARS, Phase.CONSENTS, Phase.LOWERING, Phase.CONTACTS)
+    }
+    run_id = add(store, *intents.values())
+    asked = [*reversed(Phase)][4:]
+    reports = deliver_phases(Session(chunked(workspace, 9), run_id=run_id), crm, asked)
+    ids = {str(one.row_id): phase for phase, one in intents.items()}
+    sent = [ids[row_id] for _, _, rows in crm.written() for row_id in rows]
+    assert (sent[0], {*sent[1:3]}, sent[3:]) == (Phase.LOWERING, {Phase.CONTACTS, Phase.CONSENTS}, [Phase.FLAGS])
+    assert {phase: report.counts["acknowledged"] for phase, report in reports.items()} == {
+        phase: int(phase in intents) for phase in asked
+    }
+    assert states_of(store, run_id) == ["acknowledged", "pending", *["acknowledged"] * 3]
+
+
+def test_an_answer_lost_in_one_phase_of_a_stage_is_counted_in_it(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    consent = replace(
+        intent, phase=Phase.CONSENTS, row_id=uuid4(), contact_point_id=make_address(store), method=Method.LOWER
+    )
+    crm.fates[str(consent.row_id)] = ["lost after"]
+    run_id = add(store, intent, consent)
+    reports = deliver_phases(Session(workspace, run_id=run_id), crm, [Phase.CONTACTS, Phase.CONSENTS])
+    assert {phase: report.counts for phase, report in reports.items()} == {
+        phase: Counter(acknowledged=1) for phase in (Phase.CONTACTS, Phase.CONSENTS)
+    }
+    assert len(crm.written()) == 2
+
+
+def test_no_more_is_claimed_than_there_are_senders_to_send_it_at_once(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Watched(MemoryCrm):
+        def update_existing(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            found = query(store, "select count(*) from intake.outbox_intent where state = 'claimed'")
+            under_way.append(found[0][0])
+            senders.add(threading.current_thread().name.rpartition("_")[0])
+            time.sleep(0.05)
+            return super().update_existing(table, rows)
+
+    under_way: list[int] = []
+    senders: set[str] = set()
+    contact = replace(intent, method=Method.LOWER)
+    consent = replace(contact, table_name=CONSENT.logical_name, columns={"msdynmkt_reason": "r"})
+    run_id = add(store, *(replace(one, row_id=uuid4()) for one in (contact, consent) for _ in range(9)))
+    crm = Watched(rows_at_once=2)
+    deliver_all(chunked(workspace, 2, writers=3), crm, run_id)
+    assert max(under_way) == 6
+    assert senders == {"crm-sender"}
+    assert states_of(store, run_id) == ["acknowledged"] * 18
+
+
+def test_a_dispatch_tells_what_it_claimed_what_was_answered_and_what_fell(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    stale = [replace(intent, row_id=uuid4(), planned_version=0) for _ in range(3)]
+    lost, refused = replace(intent, row_id=uuid4()), replace(intent, row_id=uuid4())
+    clear = replace(intent, phase=Phase.CLEARS, row_id=uuid4(), contact_point_id=make_address(store))
+    run_id = add(store, *stale, intent, lost, refused, clear)
+    crm.fates |= {str(lost.row_id): ["lost before"], str(refused.row_id): ["refused"]}
+    crm.rows_at_once = 2
+    groups = [Group(phase, Method.UPSERT, CONTACT.logical_name) for phase in (Phase.CONTACTS, Phase.CLEARS)]
+    assert [group.after for group in groups] == [0, 0]
+    progress = Dispatch(Session(workspace, run_id=run_id), crm, groups).drain()
+    settled = {phase: [str(one.state) for one in answers] for phase, answers in progress.settled.items()}
+    assert (progress.claimed, progress.superseded) == (4, {Phase.CONTACTS: 3, Phase.CLEARS: 0})
+    assert {phase: sorted(states) for phase, states in settled.items()} == {
+        Phase.CONTACTS: ["acknowledged", "refused"], Phase.CLEARS: ["acknowledged"],
+    }  # fmt: skip
+    assert [group.after for group in groups] == [0, 0]
 
 
 def test_a_phase_with_nothing_to_send_asks_the_crm_nothing(workspace: Workspace, crm: MemoryCrm) -> None:

@@ -150,7 +150,12 @@ def test_a_purpose_that_the_policy_does_not_have_deletes_nothing(archive: Archiv
     archive.registered(of, archive.occasion(ends_at=ago(days=9999)))
     archive.registered(of, archive.occasion(COURSE_KIND, ends_at=ago(days=9999)))
     archive.submitted(of, is_enquiry=True, received_at=ago(days=9999))
-    assert archive.overdue(Limits(None, None, 0, False, None, 1096, 90)) == {}
+    nothing = Limits(None, None, 0, False, None, 1096, 90)
+    assert archive.overdue(nothing) == {}
+    archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
+    unused = archive.occasion(ends_at=ago(days=9999))
+    assert not any(retention.delete_people(archive.conn, nothing, now=NOW).values())
+    assert unused in archive.column("occasion", "occasion_pk")
 
 
 @pytest.mark.parametrize(
@@ -333,6 +338,14 @@ def test_an_occasion_is_found_by_our_id_and_by_its_sources(archive: Archive) -> 
 # People, addresses, occasions, ids.
 
 
+def test_the_same_connection_does_it_again_and_finds_what_came_since(archive: Archive) -> None:
+    for _ in range(2):
+        of = archive.somebody()
+        archive.registered(of, archive.occasion(ends_at=ago(days=30)))
+        assert archive.overdue() == {"event_answers": 1, "event_registrations": 1}
+        assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
+
+
 def test_an_address_of_which_much_went_is_touched_once_and_one_that_went_not_at_all(archive: Archive) -> None:
     stays, goes = archive.somebody(), archive.somebody()
     archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=stays.point, ends_at=None)
@@ -433,7 +446,7 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.conn.execute(sa.text("delete from intake.person where person_id = :p"), {"p": of.person})
         return of
 
-    gone, lowered, granted, submitted, registered, shown, others = (address() for _ in range(7))
+    gone, lowered, granted, submitted, registered, moved, shown, others = (address() for _ in range(8))
     archive.add("consent_state", contact_point_id=lowered.point, purpose="m", topic="", state="withdrawn")
     for table in ("stated_value", "row_image", "person_consent", "consent_state"):
         told: dict[str, Any] = {"state": "granted"} if table.endswith(("consent", "state")) else {}
@@ -443,7 +456,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
         archive.add(table, contact_point_id=granted.point, **told)
     archive.decided(granted, NOW)
     archive.submitted(submitted)
+    archive.decided(submitted, NOW)
     archive.registered(registered, archive.occasion(ends_at=NOW))
+    number = archive.registered(moved, archive.occasion(ends_at=NOW))
+    archive.conn.execute(
+        sa.text("update intake.submission set contact_point_id = :to where submission_id = :number"),
+        {"to": submitted.point, "number": number},
+    )
     archive.add("crm_row", table_name="contact", row_id=uuid4(), contact_point_id=shown.point, is_ours=True, columns={})
     archive.add(
         "crm_row", table_name="contact", row_id=uuid4(), contact_point_id=others.point, is_ours=False, columns={}
@@ -451,12 +470,13 @@ def test_an_address_stays_while_anybody_or_anything_that_counts_is_known_of_it(a
     person = archive.somebody()
     archive.add("person_purpose", person_id=person.person, purpose="p", contact_point_id=person.point, ends_at=None)
     assert archive.gone() == {"addresses": 3}
-    kept = {of.point for of in (lowered, submitted, registered, shown, person)}
+    kept = {of.point for of in (lowered, submitted, registered, moved, shown, person)}
     assert archive.column("contact_point", "contact_point_id") == kept
     assert archive.column("subject", "contact_point_id") == kept
     assert archive.column("crm_row", "contact_point_id") == {shown.point}
-    for table in ("stated_value", "row_image", "person_consent", "consent_evidence"):
+    for table in ("stated_value", "row_image", "person_consent"):
         assert archive.column(table, "1") == set(), table
+    assert archive.column("consent_evidence", "address") == {submitted.key}
     assert gone.point not in kept and archive.column("consent_state", "contact_point_id") == {lowered.point}
 
 
