@@ -7,19 +7,16 @@ database. The web sources are left out: their stand-in's own time would be measu
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
 
+from benchmarks.days import DAYS, FIRST_ON, UNTIL
 from connectors.store.address import ServerAddress
 from sandbox import drop_folder, short_courses
 from sandbox.organisation import make_organisation
 
-UNTIL = date(2026, 11, 20)
-DAYS = 20
-FIRST_ON = UNTIL - timedelta(days=DAYS)
 REGISTER = "short_courses"
 # Found by measurement: rows that one person's history gives in files and register, with what overlapping exports repeat.
 _ROWS_A_PERSON = 1.9

@@ -34,10 +34,11 @@ class Run:
 
 def measure(command: Sequence[str], *, postmaster: int, env: Mapping[str, str] | None = None, cwd: Path) -> Run:
     """Run a command that prints one JSON object as its last line. RuntimeError with its last words where it fails."""
-    watch = _ServerWatch(postmaster)
+    watch, peak = _ServerWatch(postmaster), _PeakWatch()
     begun, worked = perf_counter(), watch.cpu_s()
     with (
         watch,
+        peak,
         subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -47,6 +48,7 @@ def measure(command: Sequence[str], *, postmaster: int, env: Mapping[str, str] |
             text=True,
         ) as process,
     ):
+        peak.pid = process.pid
         out, err = _drained(process)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -55,7 +57,8 @@ def measure(command: Sequence[str], *, postmaster: int, env: Mapping[str, str] |
         raise RuntimeError(f"{command[-2:]} failed ({process.returncode}): {err[-2000:]}")
     told = json.loads(out.strip().splitlines()[-1])
     cpu_s = usage.ru_utime + usage.ru_stime
-    return Run(seconds, cpu_s, server_cpu_s, _peak_mb(usage.ru_maxrss), watch.peak_mb, told)
+    peak_mb = peak.mb or _peak_mb(usage.ru_maxrss)
+    return Run(seconds, cpu_s, server_cpu_s, peak_mb, watch.peak_mb, told)
 
 
 def _drained(process: "subprocess.Popen[str]") -> tuple[str, str]:
@@ -71,6 +74,42 @@ def _drained(process: "subprocess.Popen[str]") -> tuple[str, str]:
 def _peak_mb(maxrss: int) -> float:
     # getrusage(2): kilobytes on Linux, bytes on macOS.
     return maxrss / (_MB if sys.platform == "darwin" else 1024)
+
+
+class _PeakWatch:
+    """Asks a process now and then for the most memory that it ever had; `mb` is its last answer, 0 where none is given.
+
+    What the system says of an ended child (ru_maxrss) counts what its parent had when it was started, which here has
+    made all the inputs.
+    """
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self.mb = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> "_PeakWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLE_S):
+            if self.pid is not None:
+                self.mb = max(self.mb, _high_water_mb(self.pid))
+
+
+def _high_water_mb(pid: int) -> float:
+    """proc_pid_status(5): VmHWM, in kilobytes, is of the program that runs now."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 class _ServerWatch:

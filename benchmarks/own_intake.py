@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.inputs import FIRST_ON, UNTIL
+from benchmarks.days import FIRST_ON, UNTIL
 from connectors.store import batches
 from connectors.store.server import ensure_server
 from pipelines.operations.intake import apply_batches, land_feed

@@ -2,7 +2,7 @@
 
 `py-spy record --idle --function --format raw --output STACKS -- python -m benchmarks.own_intake DIRECTORY REGISTER DATABASE`,
 then `python -m benchmarks.where_time_goes STACKS` prints a table: of each step its share of the wall clock, and how much of
-that was waiting for the database. Threads that decode ahead run beside it and are not counted.
+that was waiting for the database. Threads that decode ahead, and the one that merges, run beside it and are not counted.
 """
 
 import sys
@@ -23,11 +23,13 @@ STEPS = {
     "refold": "merge: fold, purposes, versions",
     "_record_outcomes": "merge: outcomes, counts",
     "merge_batch": "merge: classify, statistics",
+    "merge": "wait for the merge beside",
+    "_merging_beside": "wait for the merge beside",
     "load_addresses": "plan: read",
-    "iter_views": "plan: views",
+    "_marked": "plan: views",
     "plan_address": "plan: desired rows and their difference",
-    "add_intents": "plan: outbox by COPY",
-    "plan_id": "plan: its name",
+    "copy_intents": "plan: outbox by COPY",
+    "_number": "plan: its name",
     "write_plan": "plan: the rest",
 }
 _WAITING = ("wait (psycopg/", "fetchall (psycopg/", "adbc_ingest (adbc", "execute (adbc", "connect (adbc")

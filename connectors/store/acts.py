@@ -49,8 +49,8 @@ select a.*, null::uuid as batch_id, 'new' as class,
 from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, source text, submission_id text, address text, address_key text, is_role_address boolean,
     given_key text,
-    given_name text, family_name text, maker_id uuid, received_at timestamptz, version_at timestamptz, has_ground boolean,
-    withdraws boolean)
+    given_name text, family_name text, phone text, organisation text, maker_id uuid, received_at timestamptz,
+    version_at timestamptz, has_ground boolean, withdraws boolean)
 """
 
 _DECISIONS = """

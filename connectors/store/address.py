@@ -13,7 +13,9 @@ _ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 # A sample of 6,000 rows is enough to tell a look-up from a scan; the server's own of 30,000 was a fifth of the server's
 # work in a first load (measured). Its autovacuum keeps to its own. The cost of a random page is that of memory and SSDs:
 # with the server's own, of turning disks, a day of 1,000 rows on 100,000 known people went through 14 large tables.
-_COMMON = "-c timezone=UTC -c default_statistics_target=20 -c random_page_cost=1.1"
+# A merge carries a group of 50,000 rows from statement to statement in temporary tables, some 50 MB; a session that has
+# none takes nothing of it.
+_COMMON = "-c timezone=UTC -c default_statistics_target=20 -c random_page_cost=1.1 -c temp_buffers=64MB"
 
 
 def session_options(role: str | None) -> str:

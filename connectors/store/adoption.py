@@ -39,6 +39,12 @@ union select row_id from intake.crm_link where row_id = any(:ids)
 union select row_id from intake.crm_row where table_name = 'contact' and is_ours and row_id = any(:ids)
 """
 
+# A narrow synchronisation that is under way has made them in the CRM, maybe, and has no answer yet.
+_MAKING = """
+select row_id from intake.outbox_intent
+where row_id = any(:ids) and method = 'upsert' and state = 'claimed' and finished_at is null
+"""
+
 _RULED_OUT = """
 select w.contact_point_id, w.row_id, unnest(w.persons) as person_id from intake.crm_review w
 where w.contact_point_id = any(:ids) and w.state = 'new'
@@ -147,14 +153,14 @@ def taken_contacts(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def known_ids(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the rows that are known already: what they say then is the read-back's to tell."""
-    statement = "select row_id from intake.crm_row where row_id = any(:ids)"
+    """Those of the rows that are known already, or that we are making: what they say is the read-back's to tell."""
+    statement = f"select row_id from intake.crm_row where row_id = any(:ids) union {_MAKING}"
     return set(conn.execute(text(statement), {"ids": list(row_ids)}).scalars())
 
 
 def our_ids(conn: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the rows that we made."""
-    statement = "select row_id from intake.crm_row where is_ours and row_id = any(:ids)"
+    """Those of the rows that we made, or are making."""
+    statement = f"select row_id from intake.crm_row where is_ours and row_id = any(:ids) union {_MAKING}"
     return set(conn.execute(text(statement), {"ids": list(row_ids)}).scalars())
 
 

@@ -179,6 +179,13 @@ def erased_rows(conn: Connection, batch_ids: Sequence[UUID]) -> dict[UUID, list[
     return {row.batch_id: row.row_nos for row in conn.execute(text(statement), {"ids": list(batch_ids)})}
 
 
+def forget_rows(conn: Connection, batch_id: UUID, row_nos: Sequence[int]) -> None:
+    """Of rows that were erased in the landing nothing is left to mend, and whose they were is not told."""
+    rows = {"batch_id": batch_id, "row_nos": list(row_nos)}
+    conn.execute(text(outcomes_sql.FORGET_FAULTS), rows)
+    conn.execute(text(outcomes_sql.FORGET_OUTCOMES), rows)
+
+
 def landed_with_payload(conn: Connection) -> list[BatchRow]:
     """Every batch whose payload is in the landing, in the order received."""
     query = select(*_FIELDS).join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id)

@@ -60,8 +60,8 @@ _MOVES = (
     "update intake.person set contact_point_id = :to where person_id = :person_id",
     """update intake.crm_row r set contact_point_id = :to
        where r.contact_point_id = :from and (
-           r.table_name = 'contact' and r.row_id = coalesce(
-               (select l.row_id from intake.crm_link l where l.person_id = :person_id), :person_id)
+           r.table_name = 'contact' and r.row_id in (:person_id, (
+               select l.row_id from intake.crm_link l where l.person_id = :person_id))
            or r.table_name = 'msevtmgt_eventregistration' and exists (
                select from intake.registration g where g.registration_id = r.row_id and g.contact_point_id = :to))""",
 )

@@ -28,10 +28,33 @@ where c.contact_point_id in (
     where coalesce(l.row_id, p.person_id) = any(:row_ids))
 """
 
+# Of one that the CRM had by itself, what we wrote and what stands in it still is remembered: it is to be taken back when
+# its person's purposes end. One that we made goes whole then.
 _RETIRE = """
-update intake.crm_row set is_ours = false, columns = '{}',
-    edits = jsonb_build_object('merged', cast(:at as text))
+update intake.crm_row set is_ours = false, edits = jsonb_build_object('merged', cast(:at as text)),
+    columns = case when is_ours then '{}' else (
+        select coalesce(jsonb_object_agg(w.key, w.value), '{}') from jsonb_each(written) w
+        where w.value = coalesce(cast(:columns as jsonb) -> w.key, w.value)) end
 where table_name = 'contact' and row_id = :row_id
+"""
+
+# One that we made is its person's again, with what we wrote and nobody reads back (the link). Of any other nobody
+# remembers whose it was: what we wrote of it goes.
+_SPLIT = (
+    """
+    update intake.crm_row r set is_ours = true, edits = '{}', contact_point_id = p.contact_point_id,
+        columns = jsonb_strip_nulls(coalesce(r.written, '{}') || cast(:columns as jsonb))
+    from intake.person p where r.table_name = 'contact' and r.row_id = :row_id and p.person_id = r.row_id
+    """,
+    "delete from intake.crm_link where person_id = :row_id and state = 'merged'",
+    """
+    update intake.crm_row set edits = edits - 'merged', columns = columns || jsonb_strip_nulls(cast(:columns as jsonb))
+    where table_name = 'contact' and row_id = :row_id and not is_ours
+    """,
+)
+
+_WRITTEN = """
+select written -> :column = cast(:value as jsonb) from intake.crm_row where table_name = 'contact' and row_id = :row_id
 """
 
 _ADOPT = """
@@ -69,12 +92,30 @@ def contact_points_of(conn: Connection, row_id: UUID) -> list[UUID]:
     return [row.contact_point_id for row in conn.execute(text(_BEARERS), {"row_id": row_id})]
 
 
-def follow_merge(conn: Connection, loser_id: UUID, master_id: UUID, *, at: datetime) -> None:
-    """The contact of whoever had the one is the other from now on; what was known of the loser is let go."""
+def follow_merge(conn: Connection, loser_id: UUID, master_id: UUID, *, at: datetime, columns: str) -> None:
+    """The contact of whoever had the one is the other from now on; `columns`: the loser's as it was put away (JSON)."""
     values = {"row_id": loser_id, "to": master_id, "state": "merged", "at": at}
     conn.execute(text(_LINK), values)
-    conn.execute(text(_RETIRE), {"row_id": loser_id, "at": at.isoformat()})
+    conn.execute(text(_RETIRE), {"row_id": loser_id, "at": at.isoformat(), "columns": columns})
     conn.execute(text(_DIRTY_BY_PERSON), {"row_ids": [master_id]})
+
+
+def follow_split(conn: Connection, row_id: UUID, *, columns: str) -> None:
+    """A contact that was merged away is active again, with these columns (JSON)."""
+    made = "select row_id from intake.crm_link where person_id = :row_id"
+    shown = [row_id, *conn.execute(text(made), {"row_id": row_id}).scalars()]
+    conn.execute(text(_DIRTY_BY_PERSON), {"row_ids": shown})
+    for statement in _SPLIT:
+        conn.execute(text(statement), {"row_id": row_id, "columns": columns})
+    bearer = "select contact_point_id from intake.crm_row where table_name = 'contact' and row_id = :row_id"
+    dirty = f"update intake.contact_point set version = version + 1 where contact_point_id in ({bearer})"
+    conn.execute(text(dirty), {"row_id": row_id})
+
+
+def has_written(conn: Connection, row_id: UUID, column: str, value: str) -> bool:
+    """Whether a value (JSON) is what we last wrote into a column of a contact."""
+    found = conn.execute(text(_WRITTEN), {"row_id": row_id, "column": column, "value": value}).scalar()
+    return bool(found)
 
 
 def keep_master(conn: Connection, row_id: UUID, *, contact_point_id: UUID, columns: str, edits: str) -> None:

@@ -22,7 +22,8 @@ _MEMBERS = """
 select m.row_id, m.list_id, m.contact_id, c.address
 from (select row_id, contact_point_id, substring(columns ->> 'listid@odata.bind' from '[0-9a-f-]{36}')::uuid as list_id,
              substring(columns ->> 'entityid_contact@odata.bind' from '[0-9a-f-]{36}')::uuid as contact_id
-      from intake.crm_row where table_name = 'listmember' and is_ours) m
+      from intake.crm_row where table_name = 'listmember' and is_ours
+        and (cast(:among as uuid[]) is null or contact_point_id = any(:among))) m
 join intake.contact_point c using (contact_point_id)
 where exists (select from intake.crm_row r
               where r.table_name = 'contact' and r.row_id = m.contact_id and not r.edits ?| array['gone', 'merged'])
@@ -66,6 +67,14 @@ using unnest(cast(:tables as text[]), cast(:ids as uuid[])) as t (table_name, ro
 where r.table_name = t.table_name and r.row_id = t.row_id
 """
 
+# Those answered meanwhile are told by when the row was last acknowledged: the outbox has no index of that.
+_UNDER_WAY = """
+select row_id from intake.crm_row where table_name = :table and row_id = any(:ids) and acked_at >= :since
+union
+select row_id from intake.outbox_intent
+where table_name = :table and row_id = any(:ids) and finished_at is null and state = 'claimed'
+"""
+
 _MOVE = """
 insert into intake.crm_cursor as old (table_name, delta_link, selected) values (:table, :link, :selected)
 on conflict (table_name) do update set
@@ -99,15 +108,24 @@ def known_rows(conn: Connection, table: str, row_ids: Sequence[UUID]) -> Sequenc
     return conn.execute(text(_KNOWN), {"table": table, "ids": list(row_ids)}).mappings().all()
 
 
+def under_way(conn: Connection, table: str, row_ids: Sequence[UUID], *, since: datetime) -> set[UUID]:
+    """Those of the rows that we are writing, or that the CRM acknowledged from us since an instant of the store's clock.
+
+    What was read of them since then may be from before or after, and what is known of them may not fit it.
+    """
+    values = {"table": table, "ids": list(row_ids), "since": since}
+    return set(conn.execute(text(_UNDER_WAY), values).scalars())
+
+
 def contacts_of_ours(conn: Connection) -> dict[str, dict[str, Any]]:
     """What the CRM acknowledged from us of every contact of ours, by id."""
     statement = "select row_id, columns from intake.crm_row where table_name = 'contact' and is_ours"
     return {str(row.row_id): row.columns for row in conn.execute(text(statement))}
 
 
-def members_of_ours(conn: Connection) -> Sequence[RowMapping]:
-    """Whom we put on marketing lists and whose contact is there: row_id, list_id, contact_id, address."""
-    return conn.execute(text(_MEMBERS)).mappings().all()
+def members_of_ours(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[RowMapping]:
+    """Whom we put on marketing lists (of some addresses) and whose contact is there: row_id, list_id, contact_id, address."""
+    return conn.execute(text(_MEMBERS), {"among": among if among is None else list(among)}).mappings().all()
 
 
 def known_ids(conn: Connection, table: str) -> set[UUID]:

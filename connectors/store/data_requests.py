@@ -48,7 +48,8 @@ update intake.data_request set state = :state, closed_by = :by, closed_at = :at,
 where request_id = :request_id and state = 'open'
 """
 _CLOSE_OWN = """
-update intake.person_request set state = :state, closed_at = :at where request_id = :request_id and state = 'open'
+update intake.person_request set state = :state, closed_at = :at, new_address = null
+where request_id = :request_id and state = 'open'
 """
 
 # What was asked for on the page is kept here when it is done, for the page's own row goes with the address.
@@ -67,7 +68,8 @@ update intake.data_request set state = 'done', closed_by = :by, closed_at = :at,
 where state = 'open' and kind = any(:kinds)
   and contact_point_id = :point and (person_id is null or person_id = any(cast(:persons as uuid[])))
 """
-_OWN_KINDS = {"access": "export", "erasure": "erasure", "rectification": "move"}
+# A change of address that the person has proven is carried out by the next synchronisation, whatever else was put right.
+_OWN_KINDS = {"access": "export", "erasure": "erasure"}
 
 _RECTIFY = """
 insert into intake.submission (

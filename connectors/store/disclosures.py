@@ -34,6 +34,7 @@ order by s.family_name nulls last, s.given_name nulls last, g.submission_id
 _CHANGED = """
 select d.disclosure_id, d.recipient, d.source, d.occasion_id, d.purpose, d.disclosed_at, t.reference, t.source
     as submission_source, t.submission_id, t.content_hash <> s.content_hash as is_rectified, g.status,
+    exists (select from intake.restriction r where r.contact_point_id = t.contact_point_id) as is_restricted,
     (select array_agg(distinct e.purpose order by e.purpose) from intake.consent_event e
      where e.subject_id = t.subject_id and e.value = 'withdraw' and e.recorded_at > d.disclosed_at
        and (t.told_at is null or e.recorded_at > t.told_at)
@@ -100,7 +101,7 @@ def list_disclosures(conn: Connection, contact_point_ids: Sequence[UUID] | None 
 
 def changed_since(conn: Connection) -> list[dict[str, Any]]:
     """Everybody that was disclosed, with what became of them since: `lowered` purposes, `status` of the registration
-    (None: it is gone), whether it was `is_rectified`, and what the recipient was `told_of` already."""
+    (None: it is gone), whether it was `is_rectified` or `is_restricted`, and what the recipient was `told_of` already."""
     return [dict(row) for row in conn.execute(text(_CHANGED)).mappings()]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 from sqlalchemy import Connection, RowMapping, text
@@ -24,12 +24,17 @@ _TEMPORARY = ("t_gone_subject", "t_gone_submission")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Who goes: persons at an address; with `is_whole` nobody else is there, and the address goes with them."""
+    """Who goes: persons at an address; with `is_whole` nobody else is there, and the address goes with them.
+
+    Without `is_known` the store has no such address, whose id is then a new one: it may be in a sign-up that waits for its
+    link, in what was received and never understood, or in the CRM.
+    """
 
     contact_point_id: UUID
     address_key: str
     person_ids: tuple[UUID, ...]
     is_whole: bool
+    is_known: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """As the SQL takes it."""
@@ -60,10 +65,12 @@ class Found:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def persons_at(conn: Connection, address_key: str) -> Scope | None:
-    """Everybody at an address, whether or not it has persons; None where it is not known."""
+def persons_at(conn: Connection, address_key: str) -> Scope:
+    """Everybody at an address, whether or not it has persons, or is known at all."""
     row = conn.execute(text(erasure_sql.FIND_BY_ADDRESS), {"address_key": address_key}).one_or_none()
-    return None if row is None else Scope(row.contact_point_id, row.address_key, tuple(row.persons or ()), True)
+    if row is None:
+        return Scope(uuid4(), address_key, (), is_whole=True, is_known=False)
+    return Scope(row.contact_point_id, row.address_key, tuple(row.persons or ()), True)
 
 
 def person_of(conn: Connection, row_id: UUID) -> Scope | None:
@@ -80,7 +87,7 @@ def find(conn: Connection, scope: Scope) -> Found:
         conn.execute(text(f"drop table if exists pg_temp.{name}"))
     parameters = scope.parameters()
     conn.execute(text(erasure_sql.FIND_SUBJECTS), _only(parameters, "contact_point_id", "is_whole", "persons"))
-    conn.execute(text(erasure_sql.FIND_SUBMISSIONS), _only(parameters, "contact_point_id", "is_whole"))
+    conn.execute(text(erasure_sql.FIND_SUBMISSIONS), _only(parameters, "contact_point_id", "is_whole", "address_key"))
     gone = list(conn.execute(text("select given_key from t_gone_subject order by 1")).scalars())
     others = conn.execute(
         text(
@@ -182,7 +189,7 @@ def close_rows(conn: Connection, erasure_id: UUID, states: dict[tuple[str, UUID]
     Who had the same contact, as staff had merged theirs into it, is to have it anew.
     """
     statement = (
-        "update intake.erasure_row set state = :state, finished_at = :at"
+        "update intake.erasure_row set state = :state, finished_at = :at, written = '{}'"
         " where erasure_id = :erasure_id and table_name = :table and row_id = :row_id"
     )
     for (table, row_id), state in states.items():

@@ -1,7 +1,8 @@
 """SQL of erasing one person at an address, or everybody at it.
 
 t_gone_subject     the names that go; a nameless withdrawal at an address that others share stays, and speaks for nobody
-t_gone_submission  the submissions that made them, by source and id
+t_gone_submission  the submissions that made them, by source and id; one that has come to name somebody else since (a booker
+                   gave the place to another) is that person's, and only what it once told of those who go goes
 """
 
 FIND_BY_ADDRESS = """
@@ -33,7 +34,11 @@ where s.contact_point_id = :contact_point_id and (:is_whole or s.person_id = any
       select from intake.consent_event e where e.subject_id = s.subject_id and e.value = 'withdraw'))
 """
 
-FIND_SUBMISSIONS = """
+_NOBODY_ELSES = """not exists (
+    select from intake.submission u where u.source = {0}.source and u.submission_id = {0}.submission_id
+      and u.subject_id is not null and u.subject_id not in (select subject_id from t_gone_subject))"""
+
+FIND_SUBMISSIONS = f"""
 create temporary table t_gone_submission as
 select source, submission_id from intake.submission where subject_id in (select subject_id from t_gone_subject)
 union
@@ -44,11 +49,16 @@ where contact_point_id = :contact_point_id and subject_id in (select subject_id 
 union
 select e.source, v.submission_id from intake.consent_event e join intake.consent_evidence v using (event_key)
 where e.contact_point_id = :contact_point_id and e.subject_id in (select subject_id from t_gone_subject)
-  and v.submission_id is not null
+  and v.submission_id is not null and {_NOBODY_ELSES.replace("{0}.source", "e.source").format("v")}
 union
-select source, submission_id from intake.stated_value where :is_whole and contact_point_id = :contact_point_id
+select w.source, w.submission_id from intake.stated_value w
+where :is_whole and w.contact_point_id = :contact_point_id and {_NOBODY_ELSES.format("w")}
 union
-select source, submission_id from intake.row_image where :is_whole and contact_point_id = :contact_point_id
+select i.source, i.submission_id from intake.row_image i
+where :is_whole and i.contact_point_id = :contact_point_id and {_NOBODY_ELSES.format("i")}
+union
+select source, submission_id from intake.pending_grant
+where address_key = :address_key and (:is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject))
 """
 
 # The contact of the person wherever it is, the one it was merged from, and every row that bears the address alone.
@@ -60,7 +70,10 @@ with known as (
     select 'contact' as table_name, k.row_id from known k
     union select :registrations, g.registration_id from intake.registration g
           where g.contact_point_id = :contact_point_id and g.subject_id in (select subject_id from t_gone_subject)
-    union select r.table_name, r.row_id from intake.crm_row r where :is_whole and r.contact_point_id = :contact_point_id
+    union select r.table_name, r.row_id from intake.crm_row r
+          where :is_whole and r.contact_point_id = :contact_point_id and not exists (
+              select from intake.registration g
+              where g.registration_id = r.row_id and g.contact_point_id <> :contact_point_id)
 )
 select w.table_name, w.row_id, coalesce(r.is_ours, w.row_id = any(cast(:persons as uuid[]))) as is_ours,
        coalesce(r.written, '{}') as written
@@ -91,7 +104,9 @@ DELETE_ROWS = {
     "registration": f"delete from intake.registration where {_BY_SUBMISSION}",
     "submission": f"delete from intake.submission where {_BY_SUBMISSION}",
     "stated_value": f"delete from intake.stated_value where {_BY_SUBMISSION}",
+    "stated_value_of_address": "delete from intake.stated_value where :is_whole and contact_point_id = :contact_point_id",
     "row_image": f"delete from intake.row_image where {_BY_SUBMISSION}",
+    "row_image_of_address": "delete from intake.row_image where :is_whole and contact_point_id = :contact_point_id",
     "quarantine": f"""
         delete from intake.quarantine q where {_BY_SUBMISSION} or exists (
             select from intake.row_outcome o join t_gone_submission g on g.submission_id = o.submission_id
@@ -118,6 +133,9 @@ DELETE_ROWS = {
     "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
     "crm_row": """
         delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",
+    "crm_row_kept": """
+        update intake.crm_row r set contact_point_id = g.contact_point_id from intake.registration g
+        where :is_whole and r.contact_point_id = :contact_point_id and g.registration_id = r.row_id""",
     "subject_kept": """
         update intake.subject set person_id = null, has_ground = false
         where person_id = any(cast(:persons as uuid[])) and subject_id not in (select subject_id from t_gone_subject)""",

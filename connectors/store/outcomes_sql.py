@@ -101,6 +101,13 @@ COUNT_PART = COUNT_OUTCOMES.replace(
     "where batch_id = any(:batch_ids)", "where (batch_id, row_no) in (select batch_id, batch_row_no from t_row)"
 )
 
+FORGET_FAULTS = "delete from intake.quarantine where batch_id = :batch_id and row_no = any(:row_nos)"
+
+FORGET_OUTCOMES = """
+update intake.row_outcome set submission_id = null, state = 'withheld', reason = 'erased', effects = '{}'
+where batch_id = :batch_id and row_no = any(:row_nos)
+"""
+
 CLOSE_BATCH = """
 update intake.batch b set state = :state, applied_at = :now, row_count = (
         select count(*) from intake.row_outcome r where r.batch_id = b.batch_id), mapping_hash = :mapping_hash,

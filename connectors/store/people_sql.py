@@ -9,14 +9,18 @@ _MADE_ID = MADE_ID.replace("{elsewhere}", "{{elsewhere}}").format(
     table="intake.person", key="person_id", maker="n.maker_id", nth="n.nth"
 )
 
+# A person is made with what the first row says, which for nearly all is what `SURVIVORSHIP` decides: so they are written
+# once; it decides anew for all.
 SOLE_SUBJECTS = f"""
 with first as (
-    select distinct on (subject_id) subject_id, maker_id, row_no from t_row where has_ground order by subject_id, row_no
+    select distinct on (subject_id) subject_id, maker_id, row_no, given_name, family_name, phone, organisation
+    from t_row where has_ground order by subject_id, row_no
 ), made as (
-    insert into intake.person (person_id, contact_point_id)
-    select {_MADE_ID.format(elsewhere="")}, n.contact_point_id
+    insert into intake.person (person_id, contact_point_id, given_name, family_name, phone, organisation)
+    select {_MADE_ID.format(elsewhere="")}, n.contact_point_id, n.given_name, n.family_name, n.phone, n.organisation
     from (
-        select s.contact_point_id, f.maker_id, row_number() over (partition by f.maker_id order by f.row_no) as nth
+        select s.contact_point_id, f.maker_id, f.given_name, f.family_name, f.phone, f.organisation,
+               row_number() over (partition by f.maker_id order by f.row_no) as nth
         from t_dirty join intake.subject s using (contact_point_id) join first f using (subject_id)
         where s.person_id is null and s.has_ground and not exists (
             select from intake.subject o where o.contact_point_id = s.contact_point_id and o.subject_id <> s.subject_id)

@@ -59,28 +59,45 @@ _KINDS = {
         " join intake.stated_value v on v.source = s.source and v.submission_id = s.submission_id"
         " where s.subject_id = any(cast(:subjects as uuid[])) order by v.stated_at"
     ),
+    "sign_ups_that_wait": (
+        "select source, submission_id, purpose, topic, address, given_name, family_name, occurred_at, asked_at, expires_at"
+        " from intake.pending_grant where address_key = :address_key and (:is_whole or coalesce(given_key, '') in ("
+        " select given_key from intake.subject where subject_id = any(cast(:subjects as uuid[]))))"
+        " order by asked_at, purpose, topic"
+    ),
     "overwritten": (
         "select source, submission_id, table_name, rows, kept_at from intake.row_image where contact_point_id = :point"
-        " and :is_whole order by kept_at"
+        " and (:is_whole or (source, submission_id) in (select source, submission_id from intake.submission"
+        " where subject_id = any(cast(:subjects as uuid[])))) order by kept_at"
     ),
     "known_of_crm": (
         "select table_name, row_id, columns, edits, acked_at from intake.crm_row where contact_point_id = :point"
-        " and (:is_whole or row_id = any(cast(:persons as uuid[]))) order by table_name, row_id"
+        " and (:is_whole or row_id = any(cast(:crm_rows as uuid[]))) order by table_name, row_id"
     ),
     "writes_to_crm": (
         "select table_name, row_id, method, columns, before, state, claimed_at, finished_at from intake.outbox_intent"
-        " where contact_point_id = :point and (:is_whole or row_id = any(cast(:persons as uuid[]))) order by intent_id"
+        " where contact_point_id = :point and (:is_whole or row_id = any(cast(:crm_rows as uuid[]))) order by intent_id"
     ),
     "requests": (
         "select kind, asked_at, due_at, state, closed_at, outcome, organiser_unit, organiser_contact"
-        " from intake.data_request where contact_point_id = :point order by asked_at"
+        " from intake.data_request where contact_point_id = :point"
+        " and (person_id is null or person_id = any(cast(:persons as uuid[]))) order by asked_at"
+    ),
+    "requests_on_your_page": (
+        "select kind, new_address, state, asked_at, closed_at from intake.person_request"
+        " where contact_point_id = :point and :is_whole order by asked_at"
+    ),
+    "links_mailed_to_you": (
+        "select scope, new_address, made_at, expires_at, used_at from intake.mailbox_proof"
+        " where contact_point_id = :point and :is_whole order by made_at"
     ),
     "restrictions": (
         "select reason, restricted_at from intake.restriction where person_id = any(cast(:persons as uuid[]))"
     ),
 }
 
-# Where each submission lies in the landing; and the batches that were never merged, which have to be searched.
+# Where each submission lies in the landing; the batches that were never merged, which have to be searched; and of the
+# others the rows that the store knows nobody by: refused, quarantined, waiting for a link, or without any ground.
 _PLACES = """
 select distinct o.batch_id, o.row_no from intake.row_outcome o join intake.landing_key k using (batch_id)
 join intake.batch b using (batch_id)
@@ -94,6 +111,15 @@ _UNREAD = """
 select b.batch_id from intake.batch b join intake.landing_key k using (batch_id)
 where b.state in ('landed', 'stopped') order by b.received_at, b.batch_id
 """
+_MERGED = """
+select b.batch_id from intake.batch b join intake.landing_key k using (batch_id)
+where b.state not in ('landed', 'stopped') order by b.received_at, b.batch_id
+"""
+_NOBODYS = """
+select o.row_no from intake.row_outcome o join intake.batch b using (batch_id)
+left join intake.submission s on s.source = b.source and s.submission_id = o.submission_id
+where o.batch_id = :batch and s.subject_id is null order by o.row_no
+"""
 _QUARANTINE = """
 select q.source, q.feed, q.field, q.column_title, q.fault, q.state, q.first_seen_at
 from unnest(cast(:batches as uuid[]), cast(:rows as int[])) as p (batch_id, row_no)
@@ -103,15 +129,16 @@ join intake.quarantine q using (batch_id, row_no) order by q.quarantine_id
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Rows of the person in the landing, by batch; and the batches that were not read into the store."""
+    """Rows of the person in the landing, by batch; the batches that were not read into the store; those that were."""
 
     rows: dict[UUID, list[int]]
     unread: list[UUID]
+    merged: list[UUID]
 
 
-def read_person(conn: Connection, scope: Scope) -> dict[str, list[dict[str, Any]]]:
-    """Everything of these persons, by kind."""
-    known = _known(conn, scope)
+def read_person(conn: Connection, scope: Scope, crm_rows: Sequence[UUID] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Everything of these persons, by kind; `crm_rows`: which rows of the CRM are theirs."""
+    known = {**_known(conn, scope), "crm_rows": list(crm_rows)}
     return {kind: _all(conn, statement, known) for kind, statement in _KINDS.items()}
 
 
@@ -120,7 +147,12 @@ def places_of(conn: Connection, scope: Scope) -> Places:
     rows: dict[UUID, list[int]] = {}
     for row in _all(conn, _PLACES, _known(conn, scope)):
         rows.setdefault(row["batch_id"], []).append(row["row_no"])
-    return Places(rows, list(conn.execute(text(_UNREAD)).scalars()))
+    return Places(rows, *(list(conn.execute(text(batches)).scalars()) for batches in (_UNREAD, _MERGED)))
+
+
+def nobodys_rows(conn: Connection, batch_id: UUID) -> list[int]:
+    """The rows of a batch in the landing that nobody in the store is known by."""
+    return list(conn.execute(text(_NOBODYS), {"batch": batch_id}).scalars())
 
 
 def quarantine_at(conn: Connection, places: Sequence[tuple[UUID, int]]) -> list[dict[str, Any]]:
@@ -140,6 +172,8 @@ def _known(conn: Connection, scope: Scope) -> dict[str, Any]:
         "point": scope.contact_point_id,
         "persons": list(scope.person_ids),
         "is_whole": scope.is_whole,
+        "address_key": scope.address_key,
+        "crm_rows": [],
     }
     return {**known, "subjects": list(conn.execute(text(_SUBJECTS), known).scalars())}
 

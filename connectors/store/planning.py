@@ -44,6 +44,7 @@ select coalesce(l.row_id, p.person_id) as contact_id, p.person_id, p.contact_poi
        l.row_id is not null and exists (
            select from ({BEARERS_OF.format("l.row_id")}) b
            where (b.rank, b.person_id) < ({RANK.format(person="p", link="l")}, p.person_id)) as is_elsewhere,
+       coalesce(l.state = 'merged', false) as is_merged,
        l.row_id is null and exists (
            select from intake.crm_review w where w.contact_point_id = p.contact_point_id
              and w.state in ('open', 'ignored') and p.person_id = any(w.persons)) as is_in_review

@@ -11,12 +11,18 @@ from sqlalchemy import Connection, text
 from connectors.store import retention_sql
 from schemas.tables import EVENT
 
+# By the database's own policy nothing younger can be deleted from the log.
+READINGS_DAYS = 731
+DETAILS = ("with_phone", "with_organisation", "with_place")
 EVENT_KIND, COURSE_KIND = "event_registration", "course_registration"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Days that things are kept, as the policy has them; None: no such purpose, nothing is deleted for it."""
+    """Days that things are kept, as the policy has them; None: no such purpose, nothing is deleted for it.
+
+    `with_…`: the purposes that use a detail.
+    """
 
     event: int | None
     course: int | None
@@ -25,6 +31,9 @@ class Limits:
     enquiry: int | None
     evidence: int
     quarantine: int
+    with_phone: tuple[str, ...] = ()
+    with_organisation: tuple[str, ...] = ()
+    with_place: tuple[str, ...] = ()
 
 
 def begin(conn: Connection, *, now: datetime) -> None:
@@ -44,6 +53,10 @@ def delete_overdue(conn: Connection, limits: Limits, *, now: datetime) -> dict[s
         "course_answers": (limits.course, {"kind": COURSE_KIND}),
         "course_registrations": (limits.course, {"kind": COURSE_KIND, **related}),
         "enquiry_messages": (limits.enquiry, {}),
+        "contact_details": (0, {name: list(getattr(limits, name)) for name in DETAILS}),
+        "disclosed_references": (limits.evidence, {}),
+        "answered_requests": (limits.evidence, {}),
+        "log_of_readings": (READINGS_DAYS, {}),
         "evidence": (limits.evidence, {}),
         "quarantine": (limits.quarantine, {}),
         "landing": (0, {}),

@@ -59,12 +59,61 @@ where u.source = a.source and u.submission_id = a.submission_id and u.is_enquiry
   and not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
 """
 
+# Of a submission stays what some living purpose of the person uses. Of an occasion of which a place goes, participants are
+# never counted anew, as with a registration.
+_DETAILS = f"""
+with living as (
+    select p.person_id,
+           coalesce(bool_or(u.purpose = any(cast(:with_phone as text[]))), false) as phone,
+           coalesce(bool_or(u.purpose = any(cast(:with_organisation as text[]))), false) as organisation,
+           coalesce(bool_or(u.purpose = any(cast(:with_place as text[]))), false) as place
+    from intake.person p
+    left join intake.person_purpose u on u.person_id = p.person_id and (u.ends_at is null or u.ends_at > :now)
+    where {_NOT_HELD.format("p")}
+    group by p.person_id
+), cleared as (
+    update intake.submission u set
+        phone = case when l.phone then u.phone end,
+        organisation = case when l.organisation then u.organisation end,
+        country = case when l.place then u.country end,
+        postal_code = case when l.place then u.postal_code end,
+        city = case when l.place then u.city end
+    from living l join intake.subject s on s.person_id = l.person_id
+    where u.subject_id = s.subject_id
+      and ((u.phone is not null and not l.phone) or (u.organisation is not null and not l.organisation)
+           or (coalesce(u.country, u.postal_code, u.city) is not null and not l.place))
+    returning u.source, u.submission_id, u.contact_point_id
+), final as (
+    update intake.participation c set is_final = true
+    from cleared d join intake.registration g on g.source = d.source and g.submission_id = d.submission_id
+    join intake.occasion o using (occasion_pk)
+    where c.source = o.source and c.occasion_id = o.occasion_id
+)
+insert into t_touched select contact_point_id from cleared
+"""
+
+# Whom a disclosure told of: until the recipient has been told of the erasure, or as long as a claim may be made of it.
+_DISCLOSED = f"""
+delete from intake.disclosure_subject t using intake.disclosure d
+where d.disclosure_id = t.disclosure_id and {_NOT_HELD.format("t")}
+  and (t.told_of like 'erased%' or d.disclosed_at + make_interval(days => :days) <= :now)
+"""
+
+_ANSWERED = (
+    "delete from intake.data_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
+    "delete from intake.person_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
+)
+
 RULES = {
     "event_answers": (_ANSWERS,),
     "event_registrations": (_REGISTRATIONS,),
     "course_answers": (_ANSWERS,),
     "course_registrations": (_REGISTRATIONS,),
     "enquiry_messages": (_ENQUIRIES,),
+    "contact_details": (_DETAILS,),
+    "disclosed_references": (_DISCLOSED,),
+    "answered_requests": _ANSWERED,
+    "log_of_readings": ("delete from intake.access_log where read_at + make_interval(days => :days) <= :now",),
     "evidence": (
         f"""
         delete from intake.consent_evidence v using intake.consent_event e
@@ -91,6 +140,14 @@ RULES = {
     ),
 }
 
+# A contact that the CRM had by itself and that holds what we wrote still: it is to be cleared first.
+_WRITTEN_ON = """
+select from intake.crm_row r cross join jsonb_each(r.written) w
+where r.table_name = 'contact' and r.contact_point_id = {0}.contact_point_id and not r.is_ours and not r.edits ? 'gone'
+  and w.key in ('firstname', 'lastname', 'mobilephone', 'emailaddress1', 'crmi_preferencelink')
+  and r.columns -> w.key = w.value
+"""
+
 # Whose last purpose has ended, and of whom the CRM holds nothing any more: a contact under another address is somebody
 # else's by now (connectors.store.bearers).
 FIND_PEOPLE = f"""
@@ -103,6 +160,7 @@ where not exists (select from intake.person_purpose u where u.person_id = p.pers
                     and r.contact_point_id = p.contact_point_id)
   and not exists (select from intake.crm_row r where r.table_name = 'contact' and r.row_id = p.person_id
                     and r.edits ? 'merged')
+  and not exists ({_WRITTEN_ON.format("p")})
   and not exists (select from intake.registration g join intake.subject s using (subject_id)
                   where s.person_id = p.person_id)
   and {_NOT_HELD.format("p")}
@@ -150,6 +208,7 @@ where {_NOT_HELD.format("c")}
   and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
   and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
   and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
+  and not exists ({_WRITTEN_ON.format("c")})
 """
 
 DELETE_POINTS = (

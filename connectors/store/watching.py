@@ -24,6 +24,15 @@ _OVERDUE = {
         "select count(*) as rows, min(b.expires_at) as oldest_at from intake.batch b"
         " where b.expires_at < :due and exists (select from intake.landing_key k where k.batch_id = b.batch_id)"
     ),
+    "erasures": (
+        "select count(*) as rows, min(e.erased_at) as oldest_at from intake.erasure_row r"
+        " join intake.erasure e using (erasure_id) where r.state = 'open' and e.erased_at < :due"
+    ),
+    "retention": (
+        "select count(*) as rows, min(r.oldest_at) as oldest_at from (select coalesce("
+        " (select max(finished_at) from intake.run where kind = 'retention' and state = 'done'),"
+        " (select min(landed_at) from intake.batch)) as oldest_at) r where r.oldest_at < :due"
+    ),
     "purposes": (
         "select count(*) as rows, min(next_end_at) as oldest_at from intake.contact_point where next_end_at < :due"
     ),

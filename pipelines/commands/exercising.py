@@ -47,7 +47,7 @@ def export(
     This shows a person's data.
     """
     with session_for(config) as session:
-        scope = _meant(session, person, everyone=everyone)
+        scope = _meant(session, person, everyone=everyone, may_be_unknown=True)
         with client_or_none(session) as crm:
             exported = export_person(session, scope, to, crm=crm)
         with session.transaction() as conn:
@@ -167,10 +167,11 @@ def close_request(
     CONSOLE.print(f"{state.capitalize()}.")
 
 
-def _meant(session: Session, person: str, *, everyone: bool) -> Scope:
+def _meant(session: Session, person: str, *, everyone: bool, may_be_unknown: bool = False) -> Scope:
     address = sys.stdin.readline().strip() if person == "-" else None
+    named = None if address is not None else person
     with session.transaction() as conn:
-        return find_person(conn, address=address, person=None if address is not None else person, everyone=everyone)
+        return find_person(conn, address=address, person=named, everyone=everyone, may_be_unknown=may_be_unknown)
 
 
 def _named(by: str) -> str:

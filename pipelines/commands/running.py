@@ -26,6 +26,7 @@ from pipelines.commands.console import (
 )
 from pipelines.operations.adoption import look_up
 from pipelines.operations.doctor.guard import reasons_to_refuse
+from pipelines.operations.handing_over import hand_over_used
 from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
 from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.policy_versions import settle_policy
@@ -180,7 +181,8 @@ def predict(
             crm = dataverse_client(workspace.settings, workspace.policy)
             read_back(rehearsal, crm)
             look_up(rehearsal, crm)
-            refused = (*settle_policy(rehearsal), *reasons_to_refuse(crm, workspace.policy))
+            used = hand_over_used(rehearsal, crm)
+            refused = (*settle_policy(rehearsal), *reasons_to_refuse(crm, workspace.policy), *used)
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
         each = None if listed is None else listed.append
         return counts, replace(make_plan(rehearsal, conn, each=each), refused=refused)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from connectors.store import crm_links, crm_rows
+from connectors.store.narrow_planning import store_time
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
@@ -26,11 +27,13 @@ def seek_bearers(session: Session, crm: ReadableCrm, *, among: Sequence[UUID] | 
     """Know the contacts with each address (of some) that is about to be planned and is suppressed, and was not sought yet."""
     with session.transaction() as conn:
         unsought = crm_links.addresses_to_seek(conn, among=among)
+        since = store_time(conn)
     for start in range(0, len(unsought), _ADDRESSES_AT_A_TIME):
         chunk = unsought[start : start + _ADDRESSES_AT_A_TIME]
         found = list(_bearers(crm, chunk))
         with session.transaction() as conn:
-            managed = _managed(conn, [row_id for row_id, _, _ in found])
+            row_ids = [row_id for row_id, _, _ in found]
+            managed = _managed(conn, row_ids) | crm_rows.under_way(conn, TABLE, row_ids, since=since)
             others = [
                 Noted(TABLE, row_id, {FLAG: flag}, {}, keys) for row_id, flag, keys in found if row_id not in managed
             ]

@@ -1,7 +1,8 @@
 """Merges in the CRM, followed: whose contact is which row from now on, and the withdrawals that go along.
 
 What a person withdrew at one address of a merged contact holds at the other; a grant does not. So no union of two
-records allows more than either did.
+records allows more than either did. A merge that somebody takes back, by making the contact active again, gives each
+their own; what was withdrawn meanwhile stays so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +17,8 @@ from connectors.store import crm_links, crm_rows
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
-from pipelines.transforms.crm_changes import TRACKED, CrmDecision, Merged, Told, selected_columns
-from pipelines.transforms.crm_contacts import ADDRESS, master_edits, merged_flag
+from pipelines.transforms.crm_changes import TRACKED, CrmDecision, Merged, Split, Told, selected_columns
+from pipelines.transforms.crm_contacts import ADDRESS, FLAG, MARKETING, master_edits, merged_flag
 from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.readback import as_written
 from schemas.consent import Actor, Value
@@ -37,16 +38,20 @@ class Master:
 
 @dataclass
 class Merges:
-    """Merges in the order in which they are to be followed, what is known of their masters, what they carry along."""
+    """Merges in the order in which they are to be followed, and those taken back; what is known of their masters, what
+    they carry along."""
 
     merged: list[Merged] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
     masters: dict[UUID, Master] = field(default_factory=dict)
     decisions: list[CrmDecision] = field(default_factory=list)
 
 
 def resolve(session: Session, crm: ReadableCrm, told: Told) -> Merges:
     """Look at the contacts that survived; what else was read of the losers is dropped."""
-    merges = Merges(sorted(told.merges, key=lambda merge: merge.at))
+    merges = Merges(sorted(told.merges, key=lambda merge: merge.at), told.splits)
+    with session.transaction() as conn:
+        merges.decisions += [shut for split in told.splits for shut in _shut_meanwhile(conn, split)]
     if not merges.merged:
         return merges
     ids = sorted({merge.master_id for merge in merges.merged}, key=str)
@@ -72,6 +77,15 @@ def _resolve_one(
         (loser,) = crm_rows.known_rows(conn, TABLE, [merge.loser_id])
         edits = master_edits(row, loser["columns"], merge.at.isoformat())
         merges.masters[merge.master_id] = Master(points[0], as_written(TABLE, row, TRACKED[TABLE]), edits)
+
+
+def _shut_meanwhile(conn: Connection, split: Split) -> list[CrmDecision]:
+    """A withdrawal where somebody shut a contact that we had opened, while it was merged away."""
+    address = split.columns.get(ADDRESS)
+    was_open = crm_links.has_written(conn, split.row_id, FLAG, "false")
+    if not address or split.columns.get(FLAG) is not True or not was_open:
+        return []
+    return [CrmDecision(TABLE, split.row_id, address, MARKETING, None, Value.WITHDRAW, Actor.STAFF, split.at)]
 
 
 def _carried_both_ways(
@@ -106,7 +120,7 @@ def carried(conn: Connection, point: UUID, address: str) -> list[CrmDecision]:
 
 
 def follow(conn: Connection, merges: Merges) -> None:
-    """Bind people to the contacts that survived, in the caller's transaction."""
+    """Bind people to the contacts that survived, or to their own again, in the caller's transaction."""
     for merge in merges.merged:
         if (master := merges.masters.get(merge.master_id)) is not None:
             crm_links.keep_master(
@@ -116,4 +130,7 @@ def follow(conn: Connection, merges: Merges) -> None:
                 columns=orjson.dumps(dict(master.columns)).decode(),
                 edits=orjson.dumps(dict(master.edits)).decode(),
             )
-        crm_links.follow_merge(conn, merge.loser_id, merge.master_id, at=merge.at)
+        columns = orjson.dumps(dict(merge.columns)).decode()
+        crm_links.follow_merge(conn, merge.loser_id, merge.master_id, at=merge.at, columns=columns)
+    for split in merges.splits:
+        crm_links.follow_split(conn, split.row_id, columns=orjson.dumps(dict(split.columns)).decode())

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from connectors.dataverse import ChangePage, ChangeTokenExpired, TableName
+from connectors.dataverse import ChangePage, ChangeTokenExpired, Membership, TableName
 from connectors.store import crm_links, crm_rows
+from connectors.store.narrow_planning import store_time
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adoption import canonical_keys
@@ -24,6 +25,8 @@ from schemas.tables import CONSENT, CONTACT, REGISTRATION
 
 READ_TABLES = (CONTACT.logical_name, CONSENT.logical_name, REGISTRATION.logical_name)
 _ROWS_AT_A_TIME = 5000
+# How often a row that a narrow synchronisation is writing meanwhile is looked at once more.
+_LOOKS = 3
 
 
 class ReadableCrm(Protocol):
@@ -44,6 +47,8 @@ class ReadableCrm(Protocol):
     def fetch_rows(
         self, table: TableName, ids: Sequence[str], select: Sequence[str]
     ) -> dict[str, dict[str, object]]: ...
+
+    def find_list_members(self, members: Sequence[Membership]) -> list[dict[str, object]]: ...
 
 
 @dataclass
@@ -95,15 +100,47 @@ def wanted_columns(table: str) -> str:
 def _read(session: Session, crm: ReadableCrm, reading: Reading, link: str | None) -> Reading:
     table, purposes = reading.table, purposes_of(session.workspace.policy)
     unseen = _known_ids(session, table) if reading.is_full else set()
+    since, passed = _store_time(session), set[UUID]()
     for page in crm.iter_changes(table_name(table), selected_columns(table), link):
-        ids = [row_id_of(table, row) for row in page.rows]
-        known = _known(session, table, ids)
-        _read_rows(session, reading, page.rows, known, purposes)
-        unseen.difference_update(ids)
+        passed |= _read_settled(session, reading, page.rows, since)
+        unseen.difference_update(row_id_of(table, row) for row in page.rows)
         _read_deleted(session, reading, map(UUID, page.deleted_ids), purposes)
         reading.link = page.delta_link or reading.link
     _read_deleted(session, reading, unseen, purposes)
+    if _read_passed(session, crm, reading, passed):
+        reading.link = ""
     return reading
+
+
+def _read_passed(session: Session, crm: ReadableCrm, reading: Reading, row_ids: set[UUID]) -> set[UUID]:
+    """Read rows again that were being written; those that still are, which the next reading is to tell of again."""
+    for _ in range(_LOOKS):
+        if not row_ids:
+            break
+        since, ids = _store_time(session), [str(row_id) for row_id in sorted(row_ids)]
+        rows = crm.fetch_rows(table_name(reading.table), ids, selected_columns(reading.table))
+        row_ids = _read_settled(session, reading, list(rows.values()), since)
+    return row_ids
+
+
+def _read_settled(session: Session, reading: Reading, rows: Sequence[dict[str, Any]], since: datetime) -> set[UUID]:
+    """Read those rows that nothing of ours was on its way to since an instant; the ids of the others.
+
+    A narrow synchronisation writes beside a run: its own value, read before its answer is known, would look as if
+    somebody had put it there, and so would a value read before it wrote.
+    """
+    table, ids = reading.table, [row_id_of(reading.table, row) for row in rows]
+    known = _known(session, table, ids)
+    with session.transaction() as conn:
+        passing = crm_rows.under_way(conn, table, ids, since=since)
+    settled = [row for row in rows if row_id_of(table, row) not in passing]
+    _read_rows(session, reading, settled, known, purposes_of(session.workspace.policy))
+    return passing
+
+
+def _store_time(session: Session) -> datetime:
+    with session.transaction() as conn:
+        return store_time(conn)
 
 
 def _known_ids(session: Session, table: str) -> set[UUID]:

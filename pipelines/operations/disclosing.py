@@ -133,7 +133,8 @@ def _event(session: Session, found: list[dict[str, Any]], asked: Asked) -> dict[
             f"The event's form does not name {asked.recipient} as a recipient: what it did not say is not disclosed."
             " List it under occasion.recipients of the feed if the form tells of it."
         )
-    if event["ends_at"] is not None and event["ends_at"] <= session.now:
+    over_at = event["ends_at"] or event["starts_at"]
+    if over_at is not None and over_at <= session.now:
         raise ConfigurationError("The event is over, and with it the purpose of the disclosure.")
     return event
 
@@ -176,6 +177,8 @@ def _causes(row: dict[str, Any], *, is_erased: bool) -> str:
     causes = ["erased"] if is_erased else []
     if row["status"] in ("cancelled", "deleted"):
         causes.append(f"registration {row['status']}")
+    if row["is_restricted"]:
+        causes.append("restricted")
     if row["is_rectified"]:
         causes.append("rectified")
     causes += [f"withdrawn or objected: {purpose}" for purpose in row["lowered"] or ()]

@@ -23,7 +23,7 @@ from connectors.store.retention import is_held
 from connectors.store.tombstones import KEY_NAME, Tombstone, add_tombstones, hold_off_merges
 from pipelines.operations.adoption import SearchableCrm
 from pipelines.operations.delivery import table_name
-from pipelines.operations.erasure_landing import erase_landed
+from pipelines.operations.erasure_landing import erase_landed, is_landed
 from pipelines.operations.merging import as_merger
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer
@@ -67,13 +67,22 @@ class ErasureReport:
     kept: dict[str, str] = field(default_factory=lambda: dict(KEPT))
 
 
+UNKNOWN = "Nobody is known by that address or id; nothing of theirs is held."
+
+
 def find_person(
-    conn: Connection, *, address: str | None = None, person: str | None = None, everyone: bool = False
+    conn: Connection,
+    *,
+    address: str | None = None,
+    person: str | None = None,
+    everyone: bool = False,
+    may_be_unknown: bool = False,
 ) -> Scope:
     """Who is meant: everybody at an address with one person, or one person by id.
 
     ConfigurationError where nobody is known by it, or where several people share the address and `everyone` was not
-    said; it names their ids, never the address.
+    said; it names their ids, never the address. With `may_be_unknown` an address that the store does not have is looked
+    for elsewhere by the caller.
     """
     if address is not None:
         key = canonical_address(address).key
@@ -81,11 +90,11 @@ def find_person(
             raise ConfigurationError(
                 "What was given on standard input is no e-mail address. Give one, and nothing else."
             )
-        scope = store.persons_at(conn, key)
+        scope: Scope | None = store.persons_at(conn, key)
     else:
         scope = store.person_of(conn, _id(person))
-    if scope is None:
-        raise ConfigurationError("Nobody is known by that address or id; nothing of theirs is held.")
+    if scope is None or not (scope.is_known or may_be_unknown):
+        raise ConfigurationError(UNKNOWN)
     if address is not None and len(scope.person_ids) > 1 and not everyone:
         ids = ", ".join(map(str, scope.person_ids))
         raise ConfigurationError(
@@ -114,11 +123,14 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
     with session.under_retention() as retention:
         with retention.transaction() as conn:
             hold_off_merges(conn)
-            scope = find_person(conn, address=asked.address, person=asked.person, everyone=asked.everyone)
+            scope = find_person(
+                conn, address=asked.address, person=asked.person, everyone=asked.everyone, may_be_unknown=True
+            )
             _require_not_held(session, conn, scope)
             found = store.find(conn, scope)
+            found.crm_rows += sought(conn, found, crm)
+            _require_known(session, found)
             answer_requests(conn, scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
-            found.crm_rows += _sought(conn, found, crm)
             key = session.workspace.keys.current(KEY_NAME)
             stones = store.tombstones_of(found, key, erased_at=session.now)
             entry = session.workspace.journal.append(uuid4(), session.now, stones)
@@ -138,6 +150,12 @@ def _require_not_held(session: Session, conn: Connection, scope: Scope) -> None:
         )
 
 
+def _require_known(session: Session, found: Found) -> None:
+    """Of whom the store does not know, something may wait for a link, or lie in the landing or in the CRM."""
+    if not (found.scope.is_known or found.submissions or found.crm_rows or is_landed(session, found)):
+        raise ConfigurationError(UNKNOWN)
+
+
 def erase_again(session: Session, conn: Connection, entry: JournalEntry, scopes: Sequence[Scope]) -> ErasureReport:
     """An erasure of the journal, done again in a database that does not know it; the landing with it."""
     report = ErasureReport(entry.erasure_id, entry.erased_at)
@@ -152,19 +170,21 @@ def erase_again(session: Session, conn: Connection, entry: JournalEntry, scopes:
     return report
 
 
-def _sought(conn: Connection, found: Found, crm: SearchableCrm | None) -> list[CrmTarget]:
+def sought(conn: Connection, found: Found, crm: SearchableCrm | None) -> list[CrmTarget]:
     """Rows of the CRM that bear the address and are not known here: staff made them, or a backup has lost them."""
     if crm is None or not found.scope.is_whole:
         return []
-    written = sorted({found.scope.address_key, address_of(conn, found.scope.contact_point_id)})
+    written = {found.scope.address_key}
+    if found.scope.is_known:
+        written.add(address_of(conn, found.scope.contact_point_id))
     known = {(row.table_name, row.row_id) for row in found.crm_rows}
-    sought: dict[tuple[str, UUID], CrmTarget] = {}
+    bearing: dict[tuple[str, UUID], CrmTarget] = {}
     for table, column in _BEARING:
-        for row in crm.find_rows(table_name(table), column, written, [column]):
+        for row in crm.find_rows(table_name(table), column, sorted(written), [column]):
             key = table, row_id_of(table, row)
             if key not in known and canonical_address(str(row[column])).key == found.scope.address_key:
-                sought[key] = CrmTarget(*key, is_ours=False, written={})
-    return list(sought.values())
+                bearing[key] = CrmTarget(*key, is_ours=False, written={})
+    return list(bearing.values())
 
 
 def _erase_found(

@@ -43,6 +43,24 @@ def erase_landed(session: Session, found: Sequence[Found]) -> Searched:
     return searched
 
 
+def is_landed(session: Session, found: Found) -> bool:
+    """Whether any landed batch has a row of these people, or has their address in somebody else's."""
+    with session.transaction() as conn:
+        return any(_has(session, conn, batch, found) for batch in batches.landed_with_payload(conn))
+
+
+def _has(session: Session, conn: Connection, batch: BatchRow, found: Found) -> bool:
+    mapping = session.workspace.mappings.get(batch.feed)
+    if mapping is None or mapping.source is Source.FINANCE:
+        return False
+    try:
+        raw = decoded(session, conn, batch)
+        theirs = rows_of(session, batch, mended(session, conn, batch, raw), [found])
+    except BatchRefused:
+        return False
+    return bool(theirs.any() or mentions(raw[~theirs], [found.scope.address_key]).to_numpy().any())
+
+
 def _erase_from(session: Session, batch: BatchRow, found: Sequence[Found], searched: Searched) -> None:
     mapping = session.workspace.mappings.get(batch.feed)
     if mapping is not None and mapping.source is Source.FINANCE:
@@ -53,17 +71,19 @@ def _erase_from(session: Session, batch: BatchRow, found: Sequence[Found], searc
     with session.transaction() as conn:
         try:
             raw = decoded(session, conn, batch)
-            theirs = rows_of(session, batch, _mended(session, conn, batch, raw), found)
+            theirs = rows_of(session, batch, mended(session, conn, batch, raw), found)
         except BatchRefused:
             searched.unsearchable.append(batch.batch_id)
             return
         mentioned = mentions(raw[~theirs], [one.scope.address_key for one in found if one.scope.is_whole])
         if theirs.any() or mentioned.to_numpy().any():
             redact(session, conn, batch, raw.mask(mentioned.reindex(raw.index, fill_value=False)), gone=theirs)
+            batches.forget_rows(conn, batch.batch_id, [number for number, gone in enumerate(theirs, 1) if gone])
             searched.rows += int(theirs.sum())
 
 
-def _mended(session: Session, conn: Connection, batch: BatchRow, raw: pd.DataFrame) -> pd.DataFrame:
+def mended(session: Session, conn: Connection, batch: BatchRow, raw: pd.DataFrame) -> pd.DataFrame:
+    """A raw frame with what somebody put in the place of quarantined values."""
     cells = get_mended(conn, batch.batch_id, keys=session.workspace.keys)
     placed = raw.assign(**{BATCH_ID: str(batch.batch_id)})
     return with_mended_cells(placed, [astuple(cell) for cell in cells], session.workspace.mappings[batch.feed])

@@ -160,6 +160,11 @@ def _raised(info: dict[str, Any] | None) -> bool:
     return any(_raised(part) for part in info.values() if isinstance(part, dict))
 
 
+def load_library() -> None:
+    """Import the library ahead of its first use: three seconds, in which batches are read and unpacked."""
+    import great_expectations.expectations  # noqa: F401
+
+
 @cache
 def _definition() -> "BatchDefinition":
     """One in-memory context per process; importing the library takes seconds, so it waits until it is needed."""

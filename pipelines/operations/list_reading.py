@@ -1,32 +1,44 @@
 """Who is on the marketing lists that mirror topics: a contact of ours that staff took off one wants that topic no more.
 
-A list is read whole, for the CRM tells of a member that went no more than its key, which is the CRM's own. Who is on a
-list without us is nobody's consent, and is left.
+A list is read whole, for the CRM tells of a member that went no more than its key, which is the CRM's own; a narrow
+synchronisation asks for the members that it is about. Who is on a list without us is nobody's consent, and is left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from connectors.dataverse import TableName
+from sqlalchemy import RowMapping
+
+from connectors.dataverse import Membership, TableName
 from connectors.store import crm_rows
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.transforms.crm_changes import CrmDecision, Told
 from pipelines.transforms.minimise import membership_id
 from schemas.consent import Actor, Value
-from schemas.tables import LIST_MEMBER
+from schemas.tables import CONTACT, LIST_MEMBER
 
 
-class ListedCrm(Protocol):
-    """What reading lists needs of the CRM's client."""
+class ListsCrm(Protocol):
+    """What reading a list needs of the CRM's client."""
 
     def iter_rows(
         self, table: TableName, select: list[str], *, filter: str | None = None
     ) -> Iterator[dict[str, Any]]: ...
 
 
-def iter_members(crm: ListedCrm, list_id: UUID) -> Iterator[tuple[UUID, dict[str, Any]]]:
+class ListedCrm(ListsCrm, Protocol):
+    """What telling who left a list needs of the CRM's client."""
+
+    def find_list_members(self, members: Sequence[Membership]) -> list[dict[str, object]]: ...
+
+    def fetch_rows(
+        self, table: TableName, ids: Sequence[str], select: Sequence[str]
+    ) -> dict[str, dict[str, object]]: ...
+
+
+def iter_members(crm: ListsCrm, list_id: UUID) -> Iterator[tuple[UUID, dict[str, Any]]]:
     """Every member of a list: how we call the membership, and its row."""
     select = ["_listid_value", "_entityid_value"]
     rows = crm.iter_rows(table_name(LIST_MEMBER.logical_name), select, filter=f"_listid_value eq {list_id}")
@@ -34,28 +46,50 @@ def iter_members(crm: ListedCrm, list_id: UUID) -> Iterator[tuple[UUID, dict[str
         yield membership_id(list_id, UUID(str(row["_entityid_value"]))), row
 
 
-def read_left_lists(session: Session, crm: ListedCrm, told: Told) -> None:
-    """Add to `told` a withdrawal, by staff, for each of our members that is on its list no more.
+def read_left_lists(session: Session, crm: ListedCrm, told: Told, *, among: Sequence[UUID] | None = None) -> None:
+    """Add to `told` a withdrawal, by staff, for each of our members (at some addresses) that is on its list no more.
 
     A contact that went, or was merged away, was not taken off a list.
     """
     lists = session.workspace.policy.lists()
-    there = {row_id for list_id in lists for row_id, _ in iter_members(crm, list_id)}
-    moved = {row_id for _, row_id in told.gone} | {merged.loser_id for merged in told.merges}
+    known = {row["row_id"]: row for row in _members(session, among) if row["list_id"] in lists}
+    if not known:
+        return
+    there = set(_there(crm, known, is_few=among is not None))
+    # Another run may have put somebody on a list, or taken them off, while it was read.
+    still = {row["row_id"] for row in _members(session, among)}
+    left = [row for row_id, row in known.items() if row_id not in there and row_id in still]
+    standing = _standing(crm, left) - {merged.loser_id for merged in told.merges}
+    for row in (one for one in left if one["contact_id"] in standing):
+        told.decisions.append(_withdrawal(row, lists[row["list_id"]], session))
+        told.forgotten.append((LIST_MEMBER.logical_name, row["row_id"]))
+
+
+def _members(session: Session, among: Sequence[UUID] | None) -> Sequence[RowMapping]:
     with session.transaction() as conn:
-        known = crm_rows.members_of_ours(conn) if lists else []
-    for row in known:
-        named = lists.get(row["list_id"])
-        if named is not None and row["row_id"] not in there and row["contact_id"] not in moved:
-            told.decisions.append(
-                CrmDecision(
-                    LIST_MEMBER.logical_name,
-                    row["row_id"],
-                    row["address"],
-                    *named,
-                    Value.WITHDRAW,
-                    Actor.STAFF,
-                    session.now,
-                )
-            )
-            told.forgotten.append((LIST_MEMBER.logical_name, row["row_id"]))
+        return crm_rows.members_of_ours(conn, among=among)
+
+
+def _there(crm: ListedCrm, known: Mapping[UUID, RowMapping], *, is_few: bool) -> Iterator[UUID]:
+    """Of which of these memberships the CRM has a row, as we call them."""
+    if is_few:
+        asked = [Membership(str(one["row_id"]), str(one["list_id"]), str(one["contact_id"])) for one in known.values()]
+        for row in crm.find_list_members(asked):
+            yield membership_id(UUID(str(row["_listid_value"])), UUID(str(row["_entityid_value"])))
+        return
+    for list_id in sorted({row["list_id"] for row in known.values()}):
+        for row_id, _ in iter_members(crm, list_id):
+            yield row_id
+
+
+def _standing(crm: ListedCrm, left: Sequence[RowMapping]) -> set[UUID]:
+    """The contacts of these that the CRM has still and that nobody merged away: whoever went after contacts were read."""
+    ids = sorted({str(row["contact_id"]) for row in left})
+    rows = crm.fetch_rows(table_name(CONTACT.logical_name), ids, ["merged"]) if ids else {}
+    return {UUID(row_id) for row_id, row in rows.items() if row.get("merged") is not True}
+
+
+def _withdrawal(row: RowMapping, named: tuple[str, str], session: Session) -> CrmDecision:
+    return CrmDecision(
+        LIST_MEMBER.logical_name, row["row_id"], row["address"], *named, Value.WITHDRAW, Actor.STAFF, session.now
+    )

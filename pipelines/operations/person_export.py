@@ -11,18 +11,23 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
+import pandas as pd
+from sqlalchemy import Connection
 
 from connectors.dataverse import TableName
 from connectors.store import batches, person_export
+from connectors.store.batches import BatchRow
 from connectors.store.disclosures import list_disclosures
-from connectors.store.erasure import Scope, find
+from connectors.store.erasure import CrmTarget, Found, Scope, find
+from pipelines.operations.adoption import SearchableCrm
 from pipelines.operations.delivery import table_name
-from pipelines.operations.erasure_landing import rows_of
+from pipelines.operations.erasure import UNKNOWN, sought
+from pipelines.operations.erasure_landing import mended, rows_of
 from pipelines.operations.export_page import render_page
 from pipelines.operations.redaction import decoded
 from pipelines.operations.sessions import Session
-from schemas.errors import BatchRefused, CrmError
-from schemas.mappings import OWN_COLUMNS
+from schemas.errors import BatchRefused, ConfigurationError, CrmError
+from schemas.mappings import OWN_COLUMNS, Source
 from schemas.policy import Policy
 from schemas.tables import TABLES
 
@@ -31,7 +36,7 @@ FINANCE = (
 )
 
 
-class ExportingCrm(Protocol):
+class ExportingCrm(SearchableCrm, Protocol):
     """What an export needs of the CRM's client."""
 
     def fetch_rows(
@@ -63,13 +68,17 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
     policy = session.workspace.policy
     with session.transaction() as conn:
         session.note_read(conn, [scope.contact_point_id])
-        data = person_export.read_person(conn, scope)
-        crm_rows = [(row.table_name, row.row_id) for row in find(conn, scope).crm_rows]
-        landed, unsearched = _landed(session, conn, scope)
+        found = find(conn, scope)
+        found.crm_rows += _sought(conn, found, crm)
+        crm_rows = [(row.table_name, row.row_id) for row in found.crm_rows]
+        data = person_export.read_person(conn, scope, [row_id for _, row_id in crm_rows])
+        landed, unsearched = _landed(session, conn, found)
         places = [(UUID(row["batch_id"]), row["row_no"]) for row in landed]
         data["disclosures"] = list_disclosures(conn, [scope.contact_point_id])
         data["quarantine"] = person_export.quarantine_at(conn, places)
     data["landing"] = landed
+    if not (scope.is_known or any(data.values())):
+        raise ConfigurationError(UNKNOWN)
     data["crm"], crm_note = _in_crm(crm, crm_rows)
     names = sorted({row["purpose"] for kind in ("purposes", "consents") for row in data[kind]})
     return {
@@ -111,31 +120,50 @@ def _organisers(registrations: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     return [{"occasion": n, "unit": u, "contact": c} for n, u, c in sorted(found, key=str)]
 
 
-def _landed(session: Session, conn: Any, scope: Scope) -> tuple[list[dict[str, Any]], list[UUID]]:
+def _landed(session: Session, conn: Connection, person: Found) -> tuple[list[dict[str, Any]], list[UUID]]:
     """The person's rows as received, and the batches that cannot be understood and so not searched."""
-    places = person_export.places_of(conn, scope)
-    found, unsearched = [], []
-    person = find(conn, scope)
-    for batch_id in dict.fromkeys([*places.rows, *places.unread]):
+    places = person_export.places_of(conn, person.scope)
+    rows, unsearched = [], []
+    for batch_id in dict.fromkeys([*places.rows, *places.unread, *places.merged]):
         batch = batches.get_batch(conn, batch_id)
+        known = places.rows.get(batch_id, [])
+        searched = None if batch_id in places.unread else person_export.nobodys_rows(conn, batch_id)
+        if searched == [] and not known:
+            continue
         try:
             raw = decoded(session, conn, batch)
-            if batch_id in places.unread:
-                theirs = rows_of(session, batch, raw, [person])
-                row_nos = [number for number, is_theirs in enumerate(theirs, 1) if is_theirs]
-            else:
-                row_nos = places.rows[batch_id]
+            row_nos = sorted({*known, *_searched(session, batch, mended(session, conn, batch, raw), person, searched)})
         except (BatchRefused, KeyError):
             unsearched.append(batch_id)
             continue
-        found += [_row(batch, raw.iloc[number - 1], number) for number in row_nos if number <= len(raw)]
-    return found, unsearched
+        rows += [_row(batch, raw.iloc[number - 1], number) for number in row_nos if number <= len(raw)]
+    return rows, unsearched
+
+
+def _searched(
+    session: Session, batch: BatchRow, raw: pd.DataFrame, person: Found, row_nos: Sequence[int] | None
+) -> list[int]:
+    """Which of these rows of a raw frame (None: of all) are the person's."""
+    if session.workspace.mappings[batch.feed].source is Source.FINANCE:
+        return []
+    numbers = pd.Series(range(1, len(raw) + 1), index=raw.index)
+    wanted = numbers.notna() if row_nos is None else numbers.isin(row_nos)
+    theirs = rows_of(session, batch, raw[wanted], [person])
+    return [int(number) for number in numbers[wanted][theirs]]
 
 
 def _row(batch: Any, row: Any, number: int) -> dict[str, Any]:
     cells = {title: value for title, value in row.items() if title not in OWN_COLUMNS and isinstance(value, str)}
     place = {"source": batch.source, "feed": batch.feed, "received_at": batch.received_at.isoformat()}
     return {"batch_id": str(batch.batch_id), "row_no": number, **place, "cells": cells}
+
+
+def _sought(conn: Connection, person: Found, crm: ExportingCrm | None) -> list[CrmTarget]:
+    """Rows of the CRM with the person's address that are not known here; none where it does not answer."""
+    try:
+        return sought(conn, person, crm)
+    except CrmError:
+        return []
 
 
 def _in_crm(crm: ExportingCrm | None, rows: Sequence[tuple[str, UUID]]) -> tuple[list[dict[str, Any]], str | None]:

@@ -201,13 +201,14 @@ def _counted(chunk: Iterator[_Planned], tally: _Tally, unchanged: list[tuple[UUI
 class _Outlook:
     """Whether what is written next will wait, as far as can be told before all is counted.
 
-    A plan is taken for approved while any approval is good, and for small until it is too large.
+    A plan is taken for approved while any approval is good, and for small until it is too large: a piece of it is told
+    otherwise at the end for less than to count our contacts at each run that has some dozens of raises.
     """
 
     def __init__(self, session: Session, conn: Connection, *, is_refused: bool) -> None:
         self._session, self._conn, self._is_refused = session, conn, is_refused
         self._may_be_approved = is_any_approved(conn, since=approvals_since(session))
-        self._limit, self._is_large = session.workspace.policy.crm.blast_radius.rows, False
+        self._limit, self._is_large = max(session.workspace.policy.crm.blast_radius.rows, COPIED_AT_ONCE), False
         self._told: set[bool] = set()
 
     def next_piece(self, guarded: int) -> tuple[bool, int]:

@@ -37,7 +37,7 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
     """Bring what changed in the CRM since the last read-back into the store; returns how many decisions it made."""
     suppressed = _suppressed_before(session)
     readings = [read_table(session, crm, table) for table in READ_TABLES]
-    decided = _keep_readings(session, crm, readings, suppressed, reads_lists=bool(session.workspace.policy.lists()))
+    decided = _keep_readings(session, crm, readings, suppressed)
     seek_bearers(session, crm)
     return decided
 
@@ -45,7 +45,7 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
 def read_back_addresses(session: Session, crm: ReadableCrm, contact_point_ids: Sequence[UUID]) -> int:
     """The same for the rows that are known of some addresses, as they are now; no delta link moves."""
     readings = [read_rows_of(session, crm, table, contact_point_ids) for table in READ_TABLES]
-    decided = _keep_readings(session, crm, readings, [])
+    decided = _keep_readings(session, crm, readings, [], among=contact_point_ids)
     seek_bearers(session, crm, among=contact_point_ids)
     return decided
 
@@ -56,12 +56,12 @@ def _keep_readings(
     readings: Sequence[Reading],
     suppressed: Sequence[UUID],
     *,
-    reads_lists: bool = False,
+    among: Sequence[UUID] | None = None,
 ) -> int:
     """Bring readings into the store in one transaction; returns how many decisions they made."""
     told = _together(readings)
-    if reads_lists:
-        read_left_lists(session, crm, told)
+    if session.workspace.policy.lists():
+        read_left_lists(session, crm, told, among=among)
     _decide_raised(session, crm, readings, told)
     merges = crm_merges.resolve(session, crm, told)
     decisions = [*told.decisions, *merges.decisions, *_moved(session, told.moves)]

@@ -29,7 +29,7 @@ from pipelines.operations.undo import refresh_request
 from schemas.errors import RaisingRefused
 from schemas.intents import Phase
 from schemas.policy import Policy
-from schemas.purposes import Begin
+from schemas.purposes import Begin, PersonalData
 from schemas.tables import EVENT, REGISTRATION
 
 # By rule of the store: what the policy calls it (a purpose that begins so, or a store beside the purposes).
@@ -72,6 +72,18 @@ def limits_of(policy: Policy) -> Limits:
         enquiry=lives.get(Begin.ENQUIRY),
         evidence=policy.retention.evidence_days,
         quarantine=policy.retention.quarantine_days,
+        with_phone=_using(policy, PersonalData.PHONE, column="mobilephone"),
+        with_organisation=_using(policy, PersonalData.ORGANISATION),
+        with_place=_using(policy, PersonalData.PLACE),
+    )
+
+
+def _using(policy: Policy, detail: PersonalData, *, column: str = "") -> tuple[str, ...]:
+    """The purposes that use a detail of a person, or show its column in the CRM."""
+    return tuple(
+        name
+        for name, purpose in policy.purposes.items()
+        if detail in purpose.personal_data or column in purpose.contact_columns
     )
 
 
@@ -86,6 +98,10 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     ]
     rules += [
         {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "contact_details", "days": 0, "class_id": None},
+        {"rule": "disclosed_references", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "answered_requests", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "log_of_readings", "days": store.READINGS_DAYS, "class_id": classes.get("readings")},
         {"rule": "quarantine", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
         {"rule": "landing", "days": kept.landing_days, "class_id": classes.get("landing")},
         {"rule": "images_of_writes", "days": kept.image_days, "class_id": classes.get("image")},

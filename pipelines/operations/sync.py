@@ -17,6 +17,7 @@ from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.double_opt_in import forget_expired
+from pipelines.operations.handing_over import HandingCrm, hand_over_used
 from pipelines.operations.ledger import sign_head
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.policy_versions import settle_policy
@@ -39,7 +40,7 @@ class GuardedCrm(Protocol):
     def guarded(self, may_send: Callable[[], None]) -> AbstractContextManager[None]: ...
 
 
-class Crm(delivery.Crm, ReadableCrm, SearchableCrm, DescribedCrm, GuardedCrm, Protocol):
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, DescribedCrm, GuardedCrm, HandingCrm, Protocol):
     """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
@@ -92,7 +93,11 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
     require_replayed(session)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
-    refused = (*settle_policy(session), *reasons_to_refuse(crm, session.workspace.policy))
+    refused = (
+        *settle_policy(session),
+        *reasons_to_refuse(crm, session.workspace.policy),
+        *hand_over_used(session, crm),
+    )
     plan = plan_now(session, refused=refused)
     refuse_invalid(session, crm, plan.tally)
     return SyncReport(recovered, decisions, adoption, plan)

@@ -110,25 +110,30 @@ def _view(
             if not row["is_ours"] and not {MERGED, GONE} & row["edits"].keys()
         },
         owned=frozenset(name for name, row in known.items() if row["is_ours"] and GONE not in row["edits"]),
-        merged_away=_merged_away(known, rows.persons.get(key, ()), policy, now),
+        **_put_away(known, rows.persons.get(key, ()), policy, now),
         is_in_review=any(row["is_in_review"] for row in rows.persons.get(key, ())),
     )
 
 
-def _merged_away(known: Known, persons: Iterable[RowMapping], policy: Policy, now: datetime) -> frozenset[RowKey]:
-    """The contacts that we made under their person's own id, merged into another one, of whom no purpose shows one."""
+def _put_away(known: Known, persons: Iterable[RowMapping], policy: Policy, now: datetime) -> dict[str, Any]:
+    """Contacts merged into another one, of whom no purpose shows one: those that we made under their person's own id,
+    and those that the CRM had by itself, of which only the address tells whose they were."""
     showing = set(showing_purposes(policy))
     living = {
-        row["person_id"]
+        row["person_id"]: row["is_merged"]
         for row in persons
         for purpose, ends_at in zip(row["purposes"], row["ends"], strict=True)
         if purpose in showing and (ends_at is None or ends_at > now)
     }
-    return frozenset(
-        name
-        for name, row in known.items()
-        if name[0] == CONTACT.logical_name and MERGED in row["edits"] and row["is_made"] and name[1] not in living
-    )
+    put_away = {name: row for name, row in known.items() if name[0] == CONTACT.logical_name and MERGED in row["edits"]}
+    return {
+        "merged_away": frozenset(name for name, row in put_away.items() if row["is_made"] and name[1] not in living),
+        "left_behind": {
+            name: AdoptedRow(row["columns"], row["written"])
+            for name, row in put_away.items()
+            if not row["is_made"] and not any(living.values())
+        },
+    }
 
 
 def _person(row: RowMapping, told: Iterable[RowMapping], known: Known, policy: Policy) -> PersonView:

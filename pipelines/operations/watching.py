@@ -50,7 +50,14 @@ def days_left(settings: Settings, tokens: list[dict[str, Any]], now: datetime) -
 def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
     """Sentences for what is overdue or about to expire."""
     for what, found in facts["overdue_deletions"].items():
-        if found["rows"]:
+        if found["rows"] and what == "retention":
+            yield f"Retention has not run since {found['oldest_at']:%Y-%m-%d}: `crm-intake privacy retention`."
+        elif found["rows"] and what == "erasures":
+            yield (
+                f"{found['rows']} rows of erased people are in the CRM since {found['oldest_at']:%Y-%m-%d}:"
+                " `crm-intake privacy erase --finish`."
+            )
+        elif found["rows"]:
             yield f"{found['rows']} {_WHAT[what]} since {found['oldest_at']:%Y-%m-%d}: run `crm-intake run`, and see retention."
     if late := facts["requests"]["overdue"]:
         yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."

@@ -81,10 +81,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A contact of ours that was merged into another one."""
+    """A contact of ours that was merged into another one; `columns` as it was put away, as written."""
 
     loser_id: UUID
     master_id: UUID
+    at: datetime
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A contact that was merged into another one and that somebody made active again, with its columns as written."""
+
+    row_id: UUID
+    columns: Mapping[str, Any]
     at: datetime
 
 
@@ -96,6 +106,7 @@ class Told:
     noted: list[Noted] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     merges: list[Merged] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
     moves: list[tuple[UUID, str]] = field(default_factory=list)
     gone: list[tuple[str, UUID]] = field(default_factory=list)
     forgotten: list[tuple[str, UUID]] = field(default_factory=list)

@@ -1,8 +1,10 @@
 """Contacts of the CRM: what a change of one means. Pure.
 
-A flag that forbids where it was not known to forbid is a withdrawal by staff; one that allows is no event. `donotemail`
-would say more than we may write, so read as true it withdraws news of similar events too. Both are about the person, and
-so about every address that the contact bears. A name set right is an edit.
+A flag that forbids where it was not known to forbid is a withdrawal by staff; one that allows is no event.
+`donotemail` would say more than we may write, so read as true it withdraws news of similar events too. Both are about
+the person, and so about every address that the contact bears. A name set right is an edit. A contact that was merged
+away is watched for two things: whether what we wrote of it still stands, and whether somebody makes it active again,
+which takes the merge back.
 """
 
 from collections.abc import Mapping
@@ -13,12 +15,15 @@ from uuid import UUID
 from pipelines.transforms.adoption import ADDRESSES
 from pipelines.transforms.crm_changes import (
     DO_NOT_EMAIL,
+    INACTIVE,
     MERGED,
+    TRACKED,
     CrmDecision,
     Finding,
     KnownRow,
     Merged,
     Noted,
+    Split,
     Told,
     differences,
     instant,
@@ -26,6 +31,7 @@ from pipelines.transforms.crm_changes import (
     row_id_of,
     state_edit,
 )
+from pipelines.transforms.readback import as_written
 from schemas.consent import Actor, Value
 from schemas.policy import OWNED_COLUMNS
 from schemas.tables import CONTACT
@@ -51,13 +57,30 @@ class Addresses:
 def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, addresses: Addresses) -> None:
     """Add to `told` what a contact comes to."""
     if known is not None and MERGED in known.edits:
-        return
-    if known is not None and known.is_managed and row.get("merged") is True and row.get("_masterid_value"):
-        told.merges.append(Merged(row_id_of(TABLE, row), UUID(str(row["_masterid_value"])), modified_at(row)))
+        _read_merged(row, known, told)
+    elif known is not None and known.is_managed and _is_merged(row):
+        columns = as_written(TABLE, row, TRACKED[TABLE])
+        master_id = UUID(str(row["_masterid_value"]))
+        told.merges.append(Merged(row_id_of(TABLE, row), master_id, modified_at(row), columns))
     elif known is not None and known.is_managed:
         _read_ours(row, known, told)
     else:
         _read_other(row, known, told, addresses)
+
+
+def _is_merged(row: Mapping[str, Any]) -> bool:
+    """Whether it is put away as another one's; made active again it keeps the mark, and is its own."""
+    return row.get("merged") is True and bool(row.get("_masterid_value")) and row.get("statecode") == INACTIVE
+
+
+def _read_merged(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
+    now = as_written(TABLE, row, TRACKED[TABLE])
+    if row.get("statecode") != INACTIVE:
+        told.splits.append(Split(row_id_of(TABLE, row), now, modified_at(row)))
+        return
+    changed = {name: now[name] for name, value in known.columns.items() if name in now and now[name] != value}
+    if changed:
+        told.noted.append(Noted(TABLE, row_id_of(TABLE, row), changed))
 
 
 def _read_ours(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:

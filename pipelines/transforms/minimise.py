@@ -80,9 +80,11 @@ class AddressView:
     `others` are the rows of the CRM that bear the address and are not ours: what is known of their columns. `adopted`
     are those of them that we may use instead of making our own, and the contacts of our persons that we did not make;
     `owned` are the keys of the rows that we made. `merged_away` are contacts that we made, that staff merged into another
-    one, and whose person has no purpose left: put away, but with all that they had. `is_in_review`: somebody has to
-    decide first which contact is whose; `is_cut_over`: rows without evidence are ours to lower; `is_restricted`: somebody
-    at the address had their data restricted (GDPR Art. 18), so that nothing but lowering is planned until it is lifted.
+    one, and whose person has no purpose left: put away, but with all that they had. `left_behind` are those of them that
+    we did not make, with what stands of what we wrote, once nobody at the address has such a contact. `is_in_review`: somebody
+    has to decide first which contact is whose; `is_cut_over`: rows without evidence are ours to lower; `is_restricted`:
+    somebody at the address had their data restricted (GDPR Art. 18), so that nothing but lowering is planned until it is
+    lifted.
     """
 
     contact_point_id: UUID
@@ -95,6 +97,7 @@ class AddressView:
     adopted: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
     owned: frozenset[RowKey] = frozenset()
     merged_away: frozenset[RowKey] = frozenset()
+    left_behind: Mapping[RowKey, AdoptedRow] = field(default_factory=dict)
     is_in_review: bool = False
     is_cut_over: bool = False
     is_restricted: bool = False

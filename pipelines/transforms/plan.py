@@ -70,6 +70,8 @@ def plan_address(
             intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
     for table, row_id in view.merged_away:
         intents.append(Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp))
+    for (table, row_id), adopted in view.left_behind.items():
+        intents.extend(_let_go(table, adopted, row_id, stamp))
     for (table, row_id), known in view.others.items():
         if (table, row_id) not in desired and (lowered := _lowered(table, known, view, policy)):
             intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
@@ -152,13 +154,16 @@ def _moves(columns: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     What was allowed at the one was not at the other.
     """
     old, new = before.get("emailaddress1"), columns.get("emailaddress1")
-    return bool(old and new and canonical_address(old).key != canonical_address(new).key)
+    # Nearly always the very same text, and reading an address takes as long as the rest of a contact's plan.
+    return bool(old and new and old != new and canonical_address(old).key != canonical_address(new).key)
 
 
 def _clearable(before: Mapping[str, Any], adopted: AdoptedRow | None) -> list[str]:
     """The columns that may be cleared: of a row that the CRM had by itself, those whose value is the one we wrote."""
-    there = [name for name in CLEARABLE if name in before]
-    return there if adopted is None else [name for name in there if adopted.written.get(name) == before[name]]
+    if adopted is None:
+        return [name for name in CLEARABLE if name in before]
+    names = (*CLEARABLE, "emailaddress1")
+    return [name for name in names if name in before and adopted.written.get(name) == before[name]]
 
 
 def _plan_consent(

@@ -152,7 +152,7 @@ def assert_settled(world: World) -> None:
     """One more run writes nothing, and every difference is explained (I14, I15)."""
     again = world.writes(world.run().since)
     assert not again, f"a second run writes: {[(entry['method'], entry['path']) for entry in again]}"
-    assert reconciled(world).unexplained == []
+    assert reconciled(world).unexplained == [], reconciled(world).unexplained
 
 
 def events_at(world: World, address: str) -> Sequence[Any]:

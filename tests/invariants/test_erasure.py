@@ -13,6 +13,7 @@ from schemas.errors import ConfigurationError
 from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, register, sign_up, speak
 from tests.invariants.crm_hands import new_contact
 from tests.invariants.erasing import BY, erase, traces
+from tests.invariants.feeds import MAPPINGS
 from tests.invariants.world import World, take_in
 from tests.sizes import sized
 
@@ -210,3 +211,47 @@ def test_an_erasure_is_by_a_named_person_of_somebody_known(known: World) -> None
     with pytest.raises(ConfigurationError, match="Nobody is known"):
         erase(known, AINO.address)
     assert known.workspace.journal.entries()[0].erased_at == known.now
+
+
+def test_whom_only_the_landing_or_a_waiting_sign_up_knows_is_erased_too(world: World) -> None:
+    double = [{**consent, "double_opt_in": True} for consent in MAPPINGS["newsletter"]["consents"]]
+    world.with_mapping("newsletter", consents=double).perform([sign_up(1, AINO, T0), sign_up(2, KALLE, T0)])
+    world.receive("courses", [{**register(1, AINO, T0).row, "Status": "unheard of"}])
+    world.run()
+    assert {"intake.pending_grant", "landing newsletter", "landing courses"} <= traces(world, *WORDS)
+    assert world.query("select 1 from intake.quarantine") and not world.query("select 1 from intake.contact_point")
+    report, _ = erase(world, AINO.address)
+    assert report.landed == 2 and report.counts["pending_grant"] == 1 and report.tombstones == 2
+    assert traces(world, *WORDS) == set() and "intake.pending_grant" in traces(world, KALLE.address)
+    assert not world.query("select 1 from intake.quarantine"), "what is gone waits for nobody to mend it"
+    world.perform([sign_up(1, AINO, T0)], at=RECEIVED + timedelta(hours=1))
+    world.run()
+    assert traces(world, *WORDS) == set(), "an old export brings nothing back"
+
+
+def test_erasing_who_gave_a_place_away_leaves_the_place_to_whom_it_was_given(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    world.perform([register(1, KALLE, T0, changed_at=T0 + timedelta(days=1))], at=RECEIVED + timedelta(hours=1))
+    world.at(NOW + timedelta(hours=2)).run()
+    with world.owner.begin() as conn:
+        written = (
+            "insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns)"
+            " select 'msevtmgt_eventregistration', g.registration_id, c.contact_point_id, true, '{}'"
+            " from intake.registration g, intake.contact_point c where c.address_key = :key on conflict do nothing"
+        )
+        conn.execute(sa.text(written), {"key": AINO.key})
+    erase(world, AINO.address)
+    assert traces(world, *WORDS) == set()
+    place = "select address from intake.{} join intake.contact_point using (contact_point_id)"
+    assert world.query(place.format("registration")) == [(KALLE.address,)]
+    assert (KALLE.address,) in world.query(place.format("crm_row") + " where table_name = 'msevtmgt_eventregistration'")
+    world.perform([register(1, KALLE, T0, changed_at=T0 + timedelta(days=2))], at=RECEIVED + timedelta(hours=2))
+    world.at(NOW + timedelta(hours=3)).run()
+    assert world.query("select given_name from intake.submission") == [("Kalle",)], "nor is it refused from now on"
+
+
+def test_what_the_crm_has_let_go_leaves_no_hash_of_it(known: World) -> None:
+    erase(known, AINO.address)
+    rows = known.query("select state, written::text from intake.erasure_row")
+    assert {tuple(row) for row in rows} == {("gone", "{}")}

@@ -1,14 +1,21 @@
 """Marketing lists that mirror a topic: on them by a grant, off them before anything is raised, and no consent by themselves."""
 
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from connectors.dataverse import DataverseClient
+from connectors.store import narrow_calls
+from pipelines.operations.narrow_sync import serve_calls
+from pipelines.operations.readback import read_back
 from tests.invariants.acts import NOW, T0, Act, Who, answer
 from tests.invariants.crm_hands import assert_settled, consents_of, contact_of, events_at, merge_contacts, new_contact
 from tests.invariants.erasing import erase
-from tests.invariants.world import OPTED_IN, OPTED_OUT, World
+from tests.invariants.world import OPTED_IN, OPTED_OUT, World, take_in
 
 NEWS = UUID("5b6f1f0e-8a0a-4a57-9d2e-3f6f5a6f3001")
 DAY = timedelta(days=1)
@@ -146,3 +153,82 @@ def test_a_merged_contact_stays_on_the_list_and_an_erased_one_does_not(listed: W
     _, in_crm = erase(listed, address("kalle"))
     assert in_crm.open == 0
     assert members(listed) == [master]
+
+
+def take_off(world: World, name: str) -> None:
+    """Staff take somebody's contact off the list."""
+    (row_id,) = contacts(world, name)
+    row = next(row for row in world.rows("listmembers") if row["_entityid_value"] == row_id)
+    world.emulator.control.remove("listmembers", str(row["listmemberid"]))
+
+
+def test_a_narrow_synchronisation_reads_who_was_taken_off_before_it_writes(listed: World) -> None:
+    listed.perform([choose(1, "aino"), choose(2, "kalle")])
+    listed.run()
+    take_off(listed, "aino")
+    take_off(listed, "kalle")
+    with listed.workspace.transaction() as conn:
+        found = conn.execute(
+            text("select contact_point_id from intake.contact_point where address_key = :key"), {"key": address("aino")}
+        )
+        narrow_calls.call(conn, list(found.scalars()))
+    assert serve_calls(listed.workspace, listed.crm).served == 1
+    assert events_at(listed, address("aino")) == [("marketing", "training", "withdraw", "staff")]
+    assert consents_of(listed, address("aino"))["training"]["msdynmkt_value"] == OPTED_OUT
+    assert events_at(listed, address("kalle")) == [], "who nobody called for is a run's"
+    listed.run()
+    assert consents_of(listed, address("kalle"))["training"]["msdynmkt_value"] == OPTED_OUT
+    assert_settled(listed)
+
+
+class WhileListsAreRead:
+    """The CRM's client, where something happens once as the members of a list have been read."""
+
+    def __init__(self, crm: DataverseClient, happens: Callable[[], object]) -> None:
+        self._crm, self._happens = crm, happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crm, name)
+
+    def iter_rows(self, table: Any, *arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
+        rows = list(self._crm.iter_rows(table, *arguments, **options))
+        if table.logical_name == "listmember":
+            self._happens()
+        return iter(rows)
+
+
+def test_who_is_put_on_the_list_while_it_is_read_was_not_taken_off(listed: World) -> None:
+    listed.perform([choose(1, "aino")])
+    listed.run()
+    listed.perform([choose(2, "kalle")])
+    take_in(listed.session())
+
+    def click() -> None:
+        with listed.workspace.transaction() as conn:
+            found = conn.execute(text("select contact_point_id from intake.contact_point where acked_version = 0"))
+            narrow_calls.call(conn, list(found.scalars()))
+        assert serve_calls(listed.workspace, listed.crm).served == 1
+
+    read_back(listed.session(), WhileListsAreRead(listed.crm, click))  # type: ignore[arg-type]
+    assert events_at(listed, address("kalle")) == []
+    assert members(listed) == contacts(listed, "aino", "kalle")
+    listed.run()
+    assert_settled(listed)
+
+
+def test_a_contact_deleted_after_contacts_were_read_was_taken_off_no_list(listed: World) -> None:
+    listed.perform([choose(1, "aino")])
+    listed.run()
+    (aino,) = contacts(listed, "aino")
+
+    class Deleting(WhileListsAreRead):
+        def iter_rows(self, table: Any, *arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
+            if table.logical_name == "listmember":
+                self._happens()
+            return self._crm.iter_rows(table, *arguments, **options)
+
+    deleting = Deleting(listed.crm, lambda: listed.emulator.control.remove("contacts", aino))
+    read_back(listed.session(), deleting)  # type: ignore[arg-type]
+    assert events_at(listed, address("aino")) == []
+    listed.run()
+    assert listed.rows("contacts") == [] and events_at(listed, address("aino")) == []

@@ -1,12 +1,13 @@
 """Retention: each rule deletes what is overdue and nothing a day before; late backfills bring nothing back; holds keep."""
 
 import gc
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.store import retention as store
 from pipelines.operations.certificates import certify, verify_certificate
@@ -57,7 +58,11 @@ def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(kn
     foretold = foretell(Session(known.at(ENDS + timedelta(days=30)).workspace))
     done = retained(known, ENDS + timedelta(days=30))
     assert done.deleted["event_answers"] == 2 and done.deleted["event_registrations"] == 2
-    assert {rule: n for rule, n in foretold.deleted.items() if n} == {"event_answers": 2, "event_registrations": 2}
+    assert {rule: n for rule, n in foretold.deleted.items() if n} == {
+        "event_answers": 2,
+        "event_registrations": 2,
+        "contact_details": 2,
+    }
     assert foretold.crm_removed["msevtmgt_eventregistration"] == 2
     removed = {"msevtmgt_eventregistration": 2, "msdynmkt_contactpointconsent4": 1, "contact": 1, "msevtmgt_event": 2}
     assert done.crm_removed == removed
@@ -65,6 +70,32 @@ def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(kn
     assert done.deleted["people"] == 1 and not any(done.left.values())
     assert traces(known, "virtanen") == set(), "Aino had no other purpose"
     assert set(known.holds().contacts) == {(KALLE.key, "kalle"), (MAIJA.key, "maija")}
+
+
+def test_a_detail_goes_when_no_purpose_uses_it_any_more_and_the_person_stays(known: World) -> None:
+    known.perform([sign_up(1, AINO, T0)])
+    known.run()
+    details = "select phone from intake.{} where phone is not null"
+    at = ENDS + timedelta(days=30)
+    retained(known, at - timedelta(seconds=1))
+    assert known.query(details.format("submission")) and known.query(details.format("person"))
+    assert retained(known, at).deleted["contact_details"] >= 1
+    assert not known.query(details.format("submission")) and not known.query(details.format("person"))
+    assert (AINO.key, "aino") in known.holds().contacts, "she wants the newsletter"
+    assert participants(known) == [1, 1]
+    assert not any(retained(known, at).deleted.values())
+
+
+def test_the_log_of_readings_goes_after_two_years_and_no_sooner(world: World) -> None:
+    read = "insert into intake.access_log (read_at, os_user, command, purpose, contact_point_ids, about)"
+    with world.owner.begin() as conn:
+        for years in (1, 3):
+            conn.execute(
+                sa.text(f"{read} values (clock_timestamp() - :age * interval '1 year', 'x', 'x', 'x', '{{}}', '')"),
+                {"age": years},
+            )
+    done = retained(world, datetime.now(UTC))
+    assert done.deleted["log_of_readings"] == 1 and count(world, "access_log") == 1
 
 
 def test_a_late_backfill_of_an_old_event_does_not_bring_its_answers_back(known: World) -> None:

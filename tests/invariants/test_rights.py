@@ -3,14 +3,18 @@
 import html
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from connectors.store import data_requests
+from connectors.store.person_requests import add_request
 from pipelines.operations.erasure import find_person
 from pipelines.operations.person_export import export_person, gather
 from pipelines.operations.reconciliation import reconcile
+from pipelines.operations.retention import retain
 from pipelines.operations.rights import lift, object_to, rectify, restrict, take_request
 from pipelines.operations.sessions import Session
 from pipelines.operations.status import check_status
@@ -19,6 +23,7 @@ from schemas.intents import Phase
 from tests.invariants.acts import NOW, RECEIVED, T0, Who, ask, register, sign_up
 from tests.invariants.crm_hands import edit_contact
 from tests.invariants.erasing import erase
+from tests.invariants.feeds import MAPPINGS
 from tests.invariants.world import World
 
 AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
@@ -142,3 +147,77 @@ def test_requests_have_a_deadline_are_closed_by_what_they_ask_for_and_outlive_th
         left = data_requests.list_requests(conn, now=late, every=True)
     assert [(r["kind"], r["state"]) for r in left] == [("access", "open"), ("erasure", "done")]
     assert known.query("select from intake.data_request where contact_point_id is not null") == []
+
+
+def exported(world: World, **who: object) -> dict[str, list[dict[str, object]]]:
+    session, scope = meant(world, **who)  # type: ignore[arg-type]
+    return gather(session, scope, crm=world.crm)["data"]  # type: ignore[arg-type,no-any-return]
+
+
+def test_an_export_has_what_was_refused_and_what_waits_for_a_link(world: World) -> None:
+    double = [{**consent, "double_opt_in": True} for consent in MAPPINGS["newsletter"]["consents"]]
+    world.with_mapping("newsletter", consents=double).perform([ask(1, AINO, T0), sign_up(1, AINO, T0)])
+    world.receive("courses", [{**register(1, AINO, T0).row, "Status": "unheard of"}, register(2, KALLE, T0).row])
+    world.run()
+    data = exported(world, address=AINO.address)
+    assert {row["feed"] for row in data["landing"]} == {"contact", "newsletter", "courses"} and len(
+        data["landing"]
+    ) == 3
+    assert [row["fault"] for row in data["quarantine"]] == ["unknown_status"]
+    assert [row["address"] for row in data["sign_ups_that_wait"]] == [AINO.address]
+
+
+def test_an_export_of_whom_only_the_landing_knows_is_no_refusal(world: World) -> None:
+    world.receive("courses", [{**register(1, AINO, T0).row, "Status": "unheard of"}])
+    world.run()
+    data = exported(world, address=AINO.address, may_be_unknown=True)
+    assert [row["feed"] for row in data["landing"]] == ["courses"] and data["quarantine"]
+    with pytest.raises(ConfigurationError, match="Nobody is known"):
+        exported(world, address="nobody@example.org", may_be_unknown=True)
+
+
+def test_the_export_of_one_of_two_at_an_address_has_all_of_theirs_in_the_crm(world: World) -> None:
+    world.perform([register(1, AINO, T0), register(2, MAIJA, T0)])
+    world.run()
+    (aino,) = world.query("select person_id from intake.person where given_name = 'Aino'")
+    data = exported(world, person=str(aino.person_id))
+    for kind in ("known_of_crm", "writes_to_crm"):
+        assert {row["table_name"] for row in data[kind]} >= {"contact", "msevtmgt_eventregistration"}
+
+
+def test_a_change_of_address_is_not_answered_by_another_correction(known: World) -> None:
+    session, scope = meant(known, address=AINO.address)
+    with session.transaction() as conn:
+        add_request(conn, scope.contact_point_id, "move", new_address="aino.new@example.org")  # type: ignore[attr-defined]
+    rectify(session, scope, {"family_name": "Toinen"}, by=BY)  # type: ignore[arg-type]
+    (asked,) = known.query("select request_id, state from intake.person_request")
+    assert asked.state == "open"
+    told = {"state": "refused", "by": BY, "at": session.now, "outcome": "by letter"}
+    with session.transaction() as conn:
+        assert data_requests.close_request(conn, asked.request_id, told=told)
+    assert known.query("select state, new_address from intake.person_request") == [("refused", None)]
+
+
+def test_an_erasure_that_the_crm_does_not_let_go_is_an_alarm(known: World) -> None:
+    with known.owner.begin() as conn:
+        erased = "insert into intake.erasure (erasure_id, erased_at, erased_by, entry_hash) values (:id, :at, :by, 'h')"
+        conn.execute(sa.text(erased), {"id": (erasure_id := uuid4()), "at": NOW, "by": BY})
+        row = "insert into intake.erasure_row (erasure_id, table_name, row_id, is_ours) values (:id, 'contact', :id, true)"
+        conn.execute(sa.text(row), {"id": erasure_id})
+
+    def alarms(at: datetime) -> list[str]:
+        return [alarm for alarm in check_status(Session(known.at(at).workspace)).alarms if "erased people" in alarm]
+
+    assert alarms(NOW + timedelta(days=2)) == []
+    (alarm,) = alarms(NOW + timedelta(days=2, seconds=1))
+    assert "privacy erase --finish" in alarm and alarm.startswith("1 rows")
+
+
+def test_retention_that_does_not_run_is_an_alarm(known: World) -> None:
+    def alarms(at: datetime) -> list[str]:
+        return [alarm for alarm in check_status(Session(known.at(at).workspace)).alarms if "Retention has not" in alarm]
+
+    retain(Session(known.workspace), known.crm)
+    assert alarms(NOW + timedelta(days=1)) == []
+    (alarm,) = alarms(NOW + timedelta(days=3))
+    assert f"since {NOW:%Y-%m-%d}" in alarm

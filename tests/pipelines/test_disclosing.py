@@ -228,3 +228,34 @@ def test_whoever_is_under_restriction_is_told_to_nobody(bursar: Bursar, tmp_path
     assert disclose(session, ask(), tmp_path / "fewer.zip", passphrase=SECRET).people == before - 1
     with session.transaction() as conn:
         data_requests.lift(conn, scope)
+
+
+def test_a_restriction_after_a_disclosure_is_to_be_told(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811
+    session = session_of(bursar)
+    made = disclose(session, ask(), tmp_path / "meals.zip", passphrase=SECRET)
+    with session.transaction() as conn:
+        told = "select contact_point_id, reference from intake.disclosure_subject where disclosure_id = :id limit 1"
+        somebody = conn.execute(sa.text(told), {"id": made.disclosure_id}).one()
+        person = "select person_id from intake.person where contact_point_id = :id"
+        person_id = conn.execute(sa.text(person), {"id": somebody.contact_point_id}).scalar_one()
+        scope = Scope(somebody.contact_point_id, "", (person_id,), is_whole=True)
+        data_requests.restrict(conn, scope, reason="accuracy", by="Olli Organiser", at=session.now)
+    found = {row["reference"]: row["of"] for row in to_tell(session) if row["disclosure_id"] == made.disclosure_id}
+    assert found == {somebody.reference: "restricted"}
+    with session.transaction() as conn:
+        data_requests.lift(conn, scope)
+
+
+def test_an_event_that_tells_no_end_is_over_when_it_has_begun(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811
+    session = session_of(bursar)
+    with bursar.owner.begin() as conn:
+        (kept,) = conn.execute(sa.text("select starts_at, ends_at from intake.occasion where occasion_id = 'c1'"))
+        begun = "update intake.occasion set ends_at = null, starts_at = :at where occasion_id = 'c1'"
+        conn.execute(sa.text(begun), {"at": session.now})
+    try:
+        with pytest.raises(ConfigurationError, match="The event is over"):
+            disclose(session, ask(), tmp_path / "late.zip", passphrase=SECRET)
+    finally:
+        with bursar.owner.begin() as conn:
+            back = "update intake.occasion set starts_at = :starts_at, ends_at = :ends_at where occasion_id = 'c1'"
+            conn.execute(sa.text(back), dict(kept._mapping))

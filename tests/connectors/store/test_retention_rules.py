@@ -1,6 +1,7 @@
 """The rules of retention in the store, each at its very instant: what goes, what a hold keeps, what is others' and stays."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.store import landing, quarantine_tables, retention, rights_tables, statistic_tables, tables
+from connectors.store import (
+    access_tables,
+    disclosure_tables,
+    landing,
+    preference_tables,
+    quarantine_tables,
+    retention,
+    rights_tables,
+    statistic_tables,
+    tables,
+)
 from connectors.store.address import ServerAddress
 from connectors.store.metadata import METADATA
 from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits
@@ -18,7 +29,10 @@ from schemas.tables import EVENT
 from tests.merging import acting, close_engines
 
 NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
-DECLARED = (landing, quarantine_tables, rights_tables, statistic_tables, tables)  # importing them declares the tables
+# Importing them declares the tables.
+DECLARED = (
+    access_tables, disclosure_tables, landing, preference_tables, quarantine_tables, rights_tables, statistic_tables, tables,
+)  # fmt: skip
 JUST = timedelta(microseconds=1)
 LIMITS = Limits(
     event=30, course=730, related=700, related_without_sale=False, enquiry=183, evidence=1096, quarantine=90
@@ -527,3 +541,59 @@ def test_events_of_ours_that_are_over_and_nobodys_are_of_no_use_in_the_crm(archi
     in_crm(ends_at=NOW + JUST, starts_at=NOW), in_crm(is_ours=False, ends_at=NOW), in_crm(table="contact", ends_at=NOW)
     archive.registered(archive.somebody(), in_crm(ends_at=NOW))
     assert retention.events_of_no_use(archive.conn, now=NOW) == [(pk, 1) for pk in sorted(wanted)]
+
+
+# Details, disclosures, requests.
+
+
+def test_a_detail_stays_while_a_purpose_that_uses_it_lives(archive: Archive) -> None:
+    limits = replace(LIMITS, with_phone=("call",), with_organisation=("call", "card"), with_place=("map",))
+    details = {"phone": "1", "organisation": "o", "country": "FI", "postal_code": "00100", "city": "c"}
+    lives = {"call": NOW + JUST, "card": None, "map": NOW}
+    for purposes, left in (
+        (("call",), ("1", "o", None)),
+        (("card",), (None, "o", None)),
+        (("map",), (None, None, None)),
+        ((), (None, None, None)),
+    ):
+        of = archive.somebody()
+        for name in purposes:
+            ids = {"person_id": of.person, "contact_point_id": of.point}
+            archive.add("person_purpose", purpose=name, begins_at=ago(days=9), ends_at=lives[name], **ids)
+        submission = archive.submitted(of, answered=False, **details)
+        archive.overdue(limits)
+        kept = sa.text("select phone, organisation, postal_code from intake.submission where submission_id = :id")
+        assert tuple(archive.conn.execute(kept, {"id": submission}).one()) == left
+    held = archive.somebody()
+    submission = archive.submitted(held, answered=False, **details)
+    archive.held(person_id=held.person)
+    assert "contact_details" not in archive.overdue(limits)
+
+
+def test_participants_of_whom_a_place_goes_are_not_counted_anew(archive: Archive) -> None:
+    of, course = archive.somebody(), archive.occasion(ends_at=NOW + JUST)
+    submission = archive.registered(of, course)
+    archive.conn.execute(
+        sa.text("update intake.submission set city = 'c' where submission_id = :id"), {"id": submission}
+    )
+    (occasion_id,) = archive.column("occasion", "occasion_id")
+    archive.add("participation", source="s", occasion_id=occasion_id, region="r")
+    archive.overdue()
+    assert archive.column("participation", "is_final") == {True}
+
+
+def test_whom_a_disclosure_told_of_is_forgotten_once_the_erasure_was_told_or_years_after(archive: Archive) -> None:
+    for told_of, at in (("erased; rectified", NOW), ("rectified", NOW), (None, ago(days=1096)), (None, ago(days=1095))):
+        archive.add("disclosure", disclosure_id=(disclosure := uuid4()), disclosed_at=at, columns=[])
+        archive.add("disclosure_subject", disclosure_id=disclosure, reference=f"{told_of} {at}", told_of=told_of)
+    assert archive.overdue() == {"disclosed_references": 2}
+    assert archive.column("disclosure_subject", "told_of") == {"rectified", None}
+
+
+def test_an_answered_request_is_forgotten_years_after_and_an_open_one_is_not(archive: Archive) -> None:
+    of = archive.somebody()
+    for state, at in (("done", ago(days=1096)), ("refused", ago(days=1095)), ("open", None)):
+        archive.add("data_request", request_id=uuid4(), kind="access", state=state, closed_at=at)
+        archive.add("person_request", kind="export", state=state, closed_at=at, contact_point_id=of.point)
+    assert archive.overdue()["answered_requests"] == 2
+    assert archive.column("data_request", "state") == archive.column("person_request", "state") == {"refused", "open"}

@@ -1,0 +1,42 @@
+"""Contacts that we made and that are about to go, and those of them that others use: they are not ours any more."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from connectors.store.bearers import BEARERS_OF
+
+_LEAVING = f"""
+select r.row_id from intake.contact_point c
+join intake.crm_row r on r.contact_point_id = c.contact_point_id and r.table_name = 'contact' and r.is_ours
+where (c.version > c.acked_version or c.next_end_at <= :now)
+  and (cast(:allowed as text[]) is null or c.address_key = any(:allowed))
+  and not exists ({BEARERS_OF.format("r.row_id")})
+order by r.row_id
+"""
+
+# Its person keeps it, as people do whose contact the CRM had by itself.
+_HAND_OVER = (
+    """
+    insert into intake.crm_link (person_id, row_id, state, since_at)
+    select person_id, person_id, 'adopted', :at from intake.person where person_id = any(:ids)
+    on conflict (person_id) do nothing
+    """,
+    "update intake.crm_row set is_ours = false where table_name = 'contact' and row_id = any(:ids)",
+)
+
+
+def leaving_contacts(
+    conn: Connection, *, now: datetime, showing: Sequence[str], allowed: Sequence[str] | None
+) -> list[UUID]:
+    """The contacts that the next plan would delete; `showing` are the purposes that show one."""
+    values = {"now": now, "showing": list(showing), "allowed": None if allowed is None else list(allowed)}
+    return list(conn.execute(text(_LEAVING), values).scalars())
+
+
+def hand_over(conn: Connection, row_ids: Sequence[UUID], *, at: datetime) -> None:
+    """Take these contacts as the CRM's own: of such a one only what we wrote is ever taken back."""
+    for statement in _HAND_OVER:
+        conn.execute(text(statement), {"ids": list(row_ids), "at": at})
