@@ -65,8 +65,10 @@ on conflict (table_name, row_id) do update set
 """
 
 _WITHDRAWALS = """
-select purpose, topic, clock, max(effective_at) as effective_at from intake.consent_event
-where contact_point_id = :id and value = 'withdraw' group by purpose, topic, clock order by purpose, topic, clock
+select purpose, topic, clock, max(effective_at) as effective_at from intake.consent_event e
+where contact_point_id = :id and value = 'withdraw'
+  and not exists (select from intake.consent_void v where v.event_key = e.event_key)
+group by purpose, topic, clock order by purpose, topic, clock
 """
 
 _SUPPRESSED = """

@@ -14,6 +14,7 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.undo import UndoReport, rehearse_undo, undo_run
 from schemas.errors import ConfigurationError
 from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, facts_of, register, sign_up, speak
+from tests.invariants.crm_hands import contact_of, is_opted_in, merge_contacts, set_crm_clock
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.histories import address_of, examples, households
 from tests.invariants.model import expected
@@ -172,6 +173,20 @@ def test_i2_a_voided_withdrawal_lifts_no_other_one(world: World) -> None:
     assert report.undone.raised == 0
     run_on(world, 2)
     assert_right(world, acts)
+
+
+def test_i2_a_voided_withdrawal_does_not_go_along_with_a_merge(world: World) -> None:
+    kalle = Who("kalle@example.org", "kalle")
+    world.perform([sign_up(1, AINO, T0), sign_up(2, kalle, T0)])
+    run_on(world, 0)
+    world.perform([answer(3, AINO, LATER, newsletter="No")])
+    undo(world, run_on(world, 1))
+    run_on(world, 2)
+    master, loser = (str(contact_of(world, who.key)["contactid"]) for who in (kalle, AINO))
+    set_crm_clock(world, NOW + timedelta(hours=2))
+    merge_contacts(world, master=master, loser=loser)
+    run_on(world, 3)
+    assert is_opted_in(world, kalle.key)
 
 
 def test_i2_names_and_registrations_go_back_to_the_version_before(world: World) -> None:
