@@ -64,15 +64,27 @@ where (table_name = 'contact' and row_id = :row_id)
        and columns ->> 'entityid_contact@odata.bind' = '/contacts(' || cast(:row_id as text) || ')')
 """
 
+# A registration that another person has by now keeps its row in the CRM: it is theirs to correct, not the former one's
+# to remove.
+_REGISTERED = f"""
+update intake.crm_row r set contact_point_id = g.contact_point_id
+from intake.contact_point c join intake.registration g on g.contact_point_id = c.contact_point_id
+where r.table_name = '{REGISTRATION.logical_name}' and r.row_id = g.registration_id
+  and r.contact_point_id <> g.contact_point_id and {_DUE}
+"""
+
 _TOUCH = "update intake.contact_point set version = version + 1 where contact_point_id = any(:ids)"
 
 
 def hand_on(conn: Connection, *, now: datetime, showing: Sequence[str], among: Sequence[UUID] | None = None) -> int:
-    """Put each shared contact under the address of who is to show it now; returns how many moved.
+    """Put each shared contact, and each registration, under the address of whose it is now; returns how many contacts moved.
 
     `showing` are the purposes that show a contact. Looked at are those of people whose address is to be planned, or of
-    whoever has one of the addresses `among`: then a contact comes only to these. Both addresses are to be planned anew.
+    whoever has one of the addresses `among`: then a contact comes only to these, and registrations, which a narrow
+    synchronisation does not write, stay. Both addresses of a contact are to be planned anew.
     """
+    if among is None:
+        conn.execute(text(_REGISTERED), {"now": now})
     due = _DUE if among is None else _AMONG
     statement = _MISPLACED.format(
         due=due,

@@ -145,6 +145,22 @@ def test_a_merge_in_the_crm_is_followed_and_no_write_goes_to_the_loser(world: Wo
     assert_settled(world)
 
 
+def test_a_registration_that_passes_to_another_person_stays_in_the_crm(world: World) -> None:
+    kalle = Who(address("kalle"), "kalle")
+    world.perform([register(1, who("aino"), T0), register(2, who("aino"), T0, course="LK2")])
+    world.run()
+    world.perform([register(1, kalle, T0, changed_at=T0 + DAY)])
+    world.run()
+    assert len(registrations_of(world, contact_of(world, kalle.key)["contactid"])) == 1
+    assert len(registrations_of(world, contact_of(world, address("aino"))["contactid"])) == 1
+    assert_settled(world)
+    world.perform([register(2, kalle, T0, course="LK2", changed_at=T0 + DAY)])
+    world.run()
+    assert len(registrations_of(world, contact_of(world, kalle.key)["contactid"])) == 2
+    assert contacts_of(world, address("aino")) == [], "and with her last one her contact goes"
+    assert_settled(world)
+
+
 def test_a_contact_deleted_in_the_crm_is_not_made_again_unless_the_person_acts_anew(world: World) -> None:
     acts = enrol(world, "gone", "returns", "kept")
     gone = [delete_contact(world, address(name)) for name in ("gone", "returns")]
