@@ -5,7 +5,7 @@ landing, then the CRM. A run that dies in between is finished by the next `priva
 then no merge brings anything back. What stays is told, with the reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -156,18 +156,29 @@ def _require_known(session: Session, found: Found) -> None:
         raise ConfigurationError(UNKNOWN)
 
 
-def erase_again(session: Session, conn: Connection, entry: JournalEntry, scopes: Sequence[Scope]) -> ErasureReport:
-    """An erasure of the journal, done again in a database that does not know it; the landing with it."""
+def erase_again(
+    session: Session, entry: JournalEntry, find_scopes: Callable[[Connection], Sequence[Scope]]
+) -> tuple[ErasureReport, Sequence[Scope]]:
+    """An erasure of the journal, done again in a database that does not know it: of whom `find_scopes` finds.
+
+    The landing comes first: the store tells that the erasure was done, and a replay that was killed begins it again.
+    """
     report = ErasureReport(entry.erasure_id, entry.erased_at)
-    store.record_erasure(conn, entry.erasure_id, by="journal", at=entry.erased_at, entry_hash=entry.entry_hash)
-    add_tombstones(conn, entry.tombstones, erasure_id=entry.erasure_id)
-    report.tombstones = len(entry.tombstones)
-    for scope in scopes:
-        found = store.find(conn, scope)
-        report.crm_rows += len(found.crm_rows)
-        _erase_found(session, conn, found, [], report)
-        _erase_landed(session, [found], report)
-    return report
+    with session.transaction() as conn:
+        hold_off_merges(conn)
+        landed = [store.find(conn, scope) for scope in find_scopes(conn)]
+    _erase_landed(session, landed, report)
+    with session.transaction() as conn:
+        hold_off_merges(conn)
+        scopes = find_scopes(conn)
+        store.record_erasure(conn, entry.erasure_id, by="journal", at=entry.erased_at, entry_hash=entry.entry_hash)
+        add_tombstones(conn, entry.tombstones, erasure_id=entry.erasure_id)
+        report.tombstones = len(entry.tombstones)
+        for scope in scopes:
+            found = store.find(conn, scope)
+            report.crm_rows += len(found.crm_rows)
+            _erase_found(session, conn, found, [], report)
+    return report, scopes
 
 
 def sought(conn: Connection, found: Found, crm: SearchableCrm | None) -> list[CrmTarget]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from connectors.erasure_journal import JournalEntry
 from connectors.store import restoring
-from connectors.store.tombstones import KEY_NAME, hold_off_merges
+from connectors.store.tombstones import KEY_NAME
 from pipelines.operations.erasure import ErasureReport, erase_again
 from pipelines.operations.restored import is_older_than_noted, missing_entries
 from pipelines.operations.sessions import Session
@@ -50,8 +50,6 @@ def replay(session: Session) -> Replay:
 
 
 def _replay_entry(retention: Session, entry: JournalEntry) -> tuple[ErasureReport, int]:
-    with retention.transaction() as conn:
-        hold_off_merges(conn)
-        keys = retention.workspace.keys.all_keys(KEY_NAME)
-        scopes = restoring.match(conn, entry.tombstones, keys)
-        return erase_again(retention, conn, entry, scopes), sum(len(scope.person_ids) or 1 for scope in scopes)
+    keys = retention.workspace.keys.all_keys(KEY_NAME)
+    report, scopes = erase_again(retention, entry, lambda conn: restoring.match(conn, entry.tombstones, keys))
+    return report, sum(len(scope.person_ids) or 1 for scope in scopes)
