@@ -134,7 +134,13 @@ def test_no_more_than_one_address_of_intents_is_held_at_a_time(world: World) -> 
     def look(_: Intent) -> None:
         held.append(sum(isinstance(one, Intent) for one in gc.get_objects()))
 
-    with session.transaction() as conn:
-        plan = make_plan(session, conn, each=look)
+    gc.collect()
+    # What is there already is not looked at again and again: other tests leave millions of objects.
+    gc.freeze()
+    try:
+        with session.transaction() as conn:
+            plan = make_plan(session, conn, each=look)
+    finally:
+        gc.unfreeze()
     assert len(held) == plan.size > 200
-    assert max(held) <= 2 * plan.size / 30
+    assert 1 <= max(held) <= 2 * plan.size / 30
