@@ -1,6 +1,7 @@
 """The repair loop at size: each of many ways to break a row is told, mended and read again, and then nothing differs."""
 
 import json
+import logging
 import os
 import statistics
 import time
@@ -32,6 +33,7 @@ BY_HAND = sized(5, len(BREAKS))
 ME = ("Maija", "asked the person")
 # Of mending a row and reading it again, on a machine with a core to spare; a busier one may take as much longer as it is.
 LONGEST_S = 2.0
+LOG = logging.getLogger(__name__)
 
 # What the store says of people, without the ids that come of the order in which rows arrived.
 STATE = {
@@ -124,6 +126,7 @@ def test_mending_every_broken_row_gives_the_state_of_the_clean_input(courses: Wo
     assert state_of(world) != clean
     numbers = [assert_says_what_is_wrong(entry_of(entries, one), one) for one in broken]
     took = [timed_mend(world, numbers[n], one) for n, one in enumerate(broken[:BY_HAND])]
+    LOG.info("mend and replay of one row: median %.2f s, longest %.2f s", statistics.median(took), max(took))
     assert statistics.median(took) <= LONGEST_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), took
     mend_in_workbooks(world, broken[BY_HAND:], tmp_path)
     assert not list_entries(world.session(), everything)
