@@ -15,7 +15,7 @@ from connectors.store import handing_over as store
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import showing_purposes
-from schemas.errors import CrmMisconfigured, CrmUnavailable
+from schemas.errors import CrmMisconfigured
 from schemas.policy import InUseTable, Policy
 from schemas.tables import CONTACT
 
@@ -24,6 +24,10 @@ _CONTACTS = table_name(CONTACT.logical_name)
 _MADE_BY, _OWNER = "_createdby_value", "_ownerid_value"
 _ABSENT = 404
 _CONTACTS_AT_A_TIME = 50
+UNTOLD = (
+    "in_use: a task about a contact that others use was not taken, so nothing may be deleted. Give the application user"
+    " the rights to create tasks and to assign them."
+)
 
 
 class HandingCrm(Protocol):
@@ -56,8 +60,8 @@ def hand_over_used(session: Session, crm: HandingCrm) -> tuple[str, ...]:
         used = _used(crm, policy, leaving, ours)
     except CrmMisconfigured as error:
         return (_reason(policy, len(leaving), error),)
-    if used and not session.is_rehearsal:
-        _give_tasks(crm, policy, _owners(crm, used, ours), ours, at=session.now)
+    if used and not session.is_rehearsal and not _are_told(crm, policy, _owners(crm, used, ours), ours, at=session.now):
+        return (UNTOLD,)
     with session.transaction() as conn:
         store.hand_over(conn, sorted(used), at=session.now)
     return ()
@@ -98,17 +102,17 @@ def _owners(crm: HandingCrm, used: Mapping[UUID, str], ours: frozenset[str]) -> 
     }
 
 
-def _give_tasks(
+def _are_told(
     crm: HandingCrm, policy: Policy, owners: Mapping[UUID, str], ours: frozenset[str], *, at: datetime
-) -> None:
+) -> bool:
+    """Give each owner a task; whether the CRM took them all. Nothing is raised: lowering waits for no task."""
     due_at = at + timedelta(days=policy.crm.erasure_task_days)
     tasks = [_task(row_id, None if owner in ours else owner, due_at) for row_id, owner in owners.items()]
-    results = crm.upsert_many(TASKS, tasks) if tasks else []
-    if any(result.outcome != "acknowledged" for result in results):
-        raise CrmUnavailable(
-            "A task about a contact that others use was not taken. Remedy: check that the application user may create"
-            " tasks and assign them, then run again; nothing was deleted."
-        )
+    try:
+        results = crm.upsert_many(TASKS, tasks) if tasks else []
+    except CrmMisconfigured:
+        return False
+    return all(result.outcome == "acknowledged" for result in results)
 
 
 def _task(row_id: UUID, owner: str | None, due_at: datetime) -> dict[str, object]:

@@ -4,7 +4,7 @@ A plan that would raise, clear or delete more than the blast radius waits for ap
 do not wait. A plan's id names exactly its writes, so that an approval is for these and no others.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -66,7 +66,8 @@ def make_plan(session: Session, conn: Connection, *, each: Callable[[Intent], ob
         for planned in chunk:
             tally.add(planned.intents)
             if each is not None:
-                deque(map(each, planned.intents), maxlen=0)
+                for intent in planned.intents:
+                    each(intent)
     return _judged(session, conn, tally)
 
 

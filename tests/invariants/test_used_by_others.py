@@ -17,6 +17,7 @@ from tests.invariants.world import FIRST_ON, World
 
 AINO = Who("aino@example.org", "aino")
 KALLE = Who("kalle@example.org", "kalle")
+MAIJA = Who("maija@example.org", "maija")
 IS_OVER = T0 + timedelta(days=1000)
 
 
@@ -95,3 +96,19 @@ def test_where_it_cannot_be_read_nothing_is_deleted_and_lowering_goes(world: Wor
     world.emulator.control.clear_faults()
     world.run()
     assert "lastname" not in contact(world, used) and len(world.rows("incidents")) == 1
+
+
+def test_where_its_owner_cannot_be_told_nothing_is_deleted_and_lowering_goes(world: World, used: str) -> None:
+    world.perform([sign_up(8, MAIJA, T0)])
+    world.run()
+    world.perform([answer(9, MAIJA, IS_OVER, stop="Yes")], at=IS_OVER)
+    world.at(IS_OVER + timedelta(days=1))
+    refuses = {"kind": "error", "path": "tasks", "status": 403, "code": "0x80040220", "times": None}
+    world.emulator.control.faults(refuses)
+    with pytest.raises(RaisingRefused, match="task"):
+        world.run()
+    assert contact(world, used)["lastname"] == "Virtanen" and world.rows("tasks") == []
+    assert contact_of(world, MAIJA.key)["donotbulkemail"] is True
+    world.emulator.control.clear_faults()
+    world.run()
+    assert "lastname" not in contact(world, used) and len(world.rows("tasks")) == 1

@@ -45,11 +45,7 @@ def test_nothing_is_sent_once_we_are_told_to_stop(
 def test_the_request_under_way_is_the_last_and_the_rest_is_known_not_to_be_executed(
     client: DataverseClient, script: Any, kit: Any, stop: threading.Event
 ) -> None:
-    def reply(seen: Any) -> Any:
-        stop.set()
-        return OK
-
-    script.reply = reply
+    _stop_with_the_first_answer(script, stop)
     results = client.upsert_many(kit.contacts, [kit.row(n) for n in range(7)])
     assert [r.outcome for r in results] == ["acknowledged"] * 2 + ["unresolved"] * 5
     assert {r.code for r in results[2:]} == {NOT_EXECUTED}
@@ -59,11 +55,7 @@ def test_the_request_under_way_is_the_last_and_the_rest_is_known_not_to_be_execu
 def test_members_of_the_list_before_keep_their_result_and_those_of_the_next_are_known_not_to_be_executed(
     client: DataverseClient, script: Any, kit: Any, stop: threading.Event
 ) -> None:
-    def reply(seen: Any) -> Any:
-        stop.set()
-        return OK
-
-    script.reply = reply
+    _stop_with_the_first_answer(script, stop)
     lists, contact = [str(UUID(int=n)) for n in (1, 2)], kit.row(1)["contactid"]
     results = client.add_list_members([Membership(list_id, list_id, contact) for list_id in lists])
     told = {one.row_id: (one.outcome, one.code) for one in results}
@@ -133,3 +125,11 @@ def test_within_stopped_no_request_is_begun_and_afterwards_again(
     assert script.seen == []
     (result,) = client.upsert_many(kit.contacts, [kit.row(1)])
     assert result.outcome == "acknowledged"
+
+
+def _stop_with_the_first_answer(script: Any, stop: threading.Event) -> None:
+    def reply(seen: Any) -> Any:
+        stop.set()
+        return OK
+
+    script.reply = reply
