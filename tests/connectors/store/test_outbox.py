@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from uuid import UUID, uuid4
 
 import pytest
@@ -530,7 +531,10 @@ def test_what_cannot_be_sent_as_it_is_is_refused_with_its_code_and_nothing_besid
     assert states_of(store, other) == ["pending"]
 
 
-def test_what_nobody_has_claimed_is_read_some_at_a_time_and_nothing_else(store: ServerAddress, intent: Intent) -> None:
+@pytest.mark.parametrize(("at_a_time", "sizes"), [(9, [4]), (2, [2, 2]), (3, [3, 1])])
+def test_what_nobody_has_claimed_is_read_some_at_a_time_and_nothing_else(
+    store: ServerAddress, intent: Intent, at_a_time: int, sizes: list[int]
+) -> None:
     alike = [
         replace(intent, row_id=uuid4(), method=m) for m in (Method.PATCH, Method.UPSERT, Method.PATCH, Method.UPSERT)
     ]
@@ -539,8 +543,9 @@ def test_what_nobody_has_claimed_is_read_some_at_a_time_and_nothing_else(store: 
     add(store, intent)
     with acting(store) as conn:
         outbox.refuse_unsent(conn, [(intents_of(store, run_id)[0]["intent_id"], "local:lastname:too_long")])
-        chunks = list(outbox.iter_unsent(conn, run_id, intent.phase, intent.table_name, at_a_time=2))
-    assert [len(chunk) for chunk in chunks] == [2, 2]
+        unsent = outbox.iter_unsent(conn, run_id, intent.phase, intent.table_name, at_a_time=at_a_time)
+        chunks = list(islice(unsent, 3))
+    assert [len(chunk) for chunk in chunks] == sizes
     read = [intent_id for chunk in chunks for intent_id, _ in chunk]
     assert read == [row["intent_id"] for row in sorted(intents_of(store, run_id)[1:5], key=lambda row: row["method"])]
     assert all(columns == intent.columns for chunk in chunks for _, columns in chunk)
