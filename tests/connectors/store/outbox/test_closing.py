@@ -1,6 +1,5 @@
 """Closing: only an address or an occasion that the CRM took in full is up to date, and comes up again at its next end."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -12,14 +11,8 @@ from connectors.store import outbox
 from connectors.store.address import ServerAddress
 from schemas.intents import Intent, IntentState, Method, Phase
 from schemas.tables import EVENT
-from tests.merging import acting, close_engines
+from tests.merging import acting
 from tests.outboxing import NOW, add, claim, deliver, execute, make_address, make_intent, query, settle, states_of
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
 
 
 @pytest.fixture
@@ -83,6 +76,19 @@ def test_an_address_of_which_anything_is_not_acknowledged_is_not_up_to_date(
     )
     close(store, run_id)
     assert address_of(store, intent.contact_point_id)[0] == 0
+
+
+def test_an_address_planned_anew_in_its_run_is_up_to_date_with_the_later_version(
+    store: ServerAddress, intent: Intent
+) -> None:
+    """The same run plans again after a conflict elsewhere; whoever acted meanwhile is then planned as they stand now."""
+    run_id = deliver(store, intent)
+    execute(store, "update intake.contact_point set version = 2 where contact_point_id = :a", a=intent.contact_point_id)
+    later = replace(intent, row_id=uuid4(), planned_version=2)
+    add(store, later, run_id=run_id)
+    settle(store, claim(store, run_id, later))
+    close(store, run_id)
+    assert address_of(store, intent.contact_point_id)[0] == 2
 
 
 def test_closing_a_run_closes_no_other_runs_addresses(store: ServerAddress, intent: Intent) -> None:

@@ -1,6 +1,5 @@
 """Settling: what the CRM said is kept, and what it holds is known."""
 
-from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from uuid import uuid4
 
@@ -11,7 +10,7 @@ from connectors.store.address import ServerAddress
 from connectors.store.outbox import Settled
 from schemas.intents import Intent, IntentState, Method
 from schemas.tables import CONTACT, EVENT
-from tests.merging import acting, close_engines
+from tests.merging import acting
 from tests.outboxing import (
     add,
     claim,
@@ -25,12 +24,6 @@ from tests.outboxing import (
     settle,
     states_of,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
 
 
 @pytest.fixture
