@@ -12,6 +12,7 @@ DeMillo, Lipton, Sayward, Hints on Test Data Selection, Computer 11(4), 1978.
 """
 
 import ast
+import functools
 import gc
 import importlib.machinery
 import json
@@ -230,13 +231,21 @@ class Range:
 
 
 def importers(target: Path) -> set[str]:
-    """The names of a module of the project and of all that import it, directly or not."""
+    """The names of a module of the project and of all that import it, directly or not.
+
+    Whoever imports a module imports the packages that it lies in, and these what they offer.
+    """
     named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in _sources()}
-    imports = {name: _imported(path) for name, path in named.items()}
+    imports = {name: _with_packages({name, *_imported(path)}) - {name} for name, path in named.items()}
     found = {next(name for name, path in named.items() if path == target)}
     while more := {name for name, those in imports.items() if name not in found and those & found}:
         found |= more
     return found | {name.removesuffix(".__init__") for name in found}
+
+
+def _with_packages(names: set[str]) -> set[str]:
+    parts = [name.split(".") for name in names]
+    return names | {".".join([*some[:depth], "__init__"]) for some in parts for depth in range(1, len(some))}
 
 
 def _sources() -> Iterator[Path]:
@@ -244,6 +253,7 @@ def _sources() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
+@functools.cache
 def _imported(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
