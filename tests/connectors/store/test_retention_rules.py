@@ -546,40 +546,61 @@ def test_events_of_ours_that_are_over_and_nobodys_are_of_no_use_in_the_crm(archi
 # Details, disclosures, requests.
 
 
-def test_a_detail_stays_while_a_purpose_that_uses_it_lives(archive: Archive) -> None:
-    limits = replace(LIMITS, with_phone=("call",), with_organisation=("call", "card"), with_place=("map",))
-    details = {"phone": "1", "organisation": "o", "country": "FI", "postal_code": "00100", "city": "c"}
-    lives = {"call": NOW + JUST, "card": None, "map": NOW}
-    for purposes, left in (
-        (("call",), ("1", "o", None)),
-        (("card",), (None, "o", None)),
-        (("map",), (None, None, None)),
-        ((), (None, None, None)),
-    ):
-        of = archive.somebody()
-        for name in purposes:
-            ids = {"person_id": of.person, "contact_point_id": of.point}
-            archive.add("person_purpose", purpose=name, begins_at=ago(days=9), ends_at=lives[name], **ids)
-        submission = archive.submitted(of, answered=False, **details)
-        archive.overdue(limits)
-        kept = sa.text("select phone, organisation, postal_code from intake.submission where submission_id = :id")
-        assert tuple(archive.conn.execute(kept, {"id": submission}).one()) == left
-    held = archive.somebody()
-    submission = archive.submitted(held, answered=False, **details)
+DETAILS = {"phone": "1", "organisation": "o", "country": "FI", "postal_code": "00100", "city": "c"}
+USING = replace(LIMITS, with_phone=("call",), with_organisation=("call", "card"), with_place=("map",))
+
+
+@pytest.mark.parametrize(
+    ("living", "left"),
+    [
+        (["call"], {"phone", "organisation"}),
+        (["card"], {"organisation"}),
+        (["map"], {"country", "postal_code", "city"}),
+        (["call", "map", "other"], set(DETAILS)),
+        (["other"], set()),
+        ([], set()),
+    ],
+)
+def test_a_detail_stays_while_a_purpose_that_uses_it_lives(archive: Archive, living: list[str], left: set[str]) -> None:
+    of = archive.somebody()
+    for name in ("call", "card", "map", "other"):
+        told = {"purpose": name, "person_id": of.person, "contact_point_id": of.point}
+        archive.add("person_purpose", ends_at={0: None, 1: NOW + JUST}[len(name) % 2] if name in living else NOW, **told)
+    archive.submitted(of, answered=False, **DETAILS)
+    assert archive.overdue(USING) == ({} if left == set(DETAILS) else {"contact_details": 1})
+    assert {name for name in DETAILS if archive.column("submission", name) == {DETAILS[name]}} == left
+    assert {name for name in DETAILS if archive.column("submission", name) == {None}} == set(DETAILS) - left
+    assert retention.touched(archive.conn) == ([] if left == set(DETAILS) else [of.point])
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_each_detail_goes_also_where_it_is_the_only_one(archive: Archive, detail: str) -> None:
+    archive.submitted(archive.somebody(), answered=False, **{detail: DETAILS[detail]})
+    assert archive.overdue(USING) == {"contact_details": 1} and archive.overdue(USING) == {}
+
+
+def test_details_of_others_and_of_whom_a_hold_keeps_stay(archive: Archive) -> None:
+    held, uses, gone = (archive.somebody() for _ in range(3))
+    for of in (held, uses, gone):
+        archive.submitted(of, answered=False, phone=of.key)
     archive.held(person_id=held.person)
-    assert "contact_details" not in archive.overdue(limits)
+    archive.add("person_purpose", purpose="call", person_id=uses.person, contact_point_id=uses.point, ends_at=None)
+    assert archive.overdue(USING) == {"contact_details": 1}
+    assert archive.column("submission", "phone") == {held.key, uses.key, None}
 
 
-def test_participants_of_whom_a_place_goes_are_not_counted_anew(archive: Archive) -> None:
-    of, course = archive.somebody(), archive.occasion(ends_at=NOW + JUST)
-    submission = archive.registered(of, course)
-    archive.conn.execute(
-        sa.text("update intake.submission set city = 'c' where submission_id = :id"), {"id": submission}
-    )
-    (occasion_id,) = archive.column("occasion", "occasion_id")
-    archive.add("participation", source="s", occasion_id=occasion_id, region="r")
+def test_participants_of_whom_a_place_goes_are_not_counted_anew_and_others_are(archive: Archive) -> None:
+    of = archive.somebody()
+    for occasion, source, city in (("o", "s", "c"), ("other", "s", None), ("o", "else", None), ("other", "else", None)):
+        archive.add("occasion", occasion_pk=(pk := uuid4()), occasion_id=occasion, source=source, kind=EVENT_KIND,
+                    ends_at=NOW + JUST)  # fmt: skip
+        number = archive.submitted(of, answered=False, city=city, source=source, submission_id=f"n-{occasion}")
+        archive.add("registration", registration_id=uuid4(), occasion_pk=pk, source=source, submission_id=number,
+                    contact_point_id=of.point, subject_id=of.subject, status="active")  # fmt: skip
+        archive.add("participation", source=source, occasion_id=occasion, region="r")
     archive.overdue()
-    assert archive.column("participation", "is_final") == {True}
+    final = archive.conn.execute(sa.text("select source, occasion_id from intake.participation where is_final")).all()
+    assert [tuple(row) for row in final] == [("s", "o")]
 
 
 def test_whom_a_disclosure_told_of_is_forgotten_once_the_erasure_was_told_or_years_after(archive: Archive) -> None:
@@ -591,9 +612,17 @@ def test_whom_a_disclosure_told_of_is_forgotten_once_the_erasure_was_told_or_yea
 
 
 def test_an_answered_request_is_forgotten_years_after_and_an_open_one_is_not(archive: Archive) -> None:
-    of = archive.somebody()
-    for state, at in (("done", ago(days=1096)), ("refused", ago(days=1095)), ("open", None)):
+    of, over = archive.somebody(), ago(days=1096)
+    for state, at in (("done", over), ("refused", over + JUST), ("open", over)):
         archive.add("data_request", request_id=uuid4(), kind="access", state=state, closed_at=at)
         archive.add("person_request", kind="export", state=state, closed_at=at, contact_point_id=of.point)
     assert archive.overdue()["answered_requests"] == 2
     assert archive.column("data_request", "state") == archive.column("person_request", "state") == {"refused", "open"}
+
+
+def test_a_reading_is_forgotten_two_years_after(archive: Archive) -> None:
+    over = ago(days=retention.READINGS_DAYS)
+    for read_at in (over, over + JUST):
+        archive.add("access_log", read_at=read_at, contact_point_ids=[])
+    assert archive.overdue() == {"log_of_readings": 1}
+    assert archive.column("access_log", "read_at") == {over + JUST}
