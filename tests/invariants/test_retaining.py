@@ -17,9 +17,10 @@ from schemas.purposes import Begin
 from tests.feeds import make_policy
 from tests.invariants.acts import NOW, T0, Who, register, sign_up
 from tests.invariants.crm_hands import new_contact
-from tests.invariants.world import REGISTRATIONS, World
+from tests.invariants.world import REGISTRATIONS, World, take_in
 
-AINO, KALLE = Who("aino@example.org", "aino"), Who("kalle@example.org", "kalle")
+AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
+KALLE = Who("kalle@example.org", "kalle")
 NON_RESTRICTIVE = 534120001
 OVER = T0 + timedelta(days=60 + 30)
 EVENTS, REGISTRATION, CONTACT = "msevtmgt_event", "msevtmgt_eventregistration", "contact"
@@ -69,11 +70,19 @@ def test_each_rule_has_its_days_and_its_class() -> None:
         ("event_answers", 30, "07.03.01"), ("event_registrations", 30, "07.03.01"),
         ("course_answers", 730, "05.04.01"), ("course_registrations", 730, "05.04.01"),
         ("enquiry_messages", 183, "07.01.01"), ("evidence", 1096, "07.02.02"), ("contact_details", 0, None),
-        ("disclosed_references", 1096, "07.02.02"), ("answered_requests", 1096, "07.02.02"),
-        ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"), ("landing", 14, "00.02.01"),
+        ("groundless_submissions", 90, "00.02.01"), ("disclosed_references", 1096, "07.02.02"),
+        ("answered_requests", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
+        ("landing", 14, "00.02.01"),
         ("images_of_writes", 30, "00.02.02"), ("images_of_readings", 30, "00.02.02"), ("people", 0, None),
         ("addresses", 0, None), ("occasions", 0, None), ("submission_ids", 0, None),
     ]  # fmt: skip
+
+
+def test_a_rule_has_the_class_that_the_policy_names_for_it() -> None:
+    policy = make_policy()
+    kept = policy.retention.model_copy(update={"class_ids": {"readings": "00.09"}})
+    told = {one["rule"]: one["class_id"] for one in rules_of(policy.model_copy(update={"retention": kept}))}
+    assert told["log_of_readings"] == "00.09" and told["evidence"] is told["landing"] is None
 
 
 def test_a_rule_whose_purpose_the_policy_does_not_have_is_none() -> None:
@@ -145,6 +154,27 @@ def test_without_the_crm_the_store_alone_and_nobody_whom_the_crm_still_shows(kno
     assert [state for state, _ in runs(known)] == ["done"]
     purposes = known.query("select purpose from intake.person_purpose order by 1")
     assert [row[0] for row in purposes] == ["marketing"], "whose registration went is folded anew"
+
+
+def test_people_whom_the_crm_never_showed_are_foretold_with_the_rest(world: World) -> None:
+    world.with_mapping("courses", kind="event_registration").perform([register(1, AINO, T0), register(2, MAIJA, T0)])
+    take_in(world.session())
+    told = foretell(at(world))
+    done = retain(at(world), None)
+    assert (told.deleted["people"], told.deleted["addresses"]) == (2, 1)
+    assert nonzero(told.deleted) == {rule: n for rule, n in nonzero(done.deleted).items() if n}
+
+
+def test_an_address_of_which_somebody_goes_is_planned_anew(known: World) -> None:
+    known.perform([register(3, Who(KALLE.address, "maija"), T0)])
+    known.run()
+    version = "select version from intake.contact_point where address_key = 'kalle@example.org'"
+    first = known.query(version)[0][0]
+    assert retain(at(known), known.crm).deleted["people"] == 2
+    assert known.query(version)[0][0] == first + 2, "for what went of the address, and for who went"
+    again = retain(at(known), known.crm)
+    assert again.crm_removed == {} and again.crm_absent == 0, "only what this run removed"
+    assert known.query(version)[0][0] == first + 2
 
 
 def test_holds_that_hold_are_counted(known: World) -> None:
