@@ -383,6 +383,7 @@ CRM_ROW = Table(
     Column("edits", JSONB, nullable=False, server_default=sql("'{}'")),
     _at("acked_at", nullable=False, now=True),
     Index("ix_crm_row_contact_point", "contact_point_id"),
+    Index("ix_crm_row_ours", "table_name", postgresql_where=sql("is_ours")),
 )
 
 # A person's contact in the CRM where it is not the row under the person's own id: one that the CRM had (`adopted`), or
