@@ -8,7 +8,6 @@ what was written, so that only what somebody changed is taken in. All cells are 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from openpyxl import Workbook
@@ -18,7 +17,6 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from connectors.raw_frames import as_cell
 from connectors.workbooks import read_sheet
 from connectors.xlsx_files import refuse_merged, refuse_unsound_zip
 from schemas.errors import BatchRefused
@@ -76,13 +74,12 @@ def read_workbook(path: Path) -> tuple[Baseline, dict[tuple[UUID, int], dict[str
     kept, filled = _rows(payload, KEPT_SHEET), _rows(payload, ROWS_SHEET)
     if not kept or kept[0][:1] != [_MARK] or kept[0][1:2] in ([], [""]) or not filled or filled[0][:1] != [REFERENCE]:
         raise _stranger()
-    feed, titles = str(kept[0][1]), [str(title) for title in kept[0][2:]]
+    feed, titles = kept[0][1], kept[0][2:]
     rows = [_kept_row(_place(row), _cells(titles, row[2:])) for row in kept[1:]]
-    present = [str(title) for title in filled[0][2:]]
-    return Baseline(feed, titles, rows), {_place(row): _cells(present, row[2:]) for row in filled[1:] if row[0]}
+    return Baseline(feed, titles, rows), {_place(row): _cells(filled[0][2:], row[2:]) for row in filled[1:] if row[0]}
 
 
-def _rows(payload: bytes, name: str) -> list[list[Any]]:
+def _rows(payload: bytes, name: str) -> list[list[str]]:
     try:
         sheet = read_sheet(payload, name)
     except BatchRefused as refused:
@@ -90,23 +87,23 @@ def _rows(payload: bytes, name: str) -> list[list[Any]]:
             raise _stranger() from None
         raise
     refuse_merged(sheet, 1)
-    return sheet.rows
+    return sheet.texts()
 
 
 def _kept_row(place: tuple[UUID, int], cells: dict[str, str | None]) -> MendingRow:
     return MendingRow(*place, wrong="", bad_titles=frozenset(), cells=cells)
 
 
-def _cells(titles: Sequence[str], row: Sequence[Any]) -> dict[str, str | None]:
-    return {title: as_cell(value) for title, value in zip(titles, row, strict=False) if title}
+def _cells(titles: Sequence[str], row: Sequence[str]) -> dict[str, str | None]:
+    return {title: value or None for title, value in zip(titles, row, strict=False) if title}
 
 
 def _reference(row: MendingRow) -> str:
     return f"{row.batch_id}/{row.row_no}"
 
 
-def _place(row: Sequence[Any]) -> tuple[UUID, int]:
-    batch, _, number = str(row[0]).partition("/")
+def _place(row: Sequence[str]) -> tuple[UUID, int]:
+    batch, _, number = row[0].partition("/")
     try:
         return UUID(batch), int(number)
     except ValueError:

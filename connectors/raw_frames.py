@@ -25,23 +25,34 @@ UNTITLED = "(untitled)"
 
 
 def raw_frame(titles: Sequence[str], columns: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """The raw frame of `columns` of Python values; wholly blank rows are no submissions and go.
+    """The raw frame of `columns` of Python values; see `frame_of_texts`."""
+    return frame_of_texts(titles, map(text_cells, columns))
+
+
+def frame_of_texts(titles: Sequence[str], columns: Iterable[pa.LargeStringArray | pa.ChunkedArray]) -> pd.DataFrame:
+    """The raw frame of `columns` of `text_cells`; wholly blank rows are no submissions and go.
 
     Titles that repeat get the suffixes ` #2`, ` #3` in their order.
     """
-    texts = {title: text_column(column) for title, column in zip(unique_titles(titles), columns, strict=True)}
-    return without_blank_rows(pd.DataFrame(texts))
+    texts = dict(zip(unique_titles(titles), columns, strict=True))
+    return without_blank_rows(pa.table(texts).to_pandas())
 
 
 def text_column(values: Sequence[Any]) -> "pd.Series[str]":
-    """The values as text; NUL and lone surrogates, which no store takes, become U+FFFD, which value rules refuse."""
+    """The `text_cells` of the values, as pandas has them."""
+    return pa.table({"": text_cells(values)}).to_pandas()[""].rename(None)
+
+
+def text_cells(values: Sequence[Any]) -> pa.LargeStringArray:
+    """The values as text, null where blank; NUL and lone surrogates, which no store takes, become U+FFFD, which value
+    rules refuse."""
     texts = [value if type(value) is str else as_cell(value) for value in values]
     try:
         cells = pa.array(texts, pa.large_string())
     except UnicodeEncodeError:
         cells = pa.array([None if text is None else _encodable(text) for text in texts], pa.large_string())
     cells = pc.replace_substring(cells, "\x00", "\ufffd")
-    return pa.table({"": pc.if_else(pc.equal(cells, ""), None, cells)}).to_pandas()[""].rename(None)
+    return pc.if_else(pc.equal(cells, ""), None, cells)
 
 
 def blank_to_missing(column: "pd.Series[str]") -> "pd.Series[str]":
@@ -57,16 +68,24 @@ def without_blank_rows(frame: pd.DataFrame) -> pd.DataFrame:
 def unique_titles(titles: Iterable[str]) -> list[str]:
     """The titles with ` #2`, ` #3` after those that came before, so that identical questions stay apart.
 
-    Titles that differ in white space only are identical; one of white space alone is `UNTITLED`.
+    Titles that differ in white space only are identical; one of white space alone is `UNTITLED`. A number that a title
+    of its own bears already is left out.
     """
+    given = list(titles)
     seen: dict[str, int] = {}
-    unique = []
-    for given in titles:
-        folded = " ".join(given.split())
-        title = given if folded else UNTITLED
+    unique: list[str] = []
+    for title in given:
+        folded = " ".join(title.split())
         seen[folded] = seen.get(folded, 0) + 1
-        unique.append(title if seen[folded] == 1 else f"{title} #{seen[folded]}")
+        named = title if folded else UNTITLED
+        unique.append(named if seen[folded] == 1 else _numbered(named, folded, seen, {*given, *unique}))
     return unique
+
+
+def _numbered(title: str, folded: str, seen: dict[str, int], taken: set[str]) -> str:
+    while f"{title} #{seen[folded]}" in taken:
+        seen[folded] += 1
+    return f"{title} #{seen[folded]}"
 
 
 def as_cell(value: Any) -> str | None:

@@ -5,16 +5,17 @@ has not grown by it.
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
+import pyarrow as pa
 
 from connectors.bounded_child import bounded_child, was_ended_by_its_limits
-from connectors.raw_frames import refuse_too_large
+from connectors.raw_frames import refuse_too_large, text_cells
 from schemas.errors import BatchRefused
 
 CHILD = Path(__file__).with_name("workbook_child.py")
@@ -38,11 +39,16 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One sheet: its rows from the first on (texts, numbers, booleans; times as ISO text; blank is ''), and the merged
-    ranges as (first row, first column, last row, last column), from 0."""
+    """One sheet: its cells as text (`connectors.raw_frames.text_cells`; columns `0`, `1`, … and all rows from the first
+    on), and the merged ranges as (first row, first column, last row, last column), from 0."""
 
-    rows: list[list[Any]]
+    cells: pa.Table
     merged: list[tuple[int, int, int, int]]
+
+    def texts(self, first: int = 0, count: int | None = None) -> list[list[str]]:
+        """So many rows from the `first` on (from 0), all by default; blank is ''."""
+        columns = [[cell or "" for cell in column.to_pylist()] for column in self.cells.slice(first, count).columns]
+        return [list(row) for row in zip(*columns, strict=True)]
 
 
 def read_sheet(payload: bytes, name: str | None) -> Sheet:
@@ -81,10 +87,10 @@ def _sheet(child: "subprocess.Popen[bytes]", payload: bytes) -> Sheet:
     refuse_too_large(found["height"], found["width"])
     if found["height"] * found["width"] > most_cells(payload):
         raise _too_costly()
-    rows = _rows(child.stdout) if child.stdout else []
+    cells = _cells(child.stdout, found["width"])
     if child.wait() != 0:
         raise _failed(child)
-    return Sheet(rows, [(first[0], first[1], first[2], first[3]) for first in found["merged"]])
+    return Sheet(cells, [(first[0], first[1], first[2], first[3]) for first in found["merged"]])
 
 
 def _head(child: "subprocess.Popen[bytes]", payload: bytes) -> dict[str, Any]:
@@ -106,12 +112,18 @@ def _head(child: "subprocess.Popen[bytes]", payload: bytes) -> dict[str, Any]:
     return found
 
 
-def _rows(lines: IO[bytes]) -> list[list[Any]]:
-    rows: list[list[Any]] = []
+def _cells(lines: IO[bytes] | None, width: int) -> pa.Table:
+    """The rows piece by piece as columns: as Python's values all of them would take some ten times the room."""
+    schema = pa.schema([(str(number), pa.large_string()) for number in range(width)])
+    return pa.Table.from_batches(_pieces(lines or [], schema), schema)
+
+
+def _pieces(lines: Iterable[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for line in lines:
         # The last line of a child that was ended is not whole; its end is told by how it ended.
-        rows += orjson.loads(line) if line.endswith(b"\n") else []
-    return rows
+        rows: list[list[Any]] = orjson.loads(line) if line.endswith(b"\n") else []
+        if rows:
+            yield pa.record_batch([text_cells(column) for column in zip(*rows, strict=True)], schema)
 
 
 def _failed(child: "subprocess.Popen[bytes]") -> BatchRefused:

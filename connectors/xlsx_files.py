@@ -5,12 +5,12 @@ Formulas are read as the values that were saved with them; nothing in a workbook
 
 import io
 import zipfile
-from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
-from connectors.raw_frames import as_cell, raw_frame
-from connectors.table_layout import rows_of_titles, titles_at, titles_of, without_summary
+from connectors.raw_frames import frame_of_texts
+from connectors.table_layout import LAST_TITLE_ROW, rows_of_titles, titles_at, titles_of, without_summary
 from connectors.text_encoding import cut_short
 from connectors.workbooks import Sheet, read_sheet, unreadable
 from schemas.errors import BatchRefused
@@ -34,14 +34,13 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     """
     refuse_unsound_zip(payload)
     sheet = read_sheet(payload, shape.sheet)
-    rows = sheet.rows
-    at = titles_at(([as_cell(cell) or "" for cell in row] for row in rows), shape)
+    at = titles_at(sheet.texts(0, LAST_TITLE_ROW), shape)
     below = at + rows_of_titles(shape.layout)
-    titles = titles_of([[as_cell(cell) or "" for cell in row] for row in rows[at:below]], shape.layout)
+    titles = titles_of(sheet.texts(at, below - at), shape.layout)
     if not any(titles):
         raise unreadable("it has no row of titles")
     refuse_merged(sheet, below)
-    return without_summary(_frame(titles, rows[below:]), shape.layout)
+    return without_summary(_frame(titles, sheet.cells.slice(below)), shape.layout)
 
 
 def refuse_unsound_zip(payload: bytes) -> None:
@@ -72,8 +71,7 @@ def refuse_merged(sheet: Sheet, below: int) -> None:
         )
 
 
-def _frame(titles: list[str], rows: list[list[Any]]) -> pd.DataFrame:
-    """Rows to a raw frame; columns without title that hold nothing are no columns."""
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in titles]
-    named = [(t, c) for t, c in zip(titles, columns, strict=True) if t != "" or any(cell != "" for cell in c)]
-    return raw_frame([title for title, _ in named], [column for _, column in named])
+def _frame(titles: list[str], cells: pa.Table) -> pd.DataFrame:
+    """Cells to a raw frame; columns without title that hold nothing are no columns."""
+    named = [(t, c) for t, c in zip(titles, cells.columns, strict=True) if t != "" or c.null_count < len(c)]
+    return frame_of_texts([title for title, _ in named], [column for _, column in named])

@@ -6,11 +6,10 @@ https://learn.microsoft.com/power-apps/developer/data-platform/webapi/execute-ba
 import uuid
 from collections.abc import Iterator, Sequence
 
-from connectors.dataverse import odata
 from connectors.dataverse.batch import build_batch, parse_batch
 from connectors.dataverse.classify import Verdict, verdict_of
 from connectors.dataverse.odata import Answer, Request, UnreadableAnswer, read_object
-from connectors.dataverse.reading import JsonRow, Reader
+from connectors.dataverse.reading import JsonRow, Reader, rows_of
 from connectors.dataverse.sender import Sender, misconfigured
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.wire import Lost
@@ -42,7 +41,7 @@ class BatchedReads:
 
     def rows(self, content: JsonRow, *, label: str) -> Iterator[JsonRow]:
         """The rows of one answer and of the pages beyond its first: the server's own links are followed."""
-        yield from odata.read_rows(content)
+        yield from rows_of(content, label=label)
         link = content.get("@odata.nextLink")
         if isinstance(link, str):
             yield from self._reader.rows(self._reader.follow(link, (), label=label), ())

@@ -88,8 +88,8 @@ class TableDefinition:
     """What a table admits, for validation and for the doctor.
 
     `columns` maps a column, or the case-sensitive name of a navigation property, to `type` (Dataverse's attribute type,
-    with `DateOnly`, `MultiSelectPicklist` and `Navigation` told apart), and where they apply `max_length` (UTF-16 units)
-    and `options`.
+    with `DateOnly`, `MultiSelectPicklist` and `Navigation` told apart), `is_writable` and `is_secured` (by column
+    security), and where they apply `max_length` (UTF-16 units) and `options`.
     """
 
     table: TableName

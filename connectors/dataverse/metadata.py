@@ -43,7 +43,9 @@ def fetch_table_definition(batched: BatchedReads, table: TableName) -> TableDefi
 
 
 def _type(item: Item) -> Fact:
-    return item["LogicalName"], {"type": item["AttributeType"]}
+    writable = item.get("IsValidForCreate") is not False and item.get("IsValidForUpdate") is not False
+    facts = {"type": item["AttributeType"], "is_writable": writable, "is_secured": item.get("IsSecured") is True}
+    return item["LogicalName"], facts
 
 
 def _date(item: Item) -> Fact:
@@ -78,7 +80,7 @@ _OPTIONS = {"$select": "LogicalName", "$expand": "OptionSet($select=Options)"}
 
 # Path beneath the table's own, query, and what one item of the answer tells of a column.
 _PARTS: tuple[tuple[str, dict[str, str], Callable[[Item], Fact]], ...] = (
-    ("/Attributes", {"$select": "LogicalName,AttributeType"}, _type),
+    ("/Attributes", {"$select": "LogicalName,AttributeType,IsValidForCreate,IsValidForUpdate,IsSecured"}, _type),
     (f"{_CAST}DateTimeAttributeMetadata", {"$select": "LogicalName,DateTimeBehavior"}, _date),
     (f"{_CAST}StringAttributeMetadata", _LENGTH, _length),
     (f"{_CAST}MemoAttributeMetadata", _LENGTH, _length),

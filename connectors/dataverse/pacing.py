@@ -77,6 +77,6 @@ def retry_after_s(value: str | None, *, answered_at: str | None) -> float | None
 def _http_date(text: str | None) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

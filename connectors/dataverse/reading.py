@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from connectors.dataverse import odata
 from connectors.dataverse.contract import ChangePage, TableName, canonical_id
 from connectors.dataverse.sender import Sender
-from schemas.errors import CrmMisconfigured
+from schemas.errors import CrmMisconfigured, CrmUnavailable
 
 JsonRow = dict[str, object]
 
@@ -36,7 +36,7 @@ class Reader:
 
     def follow(self, link: str, prefer: Sequence[str], *, label: str) -> odata.Request:
         """A request for a link of the server; `CrmMisconfigured` if it leads to another host, which gets no token."""
-        if _host_of(link) != _host_of(self._origin):
+        if _host_of(link) is None or _host_of(link) != _host_of(self._origin):
             raise CrmMisconfigured(
                 f"{label}: a link leads to another host. Remedy: use the CRM's own address as base_url."
             )
@@ -45,7 +45,7 @@ class Reader:
     def rows(self, request: odata.Request, prefer: Sequence[str]) -> Iterator[JsonRow]:
         """The rows of all pages."""
         for content in self.pages(request, prefer):
-            yield from odata.read_rows(content)
+            yield from rows_of(content, label=request.label)
 
     def rows_by_id(self, table: TableName, ids: Sequence[str], *, select: Sequence[str]) -> dict[str, JsonRow]:
         """Rows by id with their `@odata.etag`; ids that the CRM does not have are absent."""
@@ -65,12 +65,25 @@ class Reader:
             link = content.get("@odata.deltaLink")
             if "@odata.nextLink" not in content and not isinstance(link, str):
                 raise CrmMisconfigured(f"{request.label}: no delta link. Remedy: enable change tracking on the table.")
-            yield _change_page(table, content, link=str(link) if link else None)
+            rows = rows_of(content, label=request.label)
+            yield _change_page(table, rows, link=str(link) if link else None)
 
 
-def _host_of(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+def rows_of(content: Mapping[str, object], *, label: str) -> list[JsonRow]:
+    """The rows of an answer; `CrmUnavailable` where it is JSON and no collection, as of something in between."""
+    try:
+        return odata.read_rows(content)
+    except odata.UnreadableAnswer:
+        raise CrmUnavailable(f"{label}: the answer holds no rows. Remedy: check the network, then run again.") from None
+
+
+def _host_of(url: str) -> tuple[str, str | None, int] | None:
+    """Scheme, host and port; None where the URL cannot be read."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
 
 
 def selected(table: TableName, columns: Sequence[str]) -> str:
@@ -78,10 +91,10 @@ def selected(table: TableName, columns: Sequence[str]) -> str:
     return ",".join(dict.fromkeys([table.primary_key, *columns]))
 
 
-def _change_page(table: TableName, content: Mapping[str, object], *, link: str | None) -> ChangePage:
+def _change_page(table: TableName, entries: Sequence[JsonRow], *, link: str | None) -> ChangePage:
     rows: list[JsonRow] = []
     deleted_ids: list[str] = []
-    for entry in odata.read_rows(content):
+    for entry in entries:
         if _is_deletion(entry):
             deleted_ids.append(canonical_id(entry.get("id") or entry.get(table.primary_key)))
         else:

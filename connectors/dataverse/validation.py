@@ -3,6 +3,7 @@
 Pure: a definition is a plain mapping, as `TableDefinition.columns` is.
 """
 
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ Fault = Literal["too_long", "option_unknown", "wrong_type", "unknown_column"]
 
 _BIND = "@odata.bind"
 _INTEGERS = {"Integer": 31, "BigInt": 63}
+# As the server reads them: one way to write a moment, and a bind that names one row.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,7})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_REFERENCE = re.compile(rf"/?\w+\(({_GUID}|\w+=.+)\)", re.DOTALL)
+_CHOICES = re.compile(r"-?\d{1,10}(,-?\d{1,10})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def _fault(column: str, value: object, *, definition: Mapping[str, Mapping[str, 
     if value is None:
         return None
     if is_bind:
-        return None if isinstance(value, str) and value.endswith(")") and "(" in value else "wrong_type"
+        return None if isinstance(value, str) and _REFERENCE.fullmatch(value) else "wrong_type"
     accepts = _ACCEPTS.get(str(facts.get("type")))
     if accepts is None or not accepts(value):
         return "wrong_type"
@@ -107,7 +113,7 @@ def _is_moment(value: object) -> bool:
     """A moment with its zone; a naive one would be read in the server's."""
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value) if _MOMENT.fullmatch(value) else None
         except ValueError:
             return False
     return isinstance(value, datetime) and value.tzinfo is not None
@@ -123,15 +129,11 @@ def _is_day(value: object) -> bool:
 
 
 def _is_choices(value: object) -> bool:
-    return isinstance(value, str) and all(part.lstrip("-").isdecimal() for part in value.split(",") if part)
+    return isinstance(value, str) and (value == "" or _CHOICES.fullmatch(value) is not None)
 
 
 def _is_guid(value: object) -> bool:
-    try:
-        uuid.UUID(str(value))
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, uuid.UUID) or (isinstance(value, str) and re.fullmatch(_GUID, value) is not None)
 
 
 # Lookups are written by `@odata.bind` only, so a bare lookup column accepts nothing.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from connectors.store.reports import is_run_superseded
 from pipelines.operations.delivery import deliver_phases
-from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
+from pipelines.operations.doctor.guard import UNANSWERED, reasons_to_refuse, require_safe
 from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm, SyncReport, as_writer, close, prepare, replan_conflicts
@@ -37,7 +37,8 @@ def deliver_step(session: Session, crm: Crm, phases: Sequence[Phase], *, closes:
         if closes:
             counts += sum((one.counts for again in replan_conflicts(session, crm) for one in again.values()), Counter())
             close(session)
-            require_safe((*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)))
+            found = reasons_to_refuse(crm, session.workspace.policy)
+            require_safe((*unapplied_widenings(session), *(one for one in found if one != UNANSWERED)))
     return counts
 
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from uuid import NAMESPACE_OID, uuid5
 
 from connectors.dataverse import TableDefinition, TableName
-from connectors.mappings import load_role
+from connectors.dataverse.odata import string_literal
 from pipelines.operations.delivery import table_name
-from pipelines.operations.workspace import Workspace
+from pipelines.operations.workspace import Workspace, role_of
 from pipelines.transforms.diagnosis.facts import CONTACTS, RESTRICTIVE, SOURCES, TRANSACTIONAL
 from pipelines.transforms.diagnosis.purpose_rules import KINDS
 from schemas.crm_role import CrmRole
@@ -83,8 +83,7 @@ def provide(workspace: Workspace, crm: ReadableCrm, makes: Makes, *, dry_run: bo
     provisions = [*maker.link_column()]
     if workspace.policy.crm.provision_purposes:
         provisions += maker.purposes()
-    role = load_role(workspace.settings.config_dir)
-    return [*provisions, maker.role(role.with_lists() if workspace.policy.lists() else role)]
+    return [*provisions, maker.role(role_of(workspace))]
 
 
 class _Maker:
@@ -149,7 +148,10 @@ class _Maker:
             return Provision(what, Provided.REFUSED, f"An administrator makes it with these privileges: {names}.")
 
     def _role(self, what: str, role: CrmRole) -> Provision:
-        found = next(iter(self._crm.iter_rows(_ROLE, ["name"], filter=f"name eq '{role.name}'")), None)
+        unit = self._makes.business_unit()
+        # Units beneath have copies of the role, which take no privilege of their own.
+        named = f"name eq {string_literal(role.name)} and _businessunitid_value eq {unit}"
+        found = next(iter(self._crm.iter_rows(_ROLE, ["name"], filter=named)), None)
         role_id = None if found is None else str(found["roleid"])
         held = set() if role_id is None else {name.lower() for name in self._makes.fetch_role_privileges(role_id)}
         missing = [name for name in role.privilege_names() if name.lower() not in held]
@@ -157,13 +159,12 @@ class _Maker:
             return Provision(what, Provided.PRESENT, _HAND_OVER)
         if self._dry_run:
             return Provision(what, Provided.WOULD_BE_MADE, f"With {len(missing)} privileges that it has not yet.")
-        self._make_role(role, missing, role_id)
+        self._make_role(role, missing, role_id, unit=unit)
         return Provision(what, Provided.MADE, _HAND_OVER)
 
-    def _make_role(self, role: CrmRole, missing: Sequence[str], role_id: str | None) -> None:
+    def _make_role(self, role: CrmRole, missing: Sequence[str], role_id: str | None, *, unit: str) -> None:
         ids = self._privilege_ids(missing)
         if role_id is None:
-            unit = self._makes.business_unit()
             role_id = str(uuid5(NAMESPACE_OID, f"{unit}.{role.name}"))
             bind = f"/businessunits({unit})"
             self._makes.create_row(_ROLE, {"roleid": role_id, "name": role.name, "businessunitid@odata.bind": bind})
@@ -173,7 +174,7 @@ class _Maker:
         """The ids of privileges; CrmMisconfigured names those that the environment does not know."""
         found: dict[str, str] = {}
         for start in range(0, len(names), _NAMES_PER_READ):
-            some = " or ".join(f"name eq '{name}'" for name in names[start : start + _NAMES_PER_READ])
+            some = " or ".join(f"name eq {string_literal(name)}" for name in names[start : start + _NAMES_PER_READ])
             rows = self._crm.iter_rows(_PRIVILEGE, ["name"], filter=some)
             found |= {str(row["name"]).lower(): str(row["privilegeid"]) for row in rows}
         if unknown := [name for name in names if name.lower() not in found]:

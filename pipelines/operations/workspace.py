@@ -20,7 +20,7 @@ from connectors.dataverse import (
 from connectors.erasure_journal import ErasureJournal
 from connectors.fetching import HttpSettings
 from connectors.files import FileSettings
-from connectors.mappings import load_mappings, load_policy
+from connectors.mappings import load_mappings, load_policy, load_role
 from connectors.rest_feeds import RestSettings
 from connectors.short_courses import ShortCoursesSettings
 from connectors.sources import SourceSettings
@@ -33,6 +33,7 @@ from connectors.store.server import ensure_server, external_server
 from connectors.web_forms import WebFormsSettings
 from connectors.webropol import WebropolSettings
 from pipelines.settings import Settings
+from schemas.crm_role import CrmRole
 from schemas.errors import ConfigurationError
 from schemas.mappings import Mapping
 from schemas.policy import BlastRadius, Policy
@@ -179,6 +180,13 @@ def dataverse_settings(settings: Settings, policy: Policy) -> DataverseSettings:
         suppress_flows=settings.dataverse_suppress_flows,
         bypass_logic=tuple(filter(None, settings.dataverse_bypass_logic.replace(" ", "").split(","))),
     )
+
+
+def role_of(workspace: Workspace) -> CrmRole:
+    """What the application users must be allowed, with these settings and this policy."""
+    role = load_role(workspace.settings.config_dir)
+    role = role.with_lists() if workspace.policy.lists() else role
+    return role.with_bypass() if workspace.settings.dataverse_bypass_logic else role
 
 
 def _credential(settings: Settings) -> Credential:

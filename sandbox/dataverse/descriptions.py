@@ -53,6 +53,7 @@ def describe_column(table: Table, column: Column) -> Row:
         "IsValidForCreate": column.on_create,
         "IsValidForUpdate": column.on_update,
         "IsValidForRead": True,
+        "IsSecured": False,
         "IsCustomAttribute": "_" in column.name,
         "IsPrimaryId": column.name == table.id_column,
         "IsPrimaryName": column.name == table.primary_name,

@@ -118,7 +118,7 @@ def _read_value(table: Table, column: Column, value: Any) -> Any:
 def _read_text(table: Table, column: Column, value: Any) -> Any:
     if not isinstance(value, str):
         raise wrong_literal(value, "Edm.String")
-    if column.max_length is not None and len(value) > column.max_length:
+    if column.max_length is not None and len(value.encode("utf-16-le")) > 2 * column.max_length:
         raise too_long(table.logical, column.name, column.max_length)
     return value or None
 

@@ -159,6 +159,13 @@ def test_identical_titles_are_numbered_in_their_order() -> None:
     assert unique_titles(["a", "b", "a"]) == ["a", "b", "a #2"]
 
 
+@pytest.mark.parametrize("titles", [["a", "a", "a #2"], ["a #2", "a", "a"], ["a", "a #2", "a", "a", "a #2"]])
+def test_a_title_that_looks_like_a_numbered_one_takes_no_other_s_place(titles: list[str]) -> None:
+    assert len(set(unique_titles(titles))) == len(titles)
+    frame = read_csv(";".join(titles) + "\n" + ";".join(str(place) for place in range(len(titles))) + "\n")
+    assert sorted(frame.iloc[0]) == [str(place) for place in range(len(titles))]
+
+
 def test_lines_above_the_titles_are_skipped_as_the_mapping_says() -> None:
     frame = read_csv("Raportti\n;luotu;20.11.2026\nA;B\n1;2\n", header_row=3)
     assert frame.to_dict("records") == [{"A": "1", "B": "2"}]

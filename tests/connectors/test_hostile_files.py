@@ -4,6 +4,7 @@ import io
 import random
 import resource
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -157,7 +158,20 @@ def test_a_workbook_that_needs_more_memory_or_time_than_it_may_is_refused(monkey
         read_sheet(rows, None)
     assert refused.value.code == "too_costly"
     monkeypatch.undo()
-    assert len(read_sheet(rows, None).rows) == 2_000
+    assert read_sheet(rows, None).cells.num_rows == 2_000
+
+
+def test_rows_of_a_workbook_pass_through_piece_by_piece() -> None:
+    payload = workbook([["Id", "Email"], *([r, f"person{r}@example.org"] for r in range(20_000))])
+    tracemalloc.start()
+    try:
+        frame = decode_xlsx(payload, XLSX)
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(frame), frame["Email"].iloc[-1]) == (20_000, "person19999@example.org")
+    # As Python's values they would take 5 MB.
+    assert held < 3 << 20
 
 
 def test_formula_cells_are_read_as_text_and_never_run() -> None:

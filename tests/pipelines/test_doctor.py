@@ -1,16 +1,16 @@
 """The doctor over an emulated CRM: each ailment is named and no other, a run refuses where people are endangered."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from connectors.dataverse import DataverseClient
+from connectors.dataverse import DataverseClient, TableName
 from connectors.dataverse.administration import Administration
 from connectors.mappings import load_role
 from connectors.store.address import ServerAddress
@@ -18,17 +18,18 @@ from pipelines.cli import APP
 from pipelines.launch import settings_environment
 from pipelines.operations.doctor.examination import examine
 from pipelines.operations.provision import Provided
+from pipelines.operations.sync import sync_crm
 from pipelines.operations.workspace import dataverse_settings
 from pipelines.transforms.diagnosis.findings import Verdict
 from sandbox.crm_seed import JOURNEY, journey_rows, purpose_rows
 from sandbox.dataverse.options import EmulatorOptions
 from sandbox.dataverse.server import start_emulator
-from schemas.errors import RaisingRefused
+from schemas.errors import CrmUnavailable, RaisingRefused
 from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import T0, Who, answer
 from tests.invariants.wire import sent_rows
-from tests.invariants.world import CONFIG, CONSENTS, OPTED_IN, OPTED_OUT, make_settings
-from tests.pipelines.clinic import AILMENTS, LINK, Clinic, asked_methods, open_clinic, people
+from tests.invariants.world import CONFIG, CONSENTS, OPTED_IN, OPTED_OUT, make_settings, take_in
+from tests.pipelines.clinic import AILMENTS, LINK, PURPOSES, Clinic, asked_methods, open_clinic, people
 from tests.throwaway import fresh_database
 
 DANGERS = [
@@ -138,6 +139,40 @@ def test_what_was_held_back_goes_with_the_next_run_once_it_is_mended(clinic: Cli
         mend()
     clinic.world.run()
     assert values_of(clinic, "later@example.org") == {OPTED_IN}
+
+
+class MuteAboutPurposes:
+    """The CRM's client, but that the CRM does not answer when it is asked for its purposes."""
+
+    def __init__(self, crm: DataverseClient) -> None:
+        self._crm = crm
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crm, name)
+
+    def iter_rows(self, table: TableName, select: Sequence[str], **options: Any) -> Iterator[dict[str, Any]]:
+        if table.entity_set == PURPOSES:
+            raise CrmUnavailable("No answer.")
+        return self._crm.iter_rows(table, select, **options)
+
+
+def test_a_crm_that_does_not_say_how_it_is_set_up_gets_lowerings_and_the_rest_a_run_later(clinic: Clinic) -> None:
+    leaving, coming = "leaving-unsaid@example.org", "coming-unsaid@example.org"
+    clinic.run_with(answer(500, Who(leaving, "aino"), T0, newsletter="Yes"))
+    clinic.world.perform(
+        [
+            answer(501, Who(leaving, "aino"), T0.replace(day=12), stop="Yes"),
+            answer(502, Who(coming, "maija"), T0, newsletter="Yes"),
+        ]
+    )
+    session = clinic.world.session()
+    take_in(session)
+    with pytest.raises(RaisingRefused, match="did not answer"):
+        sync_crm(session, cast(DataverseClient, MuteAboutPurposes(clinic.world.crm)))
+    assert values_of(clinic, leaving) == {OPTED_OUT}
+    assert values_of(clinic, coming) == set()
+    clinic.world.run()
+    assert values_of(clinic, coming) == {OPTED_IN}
 
 
 def values_of(clinic: Clinic, address: str) -> set[int]:

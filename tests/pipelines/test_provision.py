@@ -21,6 +21,8 @@ from tests.pipelines.clinic import LINK, asked_methods
 
 CONTACTS = TableName("contacts", "contact", "contactid")
 POLICY = load_policy(CONFIG)
+# Sorts before any other: what is read first where nothing else is asked for.
+COPY = "00000000-0000-4000-8000-000000000001"
 
 
 class OneToken:
@@ -51,10 +53,11 @@ def settings_of(emulator: RunningEmulator) -> DataverseSettings:
     )
 
 
-def provided(emulator: RunningEmulator, **options: Any) -> dict[str, Provided]:
+def provided(emulator: RunningEmulator, *, bypass: str = "", **options: Any) -> dict[str, Provided]:
     crm = POLICY.crm.model_copy(update={"provision_purposes": True})
     workspace = SimpleNamespace(
-        policy=POLICY.model_copy(update={"crm": crm}), settings=SimpleNamespace(config_dir=CONFIG)
+        policy=POLICY.model_copy(update={"crm": crm}),
+        settings=SimpleNamespace(config_dir=CONFIG, dataverse_bypass_logic=bypass),
     )
     settings = settings_of(emulator)
     client, administration = DataverseClient(settings), Administration(settings)
@@ -86,6 +89,34 @@ def test_a_purpose_that_staff_made_otherwise_stays_as_it_is(bare: RunningEmulato
     assert provided(bare)["purpose related_events"] is Provided.PRESENT
     [row] = [r for r in bare.control.rows("msdynmkt_purposes") if r["msdynmkt_purposeid"] == str(target.purpose_id)]
     assert row["msdynmkt_name"] == "Theirs"
+
+
+def test_the_copy_of_the_role_in_a_unit_beneath_is_left_alone(bare: RunningEmulator) -> None:
+    provided(bare)
+    [role] = [row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]
+    (unit,) = bare.control.seed({"businessunits": [{"name": "Beneath"}]})["businessunits"]
+    copy = {"roleid": COPY, "name": "crm-intake", "businessunitid@odata.bind": f"/businessunits({unit})"}
+    bare.control.seed({"roles": [copy]})
+    bare.control.remove("roles", role["roleid"], as_user="system")
+    assert provided(bare)["role crm-intake"] is Provided.MADE
+    assert granted(bare, COPY) == set()
+    assert provided(bare)["role crm-intake"] is Provided.PRESENT
+    bare.control.remove("roles", COPY, as_user="system")
+
+
+def test_the_role_may_pass_custom_logic_by_only_where_the_settings_say_so(bare: RunningEmulator) -> None:
+    provided(bare)
+    [role] = [row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]
+    assert "prvBypassCustomBusinessLogic" not in granted(bare, role["roleid"])
+    assert provided(bare, bypass="CustomSync")["role crm-intake"] is Provided.MADE
+    assert "prvBypassCustomBusinessLogic" in granted(bare, role["roleid"])
+
+
+def granted(emulator: RunningEmulator, role_id: str) -> set[str]:
+    """The names of a role's privileges."""
+    names = {row["privilegeid"]: row["name"] for row in emulator.control.rows("privileges")}
+    links = emulator.control.rows("roleprivilegescollection")
+    return {names[row["_privilegeid_value"]] for row in links if row["_roleid_value"] == role_id}
 
 
 def test_a_lost_answer_is_told_and_asking_again_makes_nothing_twice(bare: RunningEmulator) -> None:

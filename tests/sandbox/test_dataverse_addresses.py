@@ -59,6 +59,38 @@ def test_restricted_character_in_a_key_is_reported_in_either_way(api, chosen, st
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"), [("a%20b", "a b"), ("o''neil", "o'neil"), ("%C3%A5", "å"), ("a%2Cb", "a,b")]
+)
+def test_key_is_decoded_once_and_its_quotes_are_halved(api, sent, meant):
+    api.send("POST", "EntityDefinitions(LogicalName='contact')/Keys", KEY)
+    assert api.send("PATCH", f"contacts(externaluseridentifier='{sent}')", {"jobtitle": "Dean"}).status_code == 204
+    assert [row["externaluseridentifier"] for row in api.control.rows("contacts")] == [meant]
+    assert api.get(f"contacts(externaluseridentifier='{sent}')").status_code == 200
+
+
+@pytest.mark.parametrize("sent", ["a%2541", "a+b"])
+def test_escape_within_an_escape_and_a_plus_stay_as_they_are_and_are_restricted(api, sent):
+    api.send("POST", "EntityDefinitions(LogicalName='contact')/Keys", KEY)
+    for meant in ("aA", "a b"):
+        api.contact(externaluseridentifier=meant)
+    assert api.get(f"contacts(externaluseridentifier='{sent}')").status_code == 400
+
+
+def test_number_in_a_key_is_bare_and_a_lookup_is_an_id(api):
+    contact = api.contact()
+    names = ["importsequencenumber", "msevtmgt_contactid"]
+    key = {"SchemaName": "crmi_Numbered", "KeyAttributes": names}
+    made = api.send("POST", "EntityDefinitions(LogicalName='msevtmgt_eventregistration')/Keys", key)
+    assert made.status_code == 204
+    place = f"msevtmgt_eventregistrations(importsequencenumber=5,_msevtmgt_contactid_value={contact.upper()})"
+    assert api.send("PATCH", place, {"msevtmgt_registrationstatus": "active"}).status_code == 204
+    [row] = api.control.rows("msevtmgt_eventregistrations")
+    assert (row["importsequencenumber"], row["_msevtmgt_contactid_value"]) == (5, contact)
+    assert api.get(place).status_code == 200
+    assert api.get(place.replace("=5", "='5'")).json()["error"]["code"] == ""
+
+
 def test_key_cut_short_by_a_raw_hash_is_a_syntax_error(api):
     api.send("POST", "EntityDefinitions(LogicalName='contact')/Keys", KEY)
     answer = api.get("contacts(externaluseridentifier='a")

@@ -80,6 +80,21 @@ def test_accents_make_no_difference_to_a_key_in_an_english_environment(keyed):
     assert keyed.send("POST", "contacts", {"externaluseridentifier": "ZOE"}).status_code == 412
 
 
+@pytest.mark.parametrize(("kept", "like_it"), [("s-1", "S-1  "), ("zoë", "ZOË "), ("straße", "STRASSE"), ("æ", "AE")])
+def test_trailing_blanks_and_letters_that_stand_for_two_make_no_difference_to_a_key(keyed, kept, like_it):
+    keyed.contact(externaluseridentifier=kept)
+    assert keyed.send("POST", "contacts", {"externaluseridentifier": like_it}).status_code == 412
+
+
+def test_row_that_lacks_one_part_of_a_key_is_outside_it_whatever_the_other_is(api):
+    define_key(api, "emailaddress1", "gendercode", name="crmi_Pair")
+    for _ in range(2):
+        api.contact(emailaddress1="aino@example.org")
+    api.contact(emailaddress1="aino@example.org", gendercode=2)
+    pair = {"emailaddress1": "Aino@example.org", "gendercode": 2}
+    assert api.send("POST", "contacts", pair).status_code == 412
+
+
 def test_accents_make_a_difference_to_a_key_in_a_finnish_environment(finnish_api):
     define_key(finnish_api, "externaluseridentifier")
     finnish_api.contact(externaluseridentifier="zoë")
@@ -139,6 +154,27 @@ def test_key_of_two_columns_needs_both_in_any_order(api):
     for text in ("emailaddress1='aino@example.org',gendercode=2", "gendercode=2,emailaddress1='aino@example.org'"):
         assert api.get(f"contacts({text})").json()["contactid"] == row_id
     assert api.get("contacts(gendercode=2)").status_code == 400
+
+
+def test_key_waits_then_is_built_and_only_then_counts(api):
+    api.control.limits(key_delay_s=60)
+    api.control.clock(set="2026-10-02T12:00:00+00:00", pinned=True)
+    define_key(api, "externaluseridentifier")
+    states = []
+    for _ in range(3):
+        api.contact(externaluseridentifier=f"s-{len(states)}")
+        states.append((status(api), api.get(by_key("s-0")).status_code))
+        api.control.clock(advance=30)
+    assert states == [("Pending", 400), ("InProgress", 400), ("Active", 200)]
+
+
+def test_table_takes_ten_keys_of_sixteen_columns(api):
+    for number in range(10):
+        define_key(api, "firstname", "lastname", name=f"crmi_Key{number}")
+    body = {"SchemaName": "crmi_Eleventh", "KeyAttributes": ["firstname"]}
+    assert api.send("POST", KEYS, body).status_code == 400
+    api.control.reset()
+    assert api.send("POST", KEYS, body | {"KeyAttributes": ["firstname"] * 17}).status_code == 400
 
 
 def test_deleted_key_is_gone(keyed):

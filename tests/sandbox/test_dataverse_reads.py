@@ -114,6 +114,13 @@ def test_all_columns_come_with_nulls_when_nothing_is_selected(people):
     assert "_parentcustomerid_value" in row
 
 
+def test_order_is_by_the_collation_whatever_the_case(api):
+    for name in ("b", "Ä", "C", "a"):
+        api.contact(firstname=name)
+    rows = api.get("contacts?$select=firstname&$orderby=firstname").json()["value"]
+    assert [row["firstname"].lower() for row in rows] in (["a", "ä", "b", "c"], ["ä", "a", "b", "c"])
+
+
 def test_order_is_by_the_columns_named(people):
     found = people.get("contacts?$select=firstname&$orderby=firstname desc").json()["value"]
     assert [row["firstname"] for row in found] == ["Väinö", "O'Hara", "Eino", "Aino"]

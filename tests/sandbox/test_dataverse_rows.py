@@ -148,6 +148,7 @@ def test_impersonation_is_kept_as_on_behalf(api):
         ({"firstName": "Aino"}, "0x0"),
         ({"firstname": "x" * 51}, "0x80044331"),
         ({"emailaddress1": "x" * 101}, "0x80044331"),
+        ({"firstname": "😀" * 25 + "x"}, "0x80044331"),
         ({"crmi_preferencelink": "x" * 501}, "0x80044331"),
         ({"gendercode": 5}, "0x8004431a"),
         ({"gendercode": "Male"}, "0x80048d19"),
@@ -165,6 +166,10 @@ def test_payload_that_does_not_fit_is_400_and_writes_nothing(api, payload, code)
     response = api.send("POST", "contacts", payload)
     assert (response.status_code, error_code(response)) == (400, code)
     assert api.control.rows("contacts") == []
+
+
+def test_a_length_counts_as_the_database_does_by_sixteen_bits(api):
+    assert api.row("contacts", api.contact(firstname="😀" * 25))["firstname"] == "😀" * 25
 
 
 def test_columns_of_the_server_are_ignored_in_a_payload(api):

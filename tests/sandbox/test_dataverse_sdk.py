@@ -111,6 +111,8 @@ def test_gets_a_row_with_labels_and_what_it_points_at_and_none_for_no_row(api, v
     labelled = vendor.records.retrieve("contact", row_id, select=["gendercode"], include_annotations="*")
     assert row["createdby"]["fullname"].startswith("# Intake")
     assert labelled.data["gendercode"] == 2
+    assert labelled.data["gendercode@OData.Community.Display.V1.FormattedValue"] == "Female"
+    assert "gendercode@OData.Community.Display.V1.FormattedValue" not in row.data
     assert vendor.records.retrieve("contact", str(uuid4()), select=["gendercode"]) is None
 
 
@@ -149,6 +151,28 @@ def test_batch_keeps_order_and_change_sets_refer_to_their_rows(api, vendor):
     assert [answer.status_code for answer in result.responses] == [204, 200, 404, 204, 204]
     assert named(api) == ["Aino", "Bo", "Eeva", "Kari"]
     assert api.row("contacts", result.responses[3].entity_id)["lastname"] == "Example"
+
+
+def test_batch_upserts_reads_and_deletes_and_stops_where_it_is_not_told_to_go_on(api, vendor):
+    vendor.tables.create_alternate_key("contact", "crmi_Source", [KEY])
+    kept, gone = vendor.records.create("contact", [{"firstname": "Aino"}, {"firstname": "Bo"}])
+    batch = vendor.batch.new()
+    batch.records.upsert("contact", [_item("s-1", firstname="Eeva")])
+    batch.records.upsert("contact", [_item("s-1", firstname="Kari"), _item("s-2", firstname="Lea")])
+    batch.records.retrieve("contact", kept, select=["firstname"])
+    batch.records.delete("contact", gone)
+    result = batch.execute()
+    assert [answer.status_code for answer in result.responses] == [204, 204, 200, 204]
+    assert result.responses[2].data["firstname"] == "Aino"
+    stopping = vendor.batch.new()
+    stopping.records.update("contact", kept, {"jobtitle": "Dean"})
+    stopping.records.update("contact", str(uuid4()), {"firstname": "Nobody"})
+    stopping.records.update("contact", kept, {"firstname": "Never"})
+    with pytest.raises(HttpError) as refused:
+        stopping.execute()
+    assert refused.value.status_code == 404
+    assert named(api) == ["Aino", "Kari", "Lea"]
+    assert api.row("contacts", kept)["jobtitle"] == "Dean"
 
 
 def test_keys_are_made_listed_and_taken_away(api, vendor):

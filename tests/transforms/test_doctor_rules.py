@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 
 from pipelines.transforms.diagnosis.catalogue import CHECKS, PROTECTING, Facts, diagnose, endangering, refusals
-from pipelines.transforms.diagnosis.environment_rules import BULK_MESSAGES
 from pipelines.transforms.diagnosis.facts import (
     DEFAULT_COMMERCIAL,
     PROTECTING_SOURCES,
@@ -17,113 +16,30 @@ from pipelines.transforms.diagnosis.facts import (
     Environment,
     People,
     Setup,
-    TableFacts,
 )
 from pipelines.transforms.diagnosis.findings import Diagnosis, Gap, Verdict, fails, listed, ok, unknown, warning
-from pipelines.transforms.diagnosis.purpose_rules import KINDS
 from sandbox.crm_seed import journey_definition
-from schemas.crm_role import CrmRole
-from schemas.policy import Policy, RegisteredProfile
-from schemas.tables import CONSENT, CONTACT, TABLES, Kind, Table
+from schemas.policy import RegisteredProfile
+from schemas.tables import CONSENT, CONTACT, TABLES
+from tests.healthy_crm import (
+    DENIED,
+    LINK,
+    NEWS,
+    PAGE,
+    POLICY,
+    ROLE,
+    healthy_environment,
+    healthy_setup,
+    policy_with,
+    purpose,
+    table_facts,
+    told,
+    verdicts,
+    with_list,
+)
 from tests.pipelines.clinic import flow
-from tests.views import make_policy
 
-ROLE = CrmRole(name="crm-intake", tables={"Contact": ("Read", "Write")}, tolerated=("prvReadSdkMessage",))
-PAGE = "https://preferences.example.org/"
-DENIED = Gap("It may not be read.")
-LINK = "crmi_preferencelink"
 DOCS = Path(__file__).parents[2] / "docs" / "doctor.md"
-
-
-def policy_with(**changes: Any) -> Policy:
-    policy = make_policy()
-    crm = policy.crm.model_copy(update={"preference_page": PAGE, "preference_link_column": LINK, **changes})
-    return policy.model_copy(update={"crm": crm})
-
-
-NEWS = UUID("5b6f1f0e-8a0a-4a57-9d2e-3f6f5a6f3001")
-
-
-def with_list(policy: Policy) -> Policy:
-    marketing = policy.crm.purposes["marketing"]
-    listed = marketing.model_copy(update={"lists": {next(iter(marketing.topics)): NEWS}})
-    crm = policy.crm.model_copy(update={"purposes": {**policy.crm.purposes, "marketing": listed}})
-    return policy.model_copy(update={"crm": crm})
-
-
-POLICY = policy_with()
-
-
-def purpose(purpose_id: Any, kind: int = 534120000, model: int | None = 534120000) -> dict[str, Any]:
-    return {
-        "msdynmkt_purposeid": str(purpose_id),
-        "msdynmkt_name": f"Purpose {purpose_id}",
-        "msdynmkt_type": kind,
-        "msdynmkt_enforcementmodel": model,
-    }
-
-
-def healthy_setup(**changes: Any) -> Setup:
-    targets = POLICY.crm.purposes.values()
-    rows: dict[str, Any] = {
-        "purposes": [purpose(t.purpose_id, KINDS[t.kind]) for t in targets] + [purpose(DEFAULT_COMMERCIAL)],
-        "topics": [
-            {"msdynmkt_topicid": str(i), "_msdynmkt_purposeid_value": str(t.purpose_id)}
-            for t in targets
-            for i in t.topics.values()
-        ],
-        "profiles": [{"msdynmkt_name": "News", "msdynmkt_consentlinktype": 534120002, "msdynmkt_consentlink": PAGE}],
-        "mails": [],
-        "journeys": [],
-        "flows": [],
-        "providers": [],
-        "features": [{"msdynmkt_name": "Check contact consent", "msdynmkt_featurestate": True}],
-        "matching": [],
-        "matched_attributes": [],
-        "organisations": [{"languagecode": 1033}],
-    }
-    return Setup(rows | changes)
-
-
-def table_facts(table: Table, **changes: Any) -> TableFacts:
-    types = {
-        Kind.STRING: "String",
-        Kind.BOOLEAN: "Boolean",
-        Kind.INTEGER: "Integer",
-        Kind.CHOICE: "Picklist",
-        Kind.DATETIME: "DateTime",
-        Kind.BIND: "Navigation",
-    }
-    columns = {
-        name.removesuffix("@odata.bind"): {
-            "type": types[column.kind],
-            "max_length": column.max_length,
-            "options": list(column.options),
-        }
-        for name, column in table.columns.items()
-    }
-    return replace(TableFacts(columns, True, True, BULK_MESSAGES), **changes)
-
-
-def healthy_environment(**tables: Any) -> Environment:
-    held = {name.lower(): "Global" for name in [*ROLE.privilege_names(), "prvReadSdkMessage"]}
-    return Environment({name: table_facts(table) for name, table in TABLES.items()} | tables, held)
-
-
-def told(
-    setup: Setup | None = None,
-    *,
-    people: People | None = None,
-    environment: Environment | None = None,
-    policy: Policy = POLICY,
-) -> dict[str, Diagnosis]:
-    """What is not ok, by check."""
-    facts = Facts(setup or healthy_setup(), people or People([], []), environment or healthy_environment())
-    return {d.check.check_id: d for d in diagnose(facts, policy, ROLE) if d.verdict is not Verdict.OK}
-
-
-def verdicts(found: dict[str, Diagnosis]) -> dict[str, str]:
-    return {name: str(one.verdict) for name, one in found.items()}
 
 
 def test_facts_of_good_health_give_nothing_but_ok() -> None:
@@ -267,7 +183,13 @@ def test_the_switch_is_found_by_its_name_or_by_the_unique_name_of_the_policy() -
 
 def test_a_flag_that_we_wrote_ourselves_is_nobodys_no() -> None:
     rows = [
-        {"contactid": str(UUID(int=n)), "emailaddress1": "Home@example.org", "statecode": 0, "donotbulkemail": n == 2}
+        {
+            "contactid": str(UUID(int=n)),
+            "emailaddress1": "Home@example.org",
+            "statecode": 0,
+            "donotbulkemail": n == 2,
+            "donotemail": False,
+        }
         for n in (1, 2)
     ]
     row = {
@@ -296,7 +218,14 @@ def test_rows_that_agree_are_a_warning_and_rows_that_do_not_a_failure() -> None:
 
 def test_no_evidence_quotes_a_person() -> None:
     address, name = "aino.virtanen@example.org", "Virtanen"
-    contact = {"contactid": str(UUID(int=1)), "emailaddress1": address, "lastname": name, "statecode": 0}
+    contact = {
+        "contactid": str(UUID(int=1)),
+        "emailaddress1": address,
+        "lastname": name,
+        "statecode": 0,
+        "donotbulkemail": False,
+        "donotemail": False,
+    }
     consents = [{"msdynmkt_contactpointvalue": address, "msdynmkt_value": n, "statecode": 1} for n in (534120001, 2)]
     moved = People([contact], consents, {str(UUID(int=1)): {"emailaddress1": "old@example.org"}})
     found = told(people=moved)

@@ -1,6 +1,5 @@
 """The whole examination, as `crm doctor` tells it."""
 
-from connectors.mappings import load_role
 from connectors.store.crm_rows import contacts_of_ours
 from pipelines.operations.doctor.reading import (
     Privileges,
@@ -10,6 +9,7 @@ from pipelines.operations.doctor.reading import (
     read_setup,
 )
 from pipelines.operations.sessions import Session
+from pipelines.operations.workspace import role_of
 from pipelines.transforms.diagnosis.catalogue import Facts, diagnose
 from pipelines.transforms.diagnosis.findings import Diagnosis
 
@@ -21,8 +21,7 @@ def examine(session: Session, crm: ReadableCrm, administration: Privileges) -> l
     does not let us in, ConfigurationError where config/crm_role.yaml is wrong.
     """
     workspace = session.workspace
-    role = load_role(workspace.settings.config_dir)
-    role = role.with_lists() if workspace.policy.lists() else role
+    role = role_of(workspace)
     environment = read_environment(crm, administration)
     with session.transaction() as conn:
         acknowledged = contacts_of_ours(conn)

@@ -27,7 +27,7 @@ class RowsOfCrm(Protocol):
 class ReadableCrm(RowsOfCrm, Protocol):
     """What a whole examination needs of the CRM's client."""
 
-    def who_am_i(self) -> WhoAmI: ...
+    def who_are_we(self) -> list[WhoAmI]: ...
 
     def fetch_metadata(self, table: TableName) -> TableDefinition: ...
 
@@ -72,15 +72,18 @@ def read_people(crm: RowsOfCrm, acknowledged: Mapping[str, Mapping[str, object]]
 
 
 def read_environment(crm: ReadableCrm, administration: Privileges) -> Environment:
-    """The definitions of our tables, and what the application user may do."""
+    """The definitions of our tables, and what each application user may do."""
     messages = _messages(crm)
     tables = {name: _table(crm, name, messages) for name in TABLES}
-    user = crm.who_am_i()
+    first, *others = [_held(administration, user.user_id) for user in crm.who_are_we()]
+    return Environment(tables, first, others)
+
+
+def _held(administration: Privileges, user_id: str) -> dict[str, str] | Gap:
     try:
-        held = administration.fetch_privileges(user.user_id)
+        return {name.lower(): depth for name, depth in administration.fetch_privileges(user_id).items()}
     except (CrmMisconfigured, CrmConflict) as error:
-        return Environment(tables, gap_of("The list of privileges", error))
-    return Environment(tables, {name.lower(): depth for name, depth in held.items()})
+        return gap_of("The list of privileges", error)
 
 
 def _table(crm: ReadableCrm, name: str, messages: Mapping[str, frozenset[str]] | Gap) -> TableFacts | Gap:

@@ -1,7 +1,7 @@
 """Every check of the doctor by its id, in the order in which they are told, and the rule of each."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.transforms.diagnosis import (
     environment_rules,
@@ -10,11 +10,11 @@ from pipelines.transforms.diagnosis import (
     purpose_rules,
     switch_rules,
 )
-from pipelines.transforms.diagnosis.facts import Environment, Gap, People, Setup
-from pipelines.transforms.diagnosis.findings import Check, Diagnosis, Finding
+from pipelines.transforms.diagnosis.facts import SOURCES, Environment, Gap, People, Setup
+from pipelines.transforms.diagnosis.findings import Check, Diagnosis, Finding, Known
 from schemas.crm_role import CrmRole
 from schemas.policy import Policy
-from schemas.tables import CONTACT
+from schemas.tables import CONSENT, CONTACT
 
 _LEARN = "https://learn.microsoft.com/"
 _JOURNEYS = f"{_LEARN}dynamics365/customer-insights/journeys/"
@@ -212,11 +212,12 @@ _PEOPLE: dict[str, PeopleRule] = {
 
 
 def diagnose(facts: Facts, policy: Policy, role: CrmRole) -> list[Diagnosis]:
-    """Every check of an environment, in the catalogue's order."""
+    """Every check of an environment, in the catalogue's order. What we see a part of only counts as not read."""
     environment = facts.environment
     contact = environment.tables.get(CONTACT.logical_name, Gap("The contact table was not read."))
-    found = {name: rule(facts.setup, policy) for name, rule in _SETUP.items()}
-    found |= {name: rule(facts.people, policy) for name, rule in _PEOPLE.items()}
+    setup, people = _whole_setup(facts.setup, environment), _whole_people(facts.people, environment)
+    found = {name: rule(setup, policy) for name, rule in _SETUP.items()}
+    found |= {name: rule(people, policy) for name, rule in _PEOPLE.items()}
     found |= {
         "D7": switch_rules.lasting_link(contact, policy),
         "tables": environment_rules.tables_there(environment),
@@ -227,6 +228,21 @@ def diagnose(facts: Facts, policy: Policy, role: CrmRole) -> list[Diagnosis]:
         "bulk": environment_rules.bulk_available(environment),
     }
     return [Diagnosis(check, tuple(found[check.check_id])) for check in CHECKS]
+
+
+def _whole_setup(setup: Setup, environment: Environment) -> Setup:
+    return Setup({name: _whole(setup.of(name), source.logical_name, environment) for name, source in SOURCES.items()})
+
+
+def _whole_people(people: People, environment: Environment) -> People:
+    contacts = _whole(people.contacts, CONTACT.logical_name, environment)
+    return replace(people, contacts=contacts, consents=_whole(people.consents, CONSENT.logical_name, environment))
+
+
+def _whole(known: Known, logical_name: str, environment: Environment) -> Known:
+    if environment.sees_all(logical_name):
+        return known
+    return Gap(f"Of {logical_name} we may read a part of the organisation's rows only.")
 
 
 def endangering(setup: Setup, policy: Policy) -> list[Diagnosis]:

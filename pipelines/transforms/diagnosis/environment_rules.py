@@ -33,6 +33,9 @@ _TYPES = {
 # https://learn.microsoft.com/power-platform/admin/language-collations
 _ACCENTS_COUNT = frozenset({1035, 1048, 1050, 1051, 1053, 1054, 1057, 1058, 1060, 1061, 1062})
 _ACCENTS_DO_NOT = frozenset({1029, 1030, 1031, 1033, 1036, 1040, 1041, 1043, 1044, 1045, 1046})
+_UNTOLD_LENGTH = "does not tell the length of"
+_SECURED = "guards by column security, which may hide them from us"
+_TELL = {_UNTOLD_LENGTH: unknown, _SECURED: warning}
 TableRule = Callable[[TableFacts], bool]
 
 
@@ -67,7 +70,7 @@ def _misfits(table: Table, facts: TableFacts, *, without: str | None) -> Iterato
         if (misfit := _misfit(column, there)) is not None:
             misfits.setdefault(misfit, []).append(name)
     for misfit, names in misfits.items():
-        yield fails(f"Table {table.logical_name} {misfit}: {listed(names)}.")
+        yield _TELL.get(misfit, fails)(f"Table {table.logical_name} {misfit}: {listed(names)}.")
 
 
 def _misfit(column: Column, there: Mapping[str, object] | None) -> str | None:
@@ -75,7 +78,15 @@ def _misfit(column: Column, there: Mapping[str, object] | None) -> str | None:
         return "has not"
     if there.get("type") not in _TYPES[column.kind]:
         return "has of another type"
+    if there.get("is_writable") is False:
+        return "lets nobody write"
+    return _too_narrow(column, there) or (_SECURED if there.get("is_secured") is True else None)
+
+
+def _too_narrow(column: Column, there: Mapping[str, object]) -> str | None:
     length, options = there.get("max_length"), there.get("options")
+    if column.max_length is not None and not isinstance(length, int):
+        return _UNTOLD_LENGTH
     if column.max_length is not None and isinstance(length, int) and length < column.max_length:
         return "has too short"
     if column.options and not set(column.options) <= set(options if isinstance(options, list) else ()):
@@ -121,22 +132,26 @@ def _of_tables(environment: Environment, names: Sequence[str], holds: TableRule)
 
 
 def privileges_least(environment: Environment, role: CrmRole) -> list[Finding]:
-    """The application user may do what the role names, all over the organisation, and nothing else."""
-    held = environment.privileges
-    if isinstance(held, Gap):
-        return [unknown(held)]
+    """Every application user may do what the role names, all over the organisation, and nothing else."""
+    users = (environment.privileges, *environment.privileges_of_others)
+    found: list[Finding] = []
+    for number, held in enumerate(users, start=1):
+        told = f"Application user {number}. " if len(users) > 1 else ""
+        found += [unknown(f"{told}{held.reason}")] if isinstance(held, Gap) else _of_one_user(held, role, told)
+    return found or ok(f"{len(role.privilege_names())} privileges, as the role names them.")
+
+
+def _of_one_user(held: Mapping[str, str], role: CrmRole, told: str) -> Iterator[Finding]:
     needed = {name.lower(): name for name in role.privilege_names()}
     missing = [name for key, name in needed.items() if key not in held]
     narrow = [name for key, name in needed.items() if held.get(key, "Global") != "Global"]
     surplus = set(held) - set(needed) - {name.lower() for name in role.tolerated}
-    found = []
     if missing:
-        found.append(fails(f"Missing, {len(missing)} of {len(needed)}: {listed(missing)}."))
+        yield fails(f"{told}Missing, {len(missing)} of {len(needed)}: {listed(missing)}.")
     if narrow:
-        found.append(fails(f"Held for a part of the organisation only: {listed(narrow)}."))
+        yield fails(f"{told}Held for a part of the organisation only: {listed(narrow)}.")
     if surplus:
-        found.append(warning(f"{len(surplus)} privileges more than needed: {listed(surplus)}."))
-    return found or ok(f"{len(needed)} privileges, as the role names them.")
+        yield warning(f"{told}{len(surplus)} privileges more than needed: {listed(surplus)}.")
 
 
 def language_known(setup: Setup, policy: Policy) -> list[Finding]:

@@ -4,7 +4,7 @@ Columns as in Microsoft's table reference. [U] marks those that no public page n
 otherwise, what rests on them is unknown, not wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -147,7 +147,17 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Tables of ours by logical name, and the privileges of the application user: name to depth, in lower case."""
+    """Tables of ours by logical name, and the privileges of each application user: name in lower case to depth.
+
+    `privileges` are those of the first, with whom the doctor reads.
+    """
 
     tables: Mapping[str, TableFacts | Gap]
     privileges: Mapping[str, str] | Gap
+    privileges_of_others: Sequence[Mapping[str, str] | Gap] = ()
+
+    def sees_all(self, logical_name: str) -> bool:
+        """Whether we read all rows of a table: who may read a part only gets that part, and no error."""
+        if isinstance(self.privileges, Gap):
+            return True
+        return self.privileges.get(f"prvread{logical_name}", "Global") == "Global"

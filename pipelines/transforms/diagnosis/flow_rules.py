@@ -6,7 +6,7 @@ https://learn.microsoft.com/dynamics365/customer-insights/journeys/consent-recor
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pipelines.transforms.diagnosis.facts import Setup
@@ -29,9 +29,10 @@ def _of_flows(rows: Sequence[Row]) -> Iterator[Finding]:
     closed: list[object] = []
     for row in rows:
         definition = _definition(row.get("clientdata"))
-        if definition is None:
+        makes = None if definition is None else makes_consents(definition)
+        if definition is None or makes is None:
             closed.append(row["workflowid"])
-        elif is_started_by_contacts(definition) and writes_consents(definition):
+        elif makes:
             (opting_in if names_opt_in(definition) else writing).append(row["workflowid"])
     if opting_in:
         yield endangers(f"Flows that opt in when a contact is edited: {listed(opting_in)}.")
@@ -47,25 +48,42 @@ def _definition(text: object) -> dict[str, Any] | None:
     """The flow's definition, None where there is none that can be read."""
     try:
         definition = json.loads(str(text))["properties"]["definition"]
+        parts = definition["triggers"], definition["actions"]
     except (json.JSONDecodeError, KeyError, TypeError):
         return None
-    return definition if isinstance(definition, dict) else None
+    return definition if all(isinstance(part, dict) for part in parts) else None
 
 
-def is_started_by_contacts(definition: dict[str, Any]) -> bool:
+def makes_consents(definition: dict[str, Any]) -> bool | None:
+    """Whether a change of a contact's row starts the flow, and the flow writes contact point consents.
+
+    None where it may, but a table is given by an expression (`@parameters('table')`) that only a run of it tells.
+    """
+    parts = is_started_by_contacts(definition), writes_consents(definition)
+    return False if False in parts else None if None in parts else True
+
+
+def is_started_by_contacts(definition: dict[str, Any]) -> bool | None:
     """Whether a trigger of the flow is a change of a contact's row."""
-    return any(name in _CONTACT_NAMES for name in _values(definition.get("triggers"), "entityname"))
+    return _is_any(_values(definition["triggers"], "entityname"), lambda name: name in _CONTACT_NAMES)
 
 
-def writes_consents(definition: dict[str, Any]) -> bool:
+def writes_consents(definition: dict[str, Any]) -> bool | None:
     """Whether an action of the flow creates or updates contact point consents, of any generation."""
-    steps = (one for one in objects(definition.get("actions")) if isinstance(one.get("host"), dict))
-    return any(_writes_consents(step) for step in steps)
+    steps = (one for one in objects(definition["actions"]) if isinstance(one.get("host"), dict))
+    tables = (name for step in steps if _is_write(step) for name in _values(step.get("parameters"), "entityname"))
+    return _is_any(tables, lambda name: name.startswith(_CONSENTS))
 
 
-def _writes_consents(step: dict[str, Any]) -> bool:
-    is_write = str(step["host"].get("operationId", "")).startswith(("Create", "Update", "Upsert"))
-    return is_write and any(name.startswith(_CONSENTS) for name in _values(step.get("parameters"), "entityname"))
+def _is_any(tables: Iterable[str], wanted: Callable[[str], bool]) -> bool | None:
+    names = set(tables)
+    if any(map(wanted, names)):
+        return True
+    return None if any(name.startswith("@") for name in names) else False
+
+
+def _is_write(step: dict[str, Any]) -> bool:
+    return str(step["host"].get("operationId", "")).startswith(("Create", "Update", "Upsert"))
 
 
 def names_opt_in(definition: dict[str, Any]) -> bool:

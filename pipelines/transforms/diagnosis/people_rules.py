@@ -21,6 +21,7 @@ CONSENT_COLUMNS = (
     "statecode",
 )
 MARKETING = "marketing"
+_FLAGS = ("donotbulkemail", "donotemail")
 
 AddressRule = Callable[[Sequence[Row], Mapping[str, set[object]]], Iterator[Finding]]
 """Of the active contacts, and by address the values of its rows for marketing as a whole."""
@@ -38,9 +39,11 @@ def mirrored_withdrawals(people: People, policy: Policy) -> list[Finding]:
     def rule(contacts: Sequence[Row], values: Mapping[str, set[object]]) -> Iterator[Finding]:
         lowered = {key for key, found in values.items() if ConsentValue.OPTED_OUT in found}
         open_ = {address_key(row.get("emailaddress1")) for row in contacts if row.get("donotbulkemail") is False}
+        hidden = list(_hidden_flags(contacts, ("donotbulkemail",)))
+        yield from hidden
         if missed := len(lowered & open_):
             yield warning(f"{missed} addresses are Opted Out of marketing while a contact's flag still allows it.")
-        else:
+        elif not hidden:
             yield from ok("No contact's flag allows what its address is Opted Out of.")
 
     return _of_people(people, policy, rule)
@@ -62,9 +65,11 @@ def shared_addresses(people: People, policy: Policy) -> list[Finding]:
             for key, rows in sharing.items()
             if len(rows) > 1 and key in granted and any(_forbids(row, people) for row in rows)
         ]
+        hidden = list(_hidden_flags(contacts, _FLAGS))
+        yield from hidden
         if against:
             yield fails(f"{len(against)} shared addresses are Opted In although one of their contacts forbids it.")
-        else:
+        elif not hidden:
             yield from ok("No shared address is Opted In against one of its contacts.")
 
     return _of_people(people, policy, rule)
@@ -72,7 +77,14 @@ def shared_addresses(people: People, policy: Policy) -> list[Finding]:
 
 def _forbids(row: Row, people: People) -> bool:
     ours = people.acknowledged.get(str(row["contactid"]), {})
-    return any(row.get(flag) is True and ours.get(flag) is not True for flag in ("donotbulkemail", "donotemail"))
+    return any(row.get(flag) is True and ours.get(flag) is not True for flag in _FLAGS)
+
+
+def _hidden_flags(contacts: Sequence[Row], flags: Sequence[str]) -> Iterator[Finding]:
+    """A flag is never empty; it reads so where column security hides it from us."""
+    hidden = sum(any(row.get(flag) is None for flag in flags) for row in contacts)
+    if hidden:
+        yield unknown(f"{hidden} contacts do not show us {' and '.join(flags)}.")
 
 
 def duplicate_rows(people: People, _policy: Policy) -> list[Finding]:

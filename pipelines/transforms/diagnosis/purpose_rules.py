@@ -62,8 +62,9 @@ def default_purpose(setup: Setup, _policy: Policy) -> list[Finding]:
 def tracking(setup: Setup, policy: Policy) -> list[Finding]:
     """D11: tracking has one switch, a purpose by profile; without an Opted In row nobody is tracked."""
 
-    def of_purposes(rows: Sequence[Row]) -> Iterable[Finding]:
-        return _not_restrictive(row for row in rows if row.get("msdynmkt_type") == TRACKING)
+    def of_purposes(rows: Sequence[Row]) -> Iterator[Finding]:
+        yield from _not_restrictive(row for row in rows if row.get("msdynmkt_type") == TRACKING)
+        yield from _untyped(rows)
 
     def of_profiles(rows: Sequence[Row]) -> Iterator[Finding]:
         named = [(row, row.get("_msdynmkt_trackingconsentpurpose_value")) for row in rows]
@@ -102,11 +103,11 @@ def consent_link(setup: Setup, policy: Policy) -> list[Finding]:
     def rule(rows: Sequence[Row]) -> Iterator[Finding]:
         if not rows:
             yield unknown("There is no compliance profile yet.")
-        elif page is None:
-            yield unknown(f"The policy names no preference page for its {len(rows)} profiles to lead to.")
-        else:
-            yield from _not_external(rows, policy)
+        yield from _not_external(rows, policy)
+        if page is not None:
             yield from _elsewhere(rows, page)
+        elif rows:
+            yield unknown(f"The policy names no preference page for its {len(rows)} profiles to lead to.")
 
     return of_rows(setup.of("profiles"), rule) or ok("Every compliance profile leads to our preference page.")
 
@@ -138,7 +139,8 @@ def _leads_to(link: str, page: str) -> bool:
     there, ours = urlsplit(link), urlsplit(page)
     path = ours.path.rstrip("/")
     same_host = (there.scheme, there.netloc.lower()) == (ours.scheme, ours.netloc.lower())
-    return same_host and (there.path.rstrip("/") == path or there.path.startswith(f"{path}/"))
+    is_below = there.path.startswith(f"{path}/") and ".." not in there.path.split("/")
+    return same_host and (there.path.rstrip("/") == path or is_below)
 
 
 def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
@@ -153,6 +155,7 @@ def topics_and_models(setup: Setup, policy: Policy) -> list[Finding]:
         if stopped:
             names = listed(row.get("msdynmkt_name") for row in stopped)
             yield fails(f"Transactional purposes that are Restrictive, so that notices do not go out: {names}.")
+        yield from _untyped(others)
 
     found = of_rows(setup.of("purposes"), of_purposes)
     found += of_rows(setup.of("topics"), lambda rows: _missing_topics(rows, policy))
@@ -193,6 +196,8 @@ def _mails_without_topic(rows: Sequence[Row], policy: Policy) -> Iterator[Findin
     """A mail under a purpose alone goes to everybody of the purpose, whichever topics they chose."""
     for name, bare in _bare(rows, policy).items():
         yield endangers(f"Live mails of purpose {name} without a topic, {len(bare)} of them: {listed(bare)}.")
+    if aimless := [row["msdynmkt_emailid"] for row in rows if _is_live(row) and not row.get("_msdynmkt_purpose_value")]:
+        yield unknown(f"Live mails without a purpose, {len(aimless)} of them: {listed(aimless)}.")
 
 
 def _bare(rows: Sequence[Row], policy: Policy) -> dict[str, list[str]]:
@@ -201,9 +206,13 @@ def _bare(rows: Sequence[Row], policy: Policy) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
         name = topical.get(str(row.get("_msdynmkt_purpose_value")))
-        if name is not None and row.get("statuscode") in LIVE_MAIL and not row.get("_msdynmkt_topic_value"):
+        if name is not None and _is_live(row) and not row.get("_msdynmkt_topic_value"):
             found.setdefault(name, []).append(str(row["msdynmkt_emailid"]).lower())
     return found
+
+
+def _is_live(row: Row) -> bool:
+    return row.get("statuscode") in LIVE_MAIL
 
 
 def _journeys_without_topic(rows: Sequence[Row], bare: set[str]) -> Iterator[Finding]:
@@ -218,14 +227,20 @@ def _journeys_without_topic(rows: Sequence[Row], bare: set[str]) -> Iterator[Fin
 
 
 def mails_of(definition: object) -> set[str] | None:
-    """The ids of the mails that a journey sends, wherever in it; None where it cannot be read."""
+    """The ids of the mails that a journey sends, wherever in it; None where it, or which mail it sends, cannot be read."""
     try:
         content = json.loads(str(definition))
     except json.JSONDecodeError:
         return None
-    sends = (one for one in objects(content) if str(one.get("type", "")).lower() == "email")
-    named = (one["parameters"].get("contentId") for one in sends if isinstance(one.get("parameters"), dict))
-    return {str(mail).lower() for mail in named if mail} if isinstance(content, dict) else None
+    sends = (one.get("parameters") for one in objects(content) if str(one.get("type", "")).lower() == "email")
+    named = [sent.get("contentId") if isinstance(sent, dict) else None for sent in sends]
+    return {str(mail).lower() for mail in named} if isinstance(content, dict) and all(named) else None
+
+
+def _untyped(rows: Iterable[Row]) -> Iterator[Finding]:
+    """Purposes of which nobody can say whether they track, advertise or notify."""
+    if untyped := [row.get("msdynmkt_name") for row in rows if row.get("msdynmkt_type") not in KINDS.values()]:
+        yield unknown(f"Purposes of no known type: {listed(untyped)}.")
 
 
 def _not_restrictive(rows: Iterable[Row]) -> Iterator[Finding]:

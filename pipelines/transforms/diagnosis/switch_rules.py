@@ -62,6 +62,9 @@ def matching_rules(setup: Setup, _policy: Policy) -> list[Finding]:
 
     def rule(rows: Sequence[Row]) -> Iterator[Finding]:
         of_contacts = [row for row in rows if row.get("msdynmkt_targetentity") == CONTACT.logical_name]
+        untold = [row["msdynmkt_matchingstrategyid"] for row in rows if not row.get("msdynmkt_targetentity")]
+        if untold:
+            yield unknown(f"Matching rules that do not say whether they are for contacts: {listed(untold)}.")
         if isinstance(attributes, Gap):
             yield unknown(attributes) if of_contacts else ok("No matching rule is for contacts.")[0]
             return

@@ -54,7 +54,9 @@ def test_local_validation_finds_what_the_server_refuses(crm: DataverseClient, ki
     assert crm.fetch_metadata(kit.contacts, no_older_than_s=60) is definition
     assert crm.fetch_metadata(kit.contacts) is not definition
     assert definition.is_change_tracked and definition.has_optimistic_concurrency
-    assert definition.columns["firstname"] == {"type": "String", "max_length": 50}
+    open_to_us = {"is_writable": True, "is_secured": False}
+    assert definition.columns["firstname"] == {"type": "String", "max_length": 50, **open_to_us}
+    assert definition.columns["merged"]["is_writable"] is False
     assert definition.columns["birthdate"]["type"] == "DateOnly"
     assert definition.columns["parentcustomerid_contact"]["type"] == "Navigation"
     rows = [kit.row(1), kit.row(2, firstname="x" * 51), kit.row(3, gendercode=99), kit.row(4, nosuch=1)]

@@ -42,12 +42,31 @@ def test_next_links_are_followed_byte_for_byte_with_the_same_preference(
     assert first.headers["Prefer"] == second.headers["Prefer"] == "odata.maxpagesize=2"
 
 
-@pytest.mark.parametrize("link", ["https://example.org/api/data/v9.2/contacts", "http://127.0.0.1:1/x", "/relative"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://example.org/api/data/v9.2/contacts",
+        "http://127.0.0.1:1/x",
+        "/relative",
+        "https://x:99999/",
+        "https://[::1/",
+        "https://example.org\\@127.0.0.1/",
+    ],
+)
 def test_a_link_to_another_host_gets_no_token(client: DataverseClient, script: Any, kit: Any, link: str) -> None:
     script.answer_in_turn(page([], nextLink=link))
     with pytest.raises(CrmMisconfigured):
         list(client.iter_rows(kit.contacts, []))
     assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"value": null}', b'{"error": {"code": ""}}'])
+def test_an_answer_that_is_json_and_no_rows_is_an_error_that_may_pass(
+    client: DataverseClient, script: Any, kit: Any, body: bytes
+) -> None:
+    script.answer_in_turn((200, {}, body))
+    with pytest.raises(CrmUnavailable, match="no rows"):
+        list(client.iter_rows(kit.contacts, []))
 
 
 @pytest.mark.parametrize("size", [0, 5001])

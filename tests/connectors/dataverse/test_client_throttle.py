@@ -45,6 +45,7 @@ def throttle(gate: ThrottleGate, pacing: Pacing, seconds: float | None) -> None:
         ("0", None),
         ("-3", None),
         ("soon", None),
+        ("Mon, 05 Oct 2026 12:00:00 +999999999999999999999999", None),
         ("", None),
         (None, None),
     ],

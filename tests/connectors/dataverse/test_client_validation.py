@@ -35,6 +35,8 @@ SOUND = [
     ("birthdate", "2000-02-29"),
     ("occurred", datetime(2026, 1, 1, tzinfo=UTC)),
     ("occurred", "2026-10-02T08:00:00Z"),
+    ("occurred", "2026-10-02T08:00:00.123+02:00"),
+    ("msevtmgt_ContactId@odata.bind", "contacts(externaluseridentifier='a(b)')"),
     ("count", -1),
     ("revenue", Decimal("1.10")),
     ("msevtmgt_ContactId@odata.bind", f"/contacts({ID})"),
@@ -67,6 +69,15 @@ UNSOUND = [
     ("parentcustomerid", ID, "wrong_type"),
     ("msevtmgt_contactid@odata.bind", f"/contacts({ID})", "unknown_column"),
     ("msevtmgt_ContactId@odata.bind", ID, "wrong_type"),
+    ("msevtmgt_ContactId@odata.bind", "/contacts()", "wrong_type"),
+    ("msevtmgt_ContactId@odata.bind", "/contacts(x)", "wrong_type"),
+    ("occurred", "2026-W01-1T08:00Z", "wrong_type"),
+    ("occurred", "20261002T080000Z", "wrong_type"),
+    ("occurred", "2026-10-02 08:00:00+02:00", "wrong_type"),
+    ("occurred", "2026-13-02T08:00:00Z", "wrong_type"),
+    ("choices", "--1", "wrong_type"),
+    ("choices", "1,,2", "wrong_type"),
+    ("contactid", f"{{{ID}}}", "wrong_type"),
 ]
 
 
