@@ -96,6 +96,10 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
+def _is_offer(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+
+
 def sql_changes(statement: str) -> Iterator[str]:
     for pattern, new in IN_SQL:
         for found in pattern.finditer(statement):
@@ -105,12 +109,12 @@ def sql_changes(statement: str) -> Iterator[str]:
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """What is run: neither docstrings nor annotations nor decorators."""
+    """What is run: neither docstrings nor annotations nor decorators, nor the list of what a module offers (lint reads it)."""
     for part, value in ast.iter_fields(tree):
         if part in ("annotation", "returns", "decorator_list"):
             continue
         for node in value if isinstance(value, list) else [value]:
-            if isinstance(node, ast.AST) and not _is_docstring(node):
+            if isinstance(node, ast.AST) and not _is_docstring(node) and not _is_offer(node):
                 yield node
                 yield from nodes(node)
 

@@ -89,9 +89,8 @@ def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports:
         with session.transaction() as conn:
             groups = outbox.open_groups(conn, session.run_id, phases)
         progress = Dispatch(session, crm, [Group(*group) for group in groups]).drain()
-        for phase in phases:
-            if phase in progress.settled or phase in progress.superseded:
-                reports[phase].add(progress.settled.get(phase, ()), progress.superseded.get(phase, 0))
+        for phase, superseded in progress.superseded.items():
+            reports[phase].add(progress.settled.get(phase, ()), superseded)
         if progress.claimed == sum(map(len, progress.settled.values())) or not _read_back_lost(session, crm, reports):
             return
     raise CrmUnavailable("The CRM keeps losing answers; run again when it is well. Nothing is lost or sent twice.")

@@ -34,7 +34,10 @@ class Group:
 
 @dataclass
 class Progress:
-    """What a dispatch has done: how many it claimed, and by phase the answers and how many were superseded instead."""
+    """What a dispatch has done: how many it claimed, and by phase the answers and how many were superseded instead.
+
+    Each phase that it claimed from is in `superseded`, be it with 0.
+    """
 
     claimed: int = 0
     settled: dict[Phase, list[Settled]] = field(default_factory=dict)

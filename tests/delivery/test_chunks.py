@@ -126,6 +126,27 @@ def test_stages_follow_each_other_and_the_phases_of_one_go_together_however_they
     assert states_of(store, run_id) == ["acknowledged", "pending", *["acknowledged"] * 3]
 
 
+def test_no_stage_begins_before_the_one_before_has_all_its_answers_however_many_could_send(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    """Each phase has an address of its own, so that it is the stage alone that keeps them apart."""
+
+    class Slow(MemoryCrm):
+        def update_existing(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            time.sleep(takes_s[ids[str(rows[0][table.primary_key])]])
+            return super().update_existing(table, rows)
+
+    takes_s = {Phase.LOWERING: 0.4, Phase.CONTACTS: 0.2, Phase.FLAGS: 0.0}
+    intents = [
+        replace(intent, phase=phase, method=Method.LOWER, row_id=uuid4(), contact_point_id=make_address(store))
+        for phase in takes_s
+    ]
+    ids = {str(one.row_id): one.phase for one in intents}
+    crm = Slow()
+    deliver_phases(Session(chunked(workspace, 9, writers=4), run_id=add(store, *intents)), crm, [*Phase])
+    assert [ids[row_id] for _, _, (row_id,) in crm.written()] == [*takes_s]
+
+
 def test_an_answer_lost_in_one_phase_of_a_stage_is_counted_in_it(
     store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
 ) -> None:
