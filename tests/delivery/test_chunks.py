@@ -185,6 +185,25 @@ def test_no_more_is_claimed_than_there_are_senders_to_send_it_at_once(
     assert states_of(store, run_id) == ["acknowledged"] * 18
 
 
+def test_while_all_is_on_its_way_nothing_more_is_looked_for(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    """A sender is free, but the store is asked again only once there is an answer."""
+
+    class Slow(MemoryCrm):
+        def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int:
+            looks.append(table)
+            return super().chunk_rows(table, in_bulk=in_bulk)
+
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            time.sleep(0.3)
+            return super().upsert_many(table, rows)
+
+    looks: list[TableName] = []
+    deliver_all(chunked(workspace, 9, writers=2), Slow(), add(store, intent))
+    assert len(looks) == 2
+
+
 def test_a_dispatch_tells_what_it_claimed_what_was_answered_and_what_fell(
     store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
 ) -> None:
