@@ -16,7 +16,6 @@ from connectors.store import outbox
 from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.sending import Crm, send_chunk, table_name
 from pipelines.operations.sessions import Session
-from schemas.errors import CrmCancelled
 from schemas.intents import Method, Phase
 
 Sent = Future[list[Settled]]
@@ -90,7 +89,7 @@ class Dispatch:
     def _wind_up(self) -> None:
         with self._crm.stopped():
             wait(self._running)
-        self._error = self._error or CrmCancelled("The work was stopped. Remedy: run again.")
+        self._groups = ()
         self._claim_and_settle(self._answers())
 
     def _answers(self) -> list[Settled]:

@@ -103,6 +103,7 @@ class Waiting(MemoryCrm):
     """Its first write waits, and `meanwhile` something happens; then what is to be sent is looked up again."""
 
     meanwhile: Callable[[], object] | None = None
+    tries: int = 0
 
     def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
         self._wait()
@@ -113,6 +114,7 @@ class Waiting(MemoryCrm):
         return super().update_existing(table, rows)
 
     def _wait(self) -> None:
+        self.tries += 1
         if self.meanwhile is not None:
             happens, self.meanwhile = self.meanwhile, None
             happens()

@@ -1,8 +1,8 @@
 """How much goes at once, by how many senders, and in which order."""
 
+import signal
 import threading
 import time
-from _thread import interrupt_main
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from pipelines.operations.workspace import Workspace
 from schemas.errors import CrmUnavailable
 from schemas.intents import Intent, Method, Phase
 from schemas.tables import CONSENT, CONTACT
-from tests.delivery.memory_crm import MemoryCrm, Rows, chunked, deliver_all
+from tests.delivery.memory_crm import MemoryCrm, Rows, chunked, deliver_all, held
 from tests.outboxing import (
     add,
     make_address,
@@ -58,7 +58,8 @@ def test_an_interrupted_delivery_settles_what_was_under_way_and_begins_nothing_m
     class Interrupted(MemoryCrm):
         def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
             time.sleep(0.2)  # So that it is waited for.
-            interrupt_main()
+            # A signal proper: it reaches a thread that waits, which `interrupt_main` does not.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(0.2)
             return super().upsert_many(table, rows)
 
@@ -83,9 +84,23 @@ def test_what_one_sender_raises_leaves_the_others_their_answers(
 
     intents = [replace(intent, row_id=uuid4()) for _ in range(4)]
     run_id = add(store, *intents)
+    crm = Failing(rows_at_once=1)
     with pytest.raises(CrmUnavailable, match="down"):
-        deliver_all(chunked(workspace, 1, writers=2), Failing(rows_at_once=1), run_id)
+        deliver_all(chunked(workspace, 1, writers=2), crm, run_id)
+    assert not crm.is_stopped, "what the others have on its way goes on"
     assert states_of(store, run_id) == ["claimed", "acknowledged", "pending", "pending"]
+
+
+def test_of_several_errors_the_first_is_raised(store: ServerAddress, workspace: Workspace, intent: Intent) -> None:
+    class Failing(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            is_first = str(rows[0][table.primary_key]) == str(intents[0].row_id)
+            time.sleep(0 if is_first else 0.3)
+            raise CrmUnavailable("first" if is_first else "second")
+
+    intents = [replace(intent, row_id=uuid4()) for _ in range(2)]
+    with pytest.raises(CrmUnavailable, match="first"):
+        deliver_all(chunked(workspace, 1, writers=2), Failing(rows_at_once=1), add(store, *intents))
 
 
 def test_a_chunk_of_which_all_is_set_aside_does_not_end_the_phase(
@@ -97,6 +112,17 @@ def test_a_chunk_of_which_all_is_set_aside_does_not_end_the_phase(
     report = deliver_all(chunked(workspace, 2), crm, run_id)
     assert report.counts == Counter(superseded=2, acknowledged=1)
     assert [ids for _, _, ids in crm.written()] == [[str(intent.row_id)]]
+
+
+def test_what_was_passed_over_goes_once_what_held_it_back_is_done(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    """The first chunk is the first and the third: the second is of the row of the first."""
+    again = replace(intent, columns={"lastname": "Kolmas"})
+    run_id = add(store, intent, again, replace(intent, row_id=uuid4()))
+    crm.rows_at_once = 2
+    assert deliver_all(workspace, crm, run_id).counts["acknowledged"] == 3
+    assert held(crm, intent) == again.columns
 
 
 def test_all_groups_of_a_phase_go(store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent) -> None:
@@ -183,6 +209,25 @@ def test_no_more_is_claimed_than_there_are_senders_to_send_it_at_once(
     assert max(under_way) == 6
     assert senders == {"crm-sender"}
     assert states_of(store, run_id) == ["acknowledged"] * 18
+
+
+def test_a_slow_answer_keeps_no_other_sender_waiting(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Slow(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            row_id = str(rows[0][table.primary_key])
+            if row_id == str(intents[0].row_id):
+                waited.append(last_sent.wait(5))
+            elif row_id == str(intents[-1].row_id):
+                last_sent.set()
+            return super().upsert_many(table, rows)
+
+    waited: list[bool] = []
+    last_sent = threading.Event()
+    intents = [replace(intent, row_id=uuid4()) for _ in range(4)]
+    deliver_all(chunked(workspace, 1, writers=2), Slow(rows_at_once=1), add(store, *intents))
+    assert waited == [True]
 
 
 def test_while_all_is_on_its_way_nothing_more_is_looked_for(
