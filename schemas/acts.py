@@ -60,6 +60,7 @@ class Act:
     `topics` empty: each purpose as a whole. `clock` names what stamped the time, and is the event's source
     (`preference_page`, `one_click`, `spoken`, `double_opt_in`). `occurred_at` is the earliest instant it can mean, and
     `precision_s` how much later it can have been. A name says who of those at the address acted, where no person is given.
+    `is_of_age`: it was said that the person is old enough for marketing.
     """
 
     deed: Deed
@@ -76,6 +77,7 @@ class Act:
     address: str | None = field(default=None, repr=False)
     given_name: str | None = field(default=None, repr=False)
     family_name: str | None = field(default=None, repr=False)
+    is_of_age: bool = False
 
 
 def missing_of(act: Act) -> list[str]:

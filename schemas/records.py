@@ -47,6 +47,7 @@ SUBMISSION_COLUMNS: dict[str, str] = {
     "is_payer": "bool",
     "notice_shown": "bool",
     "is_enquiry": "bool",
+    "is_child": "boolean",
     "is_deleted": "bool",
     "is_usable": "bool",
     "withheld": "str",

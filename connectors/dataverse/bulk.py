@@ -33,6 +33,7 @@ took twice the requests and a quarter of the speed (B5).
 _UNDECIDED = frozenset({Verdict.UNCERTAIN, Verdict.UNAUTHENTICATED, Verdict.THROTTLED})
 # Some row of the chunk is the cause; where one half lands, the other holds it.
 _A_ROWS_FAULT = frozenset({Verdict.REFUSED, Verdict.RECONCILE, Verdict.RACED})
+_BAD = frozenset({"refused", "conflict"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class BulkLanding:
             if not self._results:
                 raise
             self._note_unsent(rows, error)
-        return [self._results[row_id] for row_id, _ in rows]
+        results = [self._results[row_id] for row_id, _ in rows]
+        self._port.size.settled(len(rows), bad=sum(result.outcome in _BAD for result in results))
+        return results
 
     def _land(self, rows: Sequence[Target]) -> bool:
         """Sends rows whole, and in parts on failure. Whether all of them landed at once."""
@@ -135,8 +138,6 @@ class BulkLanding:
             size.too_large(len(rows), size_bytes=size_bytes)
         elif verdict is Verdict.TOO_LARGE:
             size.timed_out(len(rows))
-        elif verdict in _A_ROWS_FAULT:
-            size.held_bad_row()
 
     def _note(self, rows: Sequence[Target], outcome: Outcome, answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)

@@ -2,10 +2,11 @@
 
 The vendor advises to start with 100. A call that is over in a moment is mostly round trip, so the next one takes more
 rows; one that takes long holds locks, nears the server's own time limits and keeps a withdrawal waiting, so the next
-one takes fewer.
+one takes fewer. And a call fails whole for one bad row, so the more of them there are, the fewer rows it takes.
 https://learn.microsoft.com/power-apps/developer/data-platform/bulk-operations
 """
 
+import math
 import threading
 
 FAST_S = 0.5
@@ -14,6 +15,12 @@ MOST_ROWS = 1000
 _GROWTH = 1.5
 # Calls that must be served after a cut before the chunk may grow again: a size that failed is not tried at once.
 _CALLS_HELD = 20
+# So many calls may fail for a bad row: fewer rows a call cost more in calls than they spare in rows sent twice.
+_MAY_FAIL = 0.25
+# Rows before the present ones that tell how many are bad; what is known of fewer is taken as of so many.
+_ROWS_REMEMBERED, _ROWS_ASSUMED = 10_000, 1_000
+# With more bad rows than these nearly every call fails, of whatever size: then few calls are the best there is.
+_HOPELESS, _FEWEST_ROWS = 0.1, 16
 
 
 class ChunkSize:
@@ -27,12 +34,16 @@ class ChunkSize:
         self._rows = start_rows
         self._most_bytes = float(most_bytes)
         self._held = 0
+        self._seen, self._bad = 0.0, 0.0
         self._lock = threading.Lock()
 
     @property
     def rows(self) -> int:
         """Rows that the next call may carry."""
-        return self._rows
+        share = self._bad / max(self._seen, _ROWS_ASSUMED)
+        if not 0 < share < _HOPELESS:
+            return self._rows
+        return min(self._rows, max(_FEWEST_ROWS, int(math.log1p(-_MAY_FAIL) / math.log1p(-share))))
 
     def served(self, rows: int, *, size_bytes: int, seconds: float) -> None:
         """A call of so many rows was done whole. Only one as large as the present size tells anything about it."""
@@ -56,10 +67,11 @@ class ChunkSize:
             self._most_bytes = min(self._most_bytes, size_bytes - 1)
             self._cut(rows)
 
-    def held_bad_row(self) -> None:
-        """A call failed for one of its rows: what was grown beyond the start made it fail for more of them."""
+    def settled(self, rows: int, *, bad: int) -> None:
+        """Of so many rows each has its answer, and so many were refused for what they are."""
         with self._lock:
-            self._rows = min(self._rows, max(self._start, self._rows // 2))
+            kept = max(0.0, 1 - rows / _ROWS_REMEMBERED)
+            self._seen, self._bad = self._seen * kept + rows, self._bad * kept + bad
 
     def _cut(self, rows: int) -> None:
         # Calls that were under way together cut once, each to half of what it carried itself.

@@ -11,13 +11,14 @@ and temporary tables of its own
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, text
 
-from connectors.store import intake_sql, ledger_sql, people_sql
+from connectors.store import children_sql, intake_sql, ledger_sql, people_sql
 from connectors.store.merge import (
     ANALYSE_DIRTY,
     MergeRequest,
@@ -105,6 +106,18 @@ def find_addressees(
 def has_wording(conn: Connection, wording_hash: str) -> bool:
     """Whether a wording is kept."""
     return bool(conn.execute(text(_HAS_WORDING), {"wording_hash": wording_hash}).scalar())
+
+
+def is_child(conn: Connection, contact_point_id: UUID, given_key: str) -> bool:
+    """Whether whoever acts at an address is known as a child; without a name, whether nobody else is known there."""
+    known = {"contact_point_id": contact_point_id, "given_key": given_key}
+    return bool(conn.execute(text(children_sql.IS_CHILD), known).scalar())
+
+
+def note_of_age(conn: Connection, address_key: str, given_key: str, *, said_at: datetime) -> None:
+    """Somebody at an address, known there by now, was said to be old enough for marketing."""
+    known = {"address_key": address_key, "given_key": given_key, "said_at": said_at}
+    conn.execute(text(children_sql.NOTE_OF_AGE), known)
 
 
 def append_acts(

@@ -31,12 +31,16 @@ where g.occasion_pk = :occasion_pk and g.status = 'active'
   and not exists (select from intake.restriction r where r.contact_point_id = g.contact_point_id)
 order by s.family_name nulls last, s.given_name nulls last, g.submission_id
 """
+# A recipient is told of what concerns the purpose that they were given it for; what else somebody withdrew, above all
+# from marketing, is none of their business. Who reads the address without a name speaks for everybody at it.
 _CHANGED = """
 select d.disclosure_id, d.recipient, d.source, d.occasion_id, d.purpose, d.disclosed_at, t.reference, t.source
     as submission_source, t.submission_id, t.content_hash <> s.content_hash as is_rectified, g.status,
     exists (select from intake.restriction r where r.contact_point_id = t.contact_point_id) as is_restricted,
-    (select array_agg(distinct e.purpose order by e.purpose) from intake.consent_event e
-     where e.subject_id = t.subject_id and e.value = 'withdraw' and e.recorded_at > d.disclosed_at
+    (select array_agg(distinct e.purpose) from intake.consent_event e
+     left join intake.subject j on j.subject_id = e.subject_id
+     where (e.subject_id = t.subject_id or (e.contact_point_id = t.contact_point_id and j.given_key = ''))
+       and e.purpose = d.purpose and e.value = 'withdraw' and e.recorded_at > d.disclosed_at
        and (t.told_at is null or e.recorded_at > t.told_at)
        and not exists (select from intake.consent_void v where v.event_key = e.event_key)) as lowered, t.told_of
 from intake.disclosure d join intake.disclosure_subject t using (disclosure_id)
@@ -100,8 +104,10 @@ def list_disclosures(conn: Connection, contact_point_ids: Sequence[UUID] | None 
 
 
 def changed_since(conn: Connection) -> list[dict[str, Any]]:
-    """Everybody that was disclosed, with what became of them since: `lowered` purposes, `status` of the registration
-    (None: it is gone), whether it was `is_rectified` or `is_restricted`, and what the recipient was `told_of` already."""
+    """Everybody that was disclosed, with what became of them since: `lowered`, the purpose of the disclosure where it was
+    (in a list); `status` of the registration (None: it is gone); whether it was `is_rectified` or `is_restricted`; and
+    what the recipient was `told_of` already.
+    """
     return [dict(row) for row in conn.execute(text(_CHANGED)).mappings()]
 
 

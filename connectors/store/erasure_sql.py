@@ -80,9 +80,11 @@ select w.table_name, w.row_id, coalesce(r.is_ours, w.row_id = any(cast(:persons 
 from wanted w left join intake.crm_row r using (table_name, row_id) order by w.table_name, w.row_id
 """
 
+# What lowers an address that others share goes on: it is theirs too, and a withdrawal waits for nobody's erasure.
 SUPERSEDE_INTENTS = """
 update intake.outbox_intent set state = 'superseded', code = 'erased', finished_at = :now
 where state in ('pending', 'waiting') and contact_point_id = :contact_point_id
+  and (:is_whole or is_raising or row_id = any(cast(:row_ids as uuid[])))
 """
 
 # Of a row of the person, and of every row of an address that goes as a whole: the names of the columns stay.

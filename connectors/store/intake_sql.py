@@ -29,7 +29,8 @@ with decided as (
 select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
        s.submitted_to, s.received_at, s.address, s.address_key, s.is_role_address, s.given_name, s.family_name,
        coalesce(s.given_key, '') as given_key, s.phone, s.organisation, s.country, s.postal_code, s.city,
-       s.occasion_id, s.registration_status, s.is_sale, s.is_payer, s.notice_shown, s.is_enquiry, s.is_deleted,
+       s.occasion_id, s.registration_status, s.is_sale, s.is_payer, s.notice_shown, s.is_enquiry, s.is_child,
+       s.is_deleted,
        s.withheld, s.maker_id, s.registration_id,
        s.is_usable and :raises as is_usable,
        s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false) as is_winner,
@@ -127,6 +128,8 @@ select distinct contact_point_id from (
     select contact_point_id from t_row where class <> 'unchanged' and (has_ground or withdraws)
     union all
     select old_contact_point_id from t_row where class = 'changed'
+    union all
+    select contact_point_id from t_row where class <> 'unchanged' and is_child is not null
     union all
     select g.contact_point_id from t_row r
     join intake.registration g on g.source = r.source and g.submission_id = r.submission_id

@@ -16,6 +16,7 @@ import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
 from connectors.store import (
+    children_sql,
     folding_sql,
     intake_sql,
     ledger_sql,
@@ -119,6 +120,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(ANALYSE_GROWN)
     run(reading_sql.ADD_READING)
     run(pending_sql.HOLD_STAFF)
+    run(children_sql.HOLD_KNOWN)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     refold(conn, run)
@@ -156,12 +158,15 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
         intake_sql.FIND_ERASED,
+        children_sql.MARK_CHILDREN,
+        children_sql.FORGET_PENDING,
         INDEX_ROWS,
         ANALYSE_ROWS,
         intake_sql.MARK_DIRTY,
         INDEX_DIRTY,
         ANALYSE_DIRTY,
         ledger_sql.NEW_EVENTS,
+        children_sql.END_MARKETING,
         ledger_sql.WITHDRAWN_AND_MOVED,
         ledger_sql.TURN_TO_OLD_ADDRESS,
         ledger_sql.FORGET_WHERE_FROM,

@@ -17,11 +17,11 @@ on conflict (confirmation_id, purpose, topic) do nothing
 
 _IS_OPEN = "p.confirmed_at is null and p.expires_at > :now"
 
-# A yes that staff took down while the person has not followed the link is let go by rule (I19).
+# A yes that staff or a guardian gave while the person has not followed the link is let go by rule (I19).
 HOLD_STAFF = f"""
 with held as (
     delete from {{decisions}} d using {{submissions}} s, intake.pending_grant p
-    where s.row_no = d.row_no and d.value = 'grant' and d.actor in ('staff_on_behalf', 'staff', 'import')
+    where s.row_no = d.row_no and d.value = 'grant' and d.actor <> 'subject'
       and p.address_key = s.address_key and p.purpose = d.purpose
       and (p.topic = '' or coalesce(d.topic, '') in ('', p.topic)) and {_IS_OPEN}
     returning d.row_no, d.purpose

@@ -97,7 +97,8 @@ with policy as (
     select * from unnest(cast(:names as text[]), cast(:begins as text[]), cast(:days as int[]))
         as t (purpose, begins, days)
 ), registered as (
-    select s.person_id, g.contact_point_id, o.kind, g.registered_at, g.is_sale, g.notice_shown,
+    select s.person_id, g.contact_point_id, o.kind, g.registered_at, g.is_sale,
+           g.notice_shown and s.is_child is distinct from true as notice_shown,
            coalesce(o.ends_at, o.starts_at, g.registered_at) as ended_at
     from intake.registration g
     join intake.subject s using (subject_id)

@@ -18,7 +18,8 @@ where contact_point_id = :point and (:is_whole or person_id = any(cast(:persons 
 _KINDS = {
     "contact_points": "select address, created_at from intake.contact_point where contact_point_id = :point",
     "persons": (
-        "select person_id, given_name, family_name, phone, organisation, created_at from intake.person"
+        "select person_id, given_name, family_name, phone, organisation, created_at, (select bool_or(s.is_child)"
+        " from intake.subject s where s.person_id = p.person_id) as is_child from intake.person p"
         " where person_id = any(cast(:persons as uuid[])) order by person_id"
     ),
     "purposes": (

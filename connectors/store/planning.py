@@ -18,14 +18,24 @@ from connectors.store.bearers import BEARERS_OF, IS_SHOWN, RANK
 
 # The plan is written to the outbox while it is read for, so no estimate of the outbox holds: each address is looked up in
 # it by itself (`offset 0`).
-_DIRTY = """
-select contact_point_id, address, version from intake.contact_point
-where (version > acked_version or next_end_at <= :now) and contact_point_id > :after
+_FREE = """
   and not exists (select from intake.narrow_call n where n.contact_point_id = contact_point.contact_point_id
                   and n.leased_until > clock_timestamp())
   and not exists (select from intake.outbox_intent i where i.contact_point_id = contact_point.contact_point_id
                   and i.state = 'claimed' and i.writing like 'narrow:%' offset 0)
   and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+"""
+
+# Each half has an index of its own, which one condition with `or`, in the order of the addresses, does not use: a day on
+# a million people went through all of them. The few that have ended are put in order afterwards (`offset 0`).
+_DIRTY = f"""
+(select contact_point_id, address, version from intake.contact_point
+ where version > acked_version and contact_point_id > :after {_FREE} order by contact_point_id limit :limit)
+union
+(select * from (
+     select contact_point_id, address, version from intake.contact_point
+     where next_end_at <= :now and contact_point_id > :after {_FREE} offset 0) ended
+ order by contact_point_id limit :limit)
 order by contact_point_id limit :limit
 """
 

@@ -54,6 +54,7 @@ def delete_overdue(conn: Connection, limits: Limits, *, now: datetime) -> dict[s
         "course_registrations": (limits.course, {"kind": COURSE_KIND, **related}),
         "enquiry_messages": (limits.enquiry, {}),
         "contact_details": (0, {name: list(getattr(limits, name)) for name in DETAILS}),
+        "groundless_submissions": (limits.quarantine, {}),
         "disclosed_references": (limits.evidence, {}),
         "answered_requests": (limits.evidence, {}),
         "log_of_readings": (READINGS_DAYS, {}),

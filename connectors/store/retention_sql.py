@@ -99,6 +99,16 @@ where d.disclosure_id = t.disclosure_id and {_NOT_HELD.format("t")}
   and (t.told_of like 'erased%' or d.disclosed_at + make_interval(days => :days) <= :now)
 """
 
+# What gave no ground for anything was kept by its source's id and its hash alone, to be known when it comes again.
+_GROUNDLESS = """
+delete from intake.submission u
+where u.subject_id is null and u.contact_point_id is null and u.received_at + make_interval(days => :days) <= :now
+  and not exists (select from intake.registration g where g.source = u.source and g.submission_id = u.submission_id)
+  and not exists (select from intake.answer a where a.source = u.source and a.submission_id = u.submission_id)
+  and not exists (select from intake.stated_value v where v.source = u.source and v.submission_id = u.submission_id)
+  and not exists (select from intake.pending_grant p where p.source = u.source and p.submission_id = u.submission_id)
+"""
+
 _ANSWERED = (
     "delete from intake.data_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
     "delete from intake.person_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
@@ -111,6 +121,7 @@ RULES = {
     "course_registrations": (_REGISTRATIONS,),
     "enquiry_messages": (_ENQUIRIES,),
     "contact_details": (_DETAILS,),
+    "groundless_submissions": (_GROUNDLESS,),
     "disclosed_references": (_DISCLOSED,),
     "answered_requests": _ANSWERED,
     "log_of_readings": ("delete from intake.access_log where read_at + make_interval(days => :days) <= :now",),
@@ -193,7 +204,8 @@ DELETE_PEOPLE = (
     f"delete from intake.submission where subject_id in {_OF_GONE}",
     "delete from intake.person_purpose where person_id in (select person_id from t_gone_person)",
     "delete from intake.person_consent where person_id in (select person_id from t_gone_person)",
-    "update intake.subject set person_id = null, has_ground = false where person_id in (select person_id from t_gone_person)",
+    "update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null"
+    " where person_id in (select person_id from t_gone_person)",
     "insert into t_touched select contact_point_id from t_gone_person",
     "delete from intake.person where person_id in (select person_id from t_gone_person)",
 )
@@ -219,15 +231,19 @@ DELETE_POINTS = (
     "delete from intake.stated_value where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.row_image where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.crm_row where contact_point_id in (select contact_point_id from t_gone_point)",
+    # What was found about a row that is not known any more is nobody's to look into.
+    "delete from intake.crm_finding f where not exists (select from intake.crm_row r"
+    " where r.table_name = f.table_name and r.row_id = f.row_id)",
     "delete from intake.subject where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from t_touched where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.contact_point where contact_point_id in (select contact_point_id from t_gone_point)",
 )
 
-# Courses and events that nobody is registered for any more, and of which the CRM holds no row.
+# Courses and events that nobody is registered for any more, and of which the CRM holds no row. What tells no date goes
+# with its last registration.
 DELETE_OCCASIONS = """
 delete from intake.occasion o
-where coalesce(o.ends_at, o.starts_at) + make_interval(days => :days) <= :now and o.kind = :kind
+where coalesce(o.ends_at, o.starts_at, '-infinity') + make_interval(days => :days) <= :now and o.kind = :kind
   and not exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
   and not exists (select from intake.crm_row r where r.table_name = :events and r.row_id = o.occasion_pk)
   and o.occasion_pk not in (select occasion_pk from t_held_occasion)
@@ -246,6 +262,6 @@ EVENTS_OF_NO_USE = """
 select r.row_id, o.version from intake.crm_row r join intake.occasion o on o.occasion_pk = r.row_id
 where r.table_name = :events and r.is_ours
   and not exists (select from intake.registration g where g.occasion_pk = r.row_id)
-  and coalesce(o.ends_at, o.starts_at) <= :now
+  and coalesce(o.ends_at, o.starts_at, '-infinity') <= :now
 order by r.row_id
 """

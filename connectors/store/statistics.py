@@ -9,14 +9,15 @@ from sqlalchemy import Connection, delete, insert, select, text
 from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STATISTIC_PERIOD
 
 # Of a course or event that is over, whose month is not published, and of which no registration has outlived its time.
+# One that tells no end is over when it has begun; one without any date is in no month (connectors.store.watching tells).
 _OVER = """
 create temporary table t_over on commit drop as
 select o.occasion_pk, o.source, o.occasion_id, coalesce(o.name, o.occasion_id) as name, o.kind,
-    coalesce(o.field, 'unknown') as topic, date_trunc('month', o.ends_at at time zone :timezone)::date as month
-from intake.occasion o
-where o.ends_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
+    coalesce(o.field, 'unknown') as topic, date_trunc('month', d.over_at at time zone :timezone)::date as month
+from intake.occasion o cross join lateral (select coalesce(o.ends_at, o.starts_at) as over_at) d
+where d.over_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
   and not exists (select from intake.statistic_period p
-                  where p.period = to_char(o.ends_at at time zone :timezone, 'YYYY-MM'))
+                  where p.period = to_char(d.over_at at time zone :timezone, 'YYYY-MM'))
   and not exists (select from intake.participation c
                   where c.source = o.source and c.occasion_id = o.occasion_id and c.is_final)
 """

@@ -145,7 +145,10 @@ SUBJECT = Table(
     Column("given_key", Text, nullable=False),
     Column("has_ground", Boolean, nullable=False, server_default=sql("false")),
     Column("person_id", UUID),
+    Column("is_child", Boolean),
+    Column("age_told_at", TIMESTAMP(timezone=True)),
     Index("ix_subject_one", "contact_point_id", "given_key", unique=True),
+    Index("ix_subject_child", "contact_point_id", postgresql_where=sql("is_child")),
     Index("ix_subject_person", "person_id"),
 )
 
@@ -380,6 +383,7 @@ CRM_ROW = Table(
     Column("edits", JSONB, nullable=False, server_default=sql("'{}'")),
     _at("acked_at", nullable=False, now=True),
     Index("ix_crm_row_contact_point", "contact_point_id"),
+    Index("ix_crm_row_ours", "table_name", postgresql_where=sql("is_ours")),
 )
 
 # A person's contact in the CRM where it is not the row under the person's own id: one that the CRM had (`adopted`), or

@@ -37,6 +37,12 @@ _OVERDUE = {
         "select count(*) as rows, min(next_end_at) as oldest_at from intake.contact_point where next_end_at < :due"
     ),
 }
+_UNDATED = """
+select count(*) as rows, min(g.registered_at) as oldest_at from intake.occasion o
+cross join lateral (select min(registered_at) as registered_at from intake.registration g
+                    where g.occasion_pk = o.occasion_pk) g
+where o.ends_at is null and o.starts_at is null and g.registered_at is not null
+"""
 _TOKENS = "select table_name, moved_at from intake.crm_cursor order by table_name"
 _ENDED = """
 select g.user_name, g.role, g.ends_on from intake.access_grant g
@@ -48,10 +54,12 @@ _TELL = "insert into intake.alert (breach, sentence) values (:breach, :sentence)
 
 
 def read_overdue(conn: Connection, *, due: datetime, today: datetime) -> dict[str, Any]:
-    """What should have been deleted before `due`, change tokens with their age, and logins whose last day has passed."""
+    """What should have been deleted before `due`, courses and events without a date that people are registered for,
+    change tokens with their age, and logins whose last day has passed."""
     found = {name: dict(conn.execute(text(query), {"due": due}).mappings().one()) for name, query in _OVERDUE.items()}
     return {
         "overdue_deletions": found,
+        "undated_occasions": dict(conn.execute(text(_UNDATED)).mappings().one()),
         "change_tokens": [dict(row) for row in conn.execute(text(_TOKENS)).mappings()],
         "ended_access": [dict(row) for row in conn.execute(text(_ENDED), {"today": today.date()}).mappings()],
     }

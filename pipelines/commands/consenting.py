@@ -58,6 +58,9 @@ def record(
     language: Annotated[str, typer.Option("--language", help="Language of the words.")] = "fi",
     reference: Annotated[str | None, typer.Option("--reference", help="The entry's own, as a diary number.")] = None,
     guardian: Annotated[bool, typer.Option("--guardian", help="A child's guardian said it.")] = False,
+    of_age: Annotated[
+        bool, typer.Option("--of-age", help="The person is old enough for marketing, as was said: a child is not.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -79,6 +82,7 @@ def record(
             notice_version=notice,
             reference=reference,
             is_guardian=guardian,
+            is_of_age=of_age,
             **who,
         )
         events = record_told(session, told)

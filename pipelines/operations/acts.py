@@ -16,11 +16,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.store import pending
-from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording
+from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording, is_child, note_of_age
 from connectors.store.merge import ACT, MergeRequest, StagedTables
 from connectors.store.tombstones import erased_at
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
+from pipelines.transforms.children import MARKETING_BASES
 from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS, wording_hash
 from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.identity import resolve_subjects
@@ -69,7 +70,11 @@ def _record(session: Session, conn: Connection, acts: Sequence[Act]) -> list[UUI
     decisions = [one for row_no, act in enumerate(whole, 1) for one in _decisions(session, conn, act, row_no)]
     wordings = [_wording_row(act.evidence.wording) for act in whole if act.evidence.wording is not None]
     request = fold_request(session, wordings)
-    return append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
+    events = append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
+    for act, row in zip(whole, rows, strict=True):
+        if act.is_of_age:
+            note_of_age(conn, row["address_key"], row["given_key"], said_at=act.occurred_at)
+    return events
 
 
 def _with_objection(act: Act, policy: Policy) -> Act:
@@ -111,6 +116,9 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
             "awaiting_confirmation",
             "The person has not followed the link in the mailbox yet; staff cannot do it for them.",
         )
+    given_key = addressee.given_key or given_name_key(act.given_name) or NAMELESS
+    if grants:
+        _require_of_age(session, conn, act, addressee, given_key)
     salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
     return {
         "row_no": row_no,
@@ -119,7 +127,7 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
         "address": addressee.address,
         "address_key": addressee.address_key,
         "is_role_address": addressee.is_role_address,
-        "given_key": addressee.given_key or given_name_key(act.given_name) or NAMELESS,
+        "given_key": given_key,
         "given_name": act.given_name,
         "family_name": act.family_name,
         "maker_id": str(row_id(salt, f"{act.clock}|{act.evidence.request_reference}")),
@@ -128,6 +136,20 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
         "has_ground": grants,
         "withdraws": not grants,
     }
+
+
+def _require_of_age(session: Session, conn: Connection, act: Act, addressee: Addressee, given_key: str) -> None:
+    """Nobody who is known as a child is marketed to, nor whom a guardian speaks for without a word of their age."""
+    purposes = session.workspace.policy.purposes
+    if act.is_of_age or not any(purposes[name].basis in MARKETING_BASES for name in act.purposes):
+        return
+    point = addressee.contact_point_id
+    if act.actor is Actor.GUARDIAN or (point is not None and is_child(conn, point, given_key)):
+        raise ActRefused(
+            "child",
+            f"Nobody younger than {session.workspace.policy.marketing_age} is marketed to. Where the person is older,"
+            " ask, and record it with `crm-intake consent record --of-age`.",
+        )
 
 
 def _waits(session: Session, conn: Connection, act: Act, key: str) -> bool:

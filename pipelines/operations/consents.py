@@ -13,7 +13,7 @@ from pipelines.transforms.consent_receipts import consent_receipt
 from pipelines.transforms.consent_records import consent_records, objections
 from pipelines.transforms.identity_codes import redact_text
 from schemas.consent import Actor
-from schemas.errors import ActRefused
+from schemas.errors import ActRefused, ConfigurationError
 
 SPOKEN, SPOKEN_CHANNEL = "spoken", "manual_entry"
 _SHOWN = ("contact_points", "purposes", "consent_states", "consent_events")
@@ -38,6 +38,7 @@ class Told:
     notice_version: str | None = None
     reference: str | None = None
     is_guardian: bool = False
+    is_of_age: bool = False
     address: str | None = field(default=None, repr=False)
     person: str | None = None
 
@@ -49,16 +50,39 @@ def show_consent(session: Session, *, address: str | None = None, person: str | 
 
 
 def consent_record(session: Session, *, address: str | None = None, person: str | None = None) -> dict[str, Any]:
-    """The consent records of an address or a person (ISO/IEC TS 27560), and apart from them what was objected to."""
-    history = explain(session, address=address, person=person)
+    """The consent records of an address or a person (ISO/IEC TS 27560), and apart from them what was objected to.
+
+    A person's are theirs, and of whoever reads the address without a name; not those of others at it.
+    """
+    return _recorded(session, _of_person(explain(session, address=address, person=person), person))
+
+
+def _recorded(session: Session, history: dict[str, Any]) -> dict[str, Any]:
     policy = session.workspace.policy
     return {"records": consent_records(history, policy), "objections": objections(history, policy)}
 
 
+def _of_person(history: dict[str, Any], person: str | None) -> dict[str, Any]:
+    person_id = person_id_of(person)
+    if person_id not in {row["person_id"] for row in history["persons"]}:
+        return history
+    events = [e for e in history["consent_events"] if e["is_nameless"] or e["person_id"] == person_id]
+    return {**history, "consent_events": events}
+
+
 def receipt(session: Session, *, address: str | None = None, person: str | None = None) -> dict[str, Any]:
-    """The consent receipt of an address or a person, as JSON-LD."""
-    found = consent_record(session, address=address, person=person)
-    return consent_receipt(found["records"], made_at=session.now)
+    """The consent receipt of a person, or of an address where no more than one is known, as JSON-LD.
+
+    ConfigurationError where several are: a receipt is one person's copy, and tells nothing of another.
+    """
+    history = explain(session, address=address, person=person)
+    persons = [row["person_id"] for row in history["persons"]]
+    if len(persons) > 1 and person_id_of(person) not in persons:
+        raise ConfigurationError(
+            f"{len(persons)} people share that address ({', '.join(map(str, persons))}). Give the id of the one who is"
+            " meant: a receipt is one person's."
+        )
+    return consent_receipt(_recorded(session, _of_person(history, person))["records"], made_at=session.now)
 
 
 def record_told(session: Session, told: Told) -> list[UUID]:
@@ -86,6 +110,7 @@ def record_told(session: Session, told: Told) -> list[UUID]:
         evidence=evidence,
         address=told.address,
         person_id=person_id_of(told.person),
+        is_of_age=told.is_of_age,
     )
     return record_acts(session, None, [act])
 

@@ -99,6 +99,7 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     rules += [
         {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
         {"rule": "contact_details", "days": 0, "class_id": None},
+        {"rule": "groundless_submissions", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
         {"rule": "disclosed_references", "days": kept.evidence_days, "class_id": classes.get("evidence")},
         {"rule": "answered_requests", "days": kept.evidence_days, "class_id": classes.get("evidence")},
         {"rule": "log_of_readings", "days": store.READINGS_DAYS, "class_id": classes.get("readings")},

@@ -59,6 +59,11 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
             )
         elif found["rows"]:
             yield f"{found['rows']} {_WHAT[what]} since {found['oldest_at']:%Y-%m-%d}: run `crm-intake run`, and see retention."
+    if undated := facts["undated_occasions"]["rows"]:
+        yield (
+            f"{undated} courses or events tell no date: they are in no statistics, and what is of them goes by the day of each"
+            " registration. Give their start or end in the source."
+        )
     if late := facts["requests"]["overdue"]:
         yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."
     for name, days in facts["days_left"].items():

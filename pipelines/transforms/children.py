@@ -7,33 +7,41 @@ from 13 (GDPR Art. 8); a guardian's tick does not make marketing to a younger ch
 import pandas as pd
 
 from pipelines.transforms.readings import Reading, Span, each_text
-from schemas.consent import Value
+from schemas.consent import Actor, Value
 from schemas.mappings import Mapping
 from schemas.policy import Policy
 from schemas.purposes import Basis
 from schemas.records import PENDING
 
-_MARKETING_BASES = (Basis.CONSENT, Basis.SOFT_OPT_IN)
+MARKETING_BASES = (Basis.CONSENT, Basis.SOFT_OPT_IN)
 
 
 def of_children(reading: Reading, mapping: Mapping, submitted: Span, policy: Policy) -> pd.Series:
-    """Rows (`bool`) of somebody too young to be marketed to when they submitted, or who may be, on a children's form.
+    """Rows (`boolean`) of somebody too young to be marketed to when they submitted, or who may be, on a children's form.
 
-    A date of birth decides where it can be read, else a stated age; a year of birth counts as its last day.
+    A date of birth decides where it can be read, else a stated age; a year of birth counts as its last day. NA where
+    nothing is told of an age, on a form that is not for children.
     """
     fields = mapping.fields
+    unknown = pd.Series(True if mapping.for_children else pd.NA, index=reading.index, dtype="boolean")
     if fields.birth_date is None and fields.age is None:
-        return reading.never() | mapping.for_children
+        return unknown
     age = _age_by_birth(reading, mapping, submitted).fillna(_stated_age(reading, mapping))
-    is_young = age < policy.marketing_age
-    return is_young.fillna(False) | (age.isna() & mapping.for_children)
+    return (age < policy.marketing_age).astype("boolean").fillna(unknown)
 
 
 def without_marketing(reading: Reading, decisions: pd.DataFrame, is_child: pd.Series, policy: Policy) -> pd.DataFrame:
-    """The decisions without what children gave for marketing, each let go by rule; what lowers stays."""
-    names = [name for name, purpose in policy.purposes.items() if purpose.basis in _MARKETING_BASES]
+    """The decisions without what was given for marketing by children, or by a guardian for somebody of unknown age.
+
+    Each is let go by rule; what lowers stays.
+    """
+    names = [name for name, purpose in policy.purposes.items() if purpose.basis in MARKETING_BASES]
     raises = decisions["value"].isin([Value.GRANT, PENDING]) & decisions["purpose"].isin(names)
-    is_barred = raises & decisions["row_no"].isin(is_child.index[is_child] + 1)
+    is_by_guardian = (decisions["actor"] == Actor.GUARDIAN).fillna(False).astype(bool)
+    may_be = decisions["row_no"].isin(is_child.index[is_child.fillna(True)] + 1)
+    is_barred = raises & (
+        decisions["row_no"].isin(is_child.index[is_child.fillna(False)] + 1) | (is_by_guardian & may_be)
+    )
     for purpose, barred in decisions[is_barred].groupby("purpose"):
         rows = pd.Series((reading.index + 1).isin(barred["row_no"]), index=reading.index)
         reading.note_rows(f"consents.{purpose}", None, "child", rows=rows, blocks="rule")

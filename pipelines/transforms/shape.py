@@ -78,7 +78,8 @@ def _shaped(
     answers, special = read_answers(reading, mapping)
     submissions = _submissions(reading, mapping, policy=policy, is_aside=aside.notna(), erased=erased)
     submissions = submissions.assign(
-        notice_shown=submissions["notice_shown"] & ~is_child,
+        notice_shown=submissions["notice_shown"] & ~is_child.fillna(False).astype(bool),
+        is_child=is_child.mask(aside.notna() | erased),
         submission_id=_submission_ids(reading.cells, raw, mapping),
         **_row_times(times.submitted, version_at, reading.received_at),
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from pipelines.operations.acts import ActEvidence, ShownWording, record_acts
 from pipelines.operations.consents import consent_record, receipt
 from pipelines.transforms.consent_records import missing_fields
 from schemas.consent import Actor
-from schemas.errors import ActRefused
-from tests.invariants.acts import T0, Who, answer, prohibit, register, sign_up, speak
+from schemas.errors import ActRefused, ConfigurationError
+from tests.invariants.acts import T0, Who, answer, iso, prohibit, register, sign_up, speak
 from tests.invariants.histories import address_of, examples
 from tests.invariants.model import MARKETING, RELATED
 from tests.invariants.test_acts import AINO, make_act
@@ -80,9 +81,26 @@ def test_a_missing_field_is_named(known: World, section: str, field: str) -> Non
     assert missing_fields(record) == [f"{section}.{field}".lstrip(".")]
 
 
+def test_a_receipt_tells_nothing_of_another_person_at_the_address(world: World) -> None:
+    maija = Who(AINO.address, "maija")
+    world.perform([sign_up(1, AINO, T0), sign_up(2, maija, T0 + timedelta(hours=1))])
+    world.run()
+    persons = world.query("select person_id, given_name from intake.person")
+    for person in persons:
+        told = receipt(world.session(), person=str(person.person_id))
+        (record,) = told["dpv:hasRecordOfActivity"]
+        (status,) = record["dpv:hasConsentStatus"]
+        assert status["dpv:isIndicatedAtTime"].startswith(iso(T0 + timedelta(hours=person.given_name == "Maija"))[:-1])
+    with pytest.raises(ConfigurationError, match="2 people share that address"):
+        receipt(world.session(), address=AINO.address)
+    record_acts(world.session(), None, [make_act("withdraw", evidence={"wording": None})])
+    (record,) = consent_record(world.session(), person=str(persons[0].person_id))["records"]
+    assert [event["event_state"] for event in record["events"]] == ["given", "withdrawn"], "whoever reads the address"
+
+
 def test_a_guardians_act_is_marked(world: World) -> None:
     evidence = {"collected_by": "Desk", "method": "letter"}
-    record_acts(world.session(), None, [make_act(actor=Actor.GUARDIAN, evidence=evidence)])
+    record_acts(world.session(), None, [make_act(actor=Actor.GUARDIAN, evidence=evidence, is_of_age=True)])
     (record,) = consent_record(world.session(), address=AINO.address)["records"]
     assert record["events"][0]["entity_id"] == "guardian of the data subject"
 

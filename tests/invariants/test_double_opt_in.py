@@ -12,7 +12,7 @@ from pipelines.operations.double_opt_in import confirm, confirmations_to_mail, f
 from pipelines.transforms.preference_links import LinkKey, Scope, sign_token
 from schemas.consent import Actor
 from schemas.errors import ActRefused
-from tests.invariants.acts import NOW, T0, Who, sign_up, speak
+from tests.invariants.acts import NOW, T0, Who, answer, sign_up, speak
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.histories import address_of, examples
 from tests.invariants.model import MARKETING
@@ -119,6 +119,18 @@ def test_a_forged_link_is_refused(waiting: World, forged: str) -> None:
         confirm(waiting.session(), made.get(forged, forged))
     assert refused.value.code == "confirmation_unknown"
     assert not waiting.query("select 1 from intake.consent_event")
+
+
+def test_i19_a_guardians_tick_on_another_form_does_not_complete_it(waiting: World) -> None:
+    told = {**MAPPINGS["answers"]["consents"][0], "given_by": "guardian"}
+    fields = {**MAPPINGS["answers"]["fields"], "age": {"column": "Age"}}
+    waiting.with_mapping("answers", consents=[told], fields=fields, ignored=["Training", "Rdi", "Stop"])
+    waiting.perform([answer(2, AINO, T0, newsletter="Yes").written(Age="14")])
+    waiting.run()
+    assert not waiting.query("select 1 from intake.consent_event")
+    assert ["withheld:awaiting_confirmation"] in [
+        r.effects for r in waiting.query("select effects from intake.row_outcome")
+    ]
 
 
 @examples(2)

@@ -7,13 +7,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from pipelines.operations.acts import record_acts
+from pipelines.operations.erasure import Asked, alone, erase_person
 from pipelines.operations.erasure_crm import finish_in_crm
 from pipelines.operations.sessions import Session
+from pipelines.operations.sync import plan_now
 from schemas.errors import ConfigurationError
 from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, register, sign_up, speak
 from tests.invariants.crm_hands import new_contact
 from tests.invariants.erasing import BY, erase, traces
 from tests.invariants.feeds import MAPPINGS
+from tests.invariants.test_acts import make_act
 from tests.invariants.world import World, take_in
 from tests.sizes import sized
 
@@ -53,6 +57,25 @@ def test_i11_an_erased_person_is_nowhere(known: World) -> None:
     assert report.counts["person"] == 1 and report.counts["submission"] == 5 and report.landed == 5
     assert {"ledger", "tombstones", "disclosures", "accounting", "backups"} == set(report.kept)
     assert len(known.holds().contacts) == 1, "Kalle stays"
+
+
+def test_erasing_one_at_an_address_holds_back_no_lowering_of_the_other(world: World) -> None:
+    kalle = Who(AINO.address, "kalle")
+    world.perform([sign_up(1, AINO, T0), sign_up(2, kalle, T0)])
+    world.run()
+    (kept,) = world.query("select person_id from intake.person where given_name = 'Kalle'")
+    (gone,) = world.query("select person_id from intake.person where given_name = 'Aino'")
+    record_acts(world.session(), None, [make_act("withdraw", person_id=kept.person_id, evidence={"wording": None})])
+    plan_now(world.session())
+    planned = "select row_id, state, code from intake.outbox_intent where phase = 0 and state <> 'acknowledged'"
+    before = {row.row_id for row in world.query(planned)}
+    assert len(before) > 1, "the consent rows of the address and both contacts"
+    report = Session(world.workspace)
+    with alone(report):
+        erase_person(report, Asked(BY, person=str(gone.person_id)), crm=world.crm)
+    after = {row.row_id: (row.state, row.code) for row in world.query(planned)}
+    assert after.pop(gone.person_id, ("superseded", "erased")) == ("superseded", "erased")
+    assert set(after.values()) == {("pending", None)}
 
 
 @pytest.mark.parametrize("seed", range(sized(2, 40)))

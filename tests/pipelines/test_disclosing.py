@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from connectors.store import data_requests
 from connectors.store.erasure import Scope
 from pipelines.operations import disclosing
+from pipelines.operations.consents import Told, record_told
 from pipelines.operations.disclosing import Asked, disclose, mark_told, to_tell
 from pipelines.operations.erasure import Asked as Erase
 from pipelines.operations.erasure import erase_person
 from pipelines.operations.sessions import Session
 from pipelines.transforms.sheets import csv_table, xlsx_table
+from schemas.acts import Deed
 from schemas.errors import ConfigurationError, StoreError
 from schemas.mappings import Mapping
 from tests.finance.conftest import FEED, Bursar, bursar, make_row  # noqa: F401 - a fixture
@@ -187,6 +189,29 @@ def test_recipients_must_be_told_of_what_changed_by_the_references_in_their_file
     }
     assert mark_told(session, made.disclosure_id, by="Olli Organiser") == 3
     assert not [row for row in to_tell(session) if row["disclosure_id"] == made.disclosure_id]
+
+
+def test_a_recipient_is_told_of_what_was_objected_to_of_its_own_purpose_and_of_no_other(
+    bursar: Bursar,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    session = session_of(bursar)
+    bursar.take(make_row(11, First="Fanni", Last="Esimerkki"))
+    made = {
+        one: disclose(session, ask(one), tmp_path / f"{one}.zip", passphrase=SECRET)
+        for one in ("catering", "participants")
+    }
+    told = Told(deed=Deed.OBJECT, purpose="marketing", said_at="2026-11-20 11:00", by="Desk", method="phone",
+                address="person11@example.org")  # fmt: skip
+    record_told(session, replace(told, deed=Deed.WITHDRAW))
+    of_these = {one.disclosure_id for one in made.values()}
+    assert not [row for row in to_tell(session) if row["disclosure_id"] in of_these], "marketing is none of theirs"
+    record_told(session, replace(told, purpose="networking"))
+    found = [row for row in to_tell(session) if row["disclosure_id"] in of_these]
+    references = {row["given_name"]: row["reference"] for row in opened(tmp_path / "participants.zip")}
+    assert [(row["recipient"], row["reference"], row["of"]) for row in found] == [
+        ("participants", references["Fanni"], "withdrawn or objected: networking")
+    ]
 
 
 def test_a_record_of_a_disclosure_cannot_be_changed(bursar: Bursar) -> None:  # noqa: F811

@@ -7,11 +7,7 @@ import pytest
 
 from connectors.mappings import load_finance_feeds, load_mappings, load_policy
 from connectors.store.metadata import METADATA
-from connectors.store.retention import DETAILS, Limits
 from pipelines.operations.register import as_markdown, make_register
-from pipelines.operations.retention import limits_of, rules_of
-from schemas.policy import Policy
-from schemas.purposes import Begin
 
 ROOT = Path(__file__).parents[2]
 POLICY = load_policy(ROOT / "config")
@@ -54,49 +50,3 @@ def test_a_changed_policy_changes_the_record(record: dict[str, Any]) -> None:
     longer = POLICY.purposes["event_delivery"].model_copy(update={"lives_after_days": 31})
     policy = POLICY.model_copy(update={"purposes": {**POLICY.purposes, "event_delivery": longer}})
     assert make_register(policy, [])["retention"] != record["retention"]
-
-
-def without(*begins: Begin) -> Policy:
-    """The policy without what begins so."""
-    left = {name: purpose for name, purpose in POLICY.purposes.items() if purpose.begins not in begins}
-    return POLICY.model_copy(update={"purposes": left})
-
-
-def test_retention_deletes_by_the_policys_days_and_nothing_for_a_purpose_that_is_not_there() -> None:
-    delivery = ("course_delivery", "event_delivery")
-    days = {
-        "evidence": 1096,
-        "quarantine": 90,
-        "with_phone": (*delivery, "disclosure:accommodation", "disclosure:transport"),
-    }
-    days |= {"with_organisation": (*delivery, "networking"), "with_place": delivery}
-    assert limits_of(POLICY) == Limits(30, 730, 730, False, 183, **days)
-    bare = without(Begin.EVENT_REGISTRATION, Begin.COURSE_REGISTRATION, Begin.ENQUIRY, Begin.SALE_WITH_NOTICE)
-    gone = {name: tuple(one for one in days[name] if one in bare.purposes) for name in DETAILS}
-    assert limits_of(bare) == Limits(None, None, 0, False, None, **days | gone)
-    related = POLICY.purposes["related_events"].model_copy(
-        update={"begins": Begin.REGISTRATION_WITH_NOTICE, "lives_after_days": 5}
-    )
-    anybody = POLICY.model_copy(update={"purposes": {**POLICY.purposes, "related_events": related}})
-    assert limits_of(anybody) == Limits(30, 730, 5, True, 183, **days)
-
-
-def test_each_rule_of_retention_has_its_days_and_the_class_of_the_plan() -> None:
-    assert [(rule["rule"], rule["days"], rule["class_id"]) for rule in rules_of(POLICY)] == [
-        ("event_answers", 30, "07.03.01"),
-        ("event_registrations", 30, "07.03.01"),
-        ("course_answers", 730, "05.04.01"),
-        ("course_registrations", 730, "05.04.01"),
-        ("enquiry_messages", 183, "07.01.01"),
-        ("evidence", 1096, "07.02.02"),
-        ("contact_details", 0, None),
-        ("disclosed_references", 1096, "07.02.02"),
-        ("answered_requests", 1096, "07.02.02"),
-        ("log_of_readings", 731, None),
-        ("quarantine", 90, "00.02.01"),
-        ("landing", 14, "00.02.01"),
-        ("images_of_writes", 30, "00.02.02"),
-        ("images_of_readings", 30, "00.02.02"),
-        *((rule, 0, None) for rule in ("people", "addresses", "occasions", "submission_ids")),
-    ]
-    assert "enquiry_messages" not in {rule["rule"] for rule in rules_of(without(Begin.ENQUIRY))}

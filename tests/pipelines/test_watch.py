@@ -46,6 +46,26 @@ def test_what_is_overdue_is_an_alarm_and_a_number(bursar: Bursar) -> None:  # no
     assert 'crm_intake_days_left{of="secret"} 11.0' in numbers
 
 
+def test_a_course_without_any_date_is_an_alarm_while_somebody_is_registered(bursar: Bursar) -> None:  # noqa: F811
+    def alarms() -> list[str]:
+        return [alarm for alarm in check_status(watched(bursar)).alarms if "tell no date" in alarm]
+
+    assert not alarms()
+    with bursar.owner.begin() as conn:
+        (kept,) = conn.execute(sa.text("select starts_at, ends_at from intake.occasion"))
+        conn.execute(sa.text("update intake.occasion set ends_at = null"))
+    try:
+        assert not alarms(), "it has begun: that is its date"
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text("update intake.occasion set starts_at = null"))
+        assert len(alarms()) == 1 and alarms()[0].startswith("1 courses or events")
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(
+                sa.text("update intake.occasion set starts_at = :s, ends_at = :e"), {"s": kept[0], "e": kept[1]}
+            )
+
+
 def test_a_login_whose_last_day_has_passed_is_an_alarm(bursar: Bursar) -> None:  # noqa: F811
     with bursar.owner.begin() as conn:
         conn.execute(sa.text("create role once_here login in role intake_operator"))

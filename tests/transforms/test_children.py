@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from pipelines.transforms.shape import shape_batch
@@ -56,6 +57,25 @@ def test_a_childrens_form_without_any_age_begins_no_marketing_and_still_takes_a_
 
 
 def test_a_guardians_tick_is_marked_as_such() -> None:
-    mapping = make_mapping(consents=[make_consent(given_by="guardian")])
-    batch = shape_batch(make_raw({"Newsletter": "Yes"}), mapping, received_at=RECEIVED, policy=POLICY)
+    mapping = asking({"age": {"column": "Age"}}, consents=[make_consent(given_by="guardian")])
+    batch = shape_batch(make_raw({"Newsletter": "Yes", "Age": "13"}), mapping, received_at=RECEIVED, policy=POLICY)
     assert list(batch.decisions["actor"]) == ["guardian"]
+
+
+@pytest.mark.parametrize(("fields", "cells"), [({}, {}), ({"age": {"column": "Age"}}, {"Age": ""})])
+def test_a_guardians_tick_for_somebody_of_unknown_age_is_let_go(fields: dict[str, Any], cells: dict[str, str]) -> None:
+    mapping = asking(fields, consents=[make_consent(given_by="guardian")])
+    assert values(mapping, **cells) == ([], ["child"])
+    assert values(mapping, **{**cells, "Newsletter": "No"})[0] == ["withdraw"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "for_children", "told"),
+    [({"Age": "12"}, False, True), ({"Age": "13"}, True, False), ({"Age": ""}, False, None), ({"Age": ""}, True, True)],
+)
+def test_whether_somebody_is_a_child_goes_with_the_submission(
+    cells: dict[str, str], for_children: bool, told: bool | None
+) -> None:
+    mapping = asking({"age": {"column": "Age"}}, for_children=for_children)
+    batch = shape_batch(make_raw({"Newsletter": "", **cells}), mapping, received_at=RECEIVED, policy=POLICY)
+    assert [None if found is pd.NA else bool(found) for found in batch.submissions["is_child"]] == [told]

@@ -92,19 +92,41 @@ def test_no_body_grows_again_to_one_that_was_refused() -> None:
     assert size.rows == 75
 
 
-def test_a_bad_row_takes_growth_back_but_never_what_was_asked_for() -> None:
+def test_the_more_bad_rows_the_fewer_in_a_call() -> None:
     size = ChunkSize(100, BIG)
-    serve(size, 0.1, times=3)
-    size.held_bad_row()
-    assert size.rows == 168
-    size.held_bad_row()
+    serve(size, 0.1, times=10)
+    found = []
+    for bad in (1, 9, 40):
+        size.settled(1000, bad=bad)
+        found.append(size.rows)
+    assert found == [287, 55, 16]
+
+
+def test_one_bad_row_among_the_first_does_not_shrink_what_was_asked_for() -> None:
+    size = ChunkSize(100, BIG)
+    size.settled(100, bad=1)
     assert size.rows == 100
 
 
-def test_a_bad_row_does_not_undo_a_cut() -> None:
+def test_bad_rows_are_forgotten_as_good_ones_come() -> None:
+    size = ChunkSize(100, BIG)
+    size.settled(1000, bad=20)
+    assert size.rows == 16
+    for _ in range(50):
+        size.settled(1000, bad=0)
+    assert size.rows == 100
+
+
+def test_where_nearly_every_call_fails_small_ones_would_be_no_better() -> None:
+    size = ChunkSize(100, BIG)
+    size.settled(1000, bad=100)
+    assert size.rows == 100
+
+
+def test_bad_rows_do_not_undo_a_cut() -> None:
     size = ChunkSize(100, BIG)
     size.timed_out(100)
-    size.held_bad_row()
+    size.settled(1000, bad=5)
     assert size.rows == 50
 
 

@@ -1,133 +1,17 @@
 """The rules of retention in the store, each at its very instant: what goes, what a hold keeps, what is others' and stays."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
-from connectors.store import (
-    access_tables,
-    disclosure_tables,
-    landing,
-    preference_tables,
-    quarantine_tables,
-    retention,
-    rights_tables,
-    statistic_tables,
-    tables,
-)
-from connectors.store.address import ServerAddress
-from connectors.store.metadata import METADATA
+from connectors.store import retention
 from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits
 from schemas.tables import EVENT
-from tests.merging import acting, close_engines
-
-NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
-# Importing them declares the tables.
-DECLARED = (
-    access_tables, disclosure_tables, landing, preference_tables, quarantine_tables, rights_tables, statistic_tables, tables,
-)  # fmt: skip
-JUST = timedelta(microseconds=1)
-LIMITS = Limits(
-    event=30, course=730, related=700, related_without_sale=False, enquiry=183, evidence=1096, quarantine=90
-)
-FILL: dict[type, Any] = {
-    sa.Text: "", sa.Boolean: False, sa.Integer: 0, sa.BigInteger: 0, sa.Date: NOW.date(), sa.TIMESTAMP: NOW,
-    sa.dialects.postgresql.UUID: UUID(int=7), sa.dialects.postgresql.JSONB: {}, sa.dialects.postgresql.BYTEA: b"\0",
-}  # fmt: skip
-
-
-def ago(**by: float) -> datetime:
-    return NOW - timedelta(**by)
-
-
-class Archive:
-    """A store to put rows into: what a row does not tell is filled in, as small as it may be."""
-
-    def __init__(self, conn: Connection) -> None:
-        self.conn, self.number = conn, 0
-
-    def add(self, table: str, **told: Any) -> None:
-        columns = METADATA.tables[f"intake.{table}"].columns
-        demanded = [
-            c for c in columns if not (c.nullable or c.server_default is not None or c.identity or c.name in told)
-        ]
-        filled = {c.name: next(v for kind, v in FILL.items() if isinstance(c.type, kind)) for c in demanded}
-        self.conn.execute(sa.insert(METADATA.tables[f"intake.{table}"]).values(**filled, **told))
-
-    def somebody(self, **told: Any) -> SimpleNamespace:
-        """A person under an address of their own; `point` gives one that is there."""
-        self.number += 1
-        of = SimpleNamespace(person=uuid4(), subject=uuid4(), point=told.get("point") or uuid4(), key=f"p{self.number}")
-        if "point" not in told:
-            self.add("contact_point", contact_point_id=of.point, address=of.key, address_key=of.key)
-        self.add("person", person_id=of.person, contact_point_id=of.point)
-        of_point = {"contact_point_id": of.point, "given_key": of.key, "person_id": of.person}
-        self.add("subject", subject_id=of.subject, has_ground=True, **of_point)
-        return of
-
-    def occasion(self, kind: str = EVENT_KIND, **at: Any) -> UUID:
-        self.number += 1
-        self.add("occasion", occasion_pk=(pk := uuid4()), occasion_id=f"o{self.number}", source="s", kind=kind, **at)
-        return pk
-
-    def submitted(self, of: SimpleNamespace, *, answered: bool = True, **told: Any) -> str:
-        self.number += 1
-        told = {"source": "s", "submission_id": f"n{self.number}", "received_at": NOW, **told}
-        self.add("submission", contact_point_id=of.point, subject_id=of.subject, **told)
-        if answered:
-            self.add("answer", source=told["source"], submission_id=told["submission_id"], question="Q")
-        return str(told["submission_id"])
-
-    def registered(self, of: SimpleNamespace, occasion: UUID, at: datetime = NOW, **told: Any) -> str:
-        submission = self.submitted(of)
-        told = {"source": "s", "submission_id": submission, "status": "active", "registered_at": at, **told}
-        ids = {"registration_id": uuid4(), "occasion_pk": occasion}
-        self.add("registration", contact_point_id=of.point, subject_id=of.subject, **ids, **told)
-        return submission
-
-    def decided(self, of: SimpleNamespace, at: datetime, purpose: str = "marketing") -> None:
-        self.number += 1
-        key = {"event_key": str(self.number).encode()}
-        of_whom = {"contact_point_id": of.point, "subject_id": of.subject, "value": "grant"}
-        self.add("consent_event", event_id=uuid4(), purpose=purpose, effective_at=at, **of_whom, **key)
-        self.add("consent_evidence", address=of.key, **key)
-
-    def held(self, **told: Any) -> None:
-        self.add("legal_hold", hold_id=uuid4(), **told)
-
-    def overdue(self, limits: Limits = LIMITS) -> dict[str, int]:
-        """What goes, by rule; only rules by which something does."""
-        retention.begin(self.conn, now=NOW)
-        return {rule: rows for rule, rows in retention.delete_overdue(self.conn, limits, now=NOW).items() if rows}
-
-    def gone(self) -> dict[str, int]:
-        retention.begin(self.conn, now=NOW)
-        return {kind: rows for kind, rows in retention.delete_people(self.conn, LIMITS, now=NOW).items() if rows}
-
-    def column(self, table: str, column: str) -> set[Any]:
-        return set(self.conn.execute(sa.text(f"select {column} from intake.{table}")).scalars())
-
-
-@pytest.fixture(scope="module")
-def owner(store: ServerAddress) -> Iterator[Connection]:
-    with acting(store, role=None) as conn:
-        yield conn
-    close_engines()
-
-
-@pytest.fixture
-def archive(owner: Connection) -> Iterator[Archive]:
-    with owner.begin_nested() as savepoint:
-        yield Archive(owner)
-        savepoint.rollback()
-
+from tests.archiving import JUST, LIMITS, NOW, Archive, ago
 
 # Registrations and what was answered for them.
 
@@ -411,7 +295,10 @@ def test_of_a_person_who_goes_all_goes_and_of_whoever_shares_the_address_nothing
         archive.add("row_image", table_name="submission", rows=[], **of_submission)
         archive.add("person_consent", person_id=of.person, contact_point_id=gone.point, state="granted")
         of.number = number
+    archive.conn.execute(sa.text("update intake.subject set is_child = true, age_told_at = now()"))
     assert archive.gone() == {"people": 1}
+    told = archive.conn.execute(sa.text("select subject_id, is_child, age_told_at is null from intake.subject")).all()
+    assert set(map(tuple, told)) == {(gone.subject, None, True), (stays.subject, True, False)}
     for table in ("submission", "answer", "stated_value", "row_image"):
         assert archive.column(table, "submission_id") == {stays.number}, table
     for table in ("person", "person_purpose", "person_consent"):
@@ -500,7 +387,7 @@ def test_an_occasion_goes_when_nobody_is_registered_and_the_crm_has_no_row_of_it
 ) -> None:
     over, of = ago(days=days), archive.somebody()
     archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
-    archive.occasion(kind, ends_at=over, starts_at=NOW), archive.occasion(kind, starts_at=over)
+    archive.occasion(kind, ends_at=over, starts_at=NOW), archive.occasion(kind, starts_at=over), archive.occasion(kind)
     recent, shown, held = (
         archive.occasion(kind, ends_at=over + JUST),
         *(archive.occasion(kind, ends_at=over) for _ in "ab"),
@@ -510,8 +397,9 @@ def test_an_occasion_goes_when_nobody_is_registered_and_the_crm_has_no_row_of_it
     archive.add("crm_row", table_name=EVENT.logical_name, row_id=shown, is_ours=False, columns={})
     archive.add("crm_row", table_name="contact", row_id=other, is_ours=False, columns={})
     archive.held(occasion_pk=held)
-    assert archive.gone() == {"occasions": 3}
-    assert archive.column("occasion", "occasion_pk") == {recent, shown, held, used}
+    archive.registered(of, (undated := archive.occasion(kind)))
+    assert archive.gone() == {"occasions": 4}
+    assert archive.column("occasion", "occasion_pk") == {recent, shown, held, used, undated}
 
 
 def test_ids_of_submissions_are_forgotten_once_both_they_and_their_batch_are_gone(archive: Archive) -> None:
@@ -537,63 +425,7 @@ def test_events_of_ours_that_are_over_and_nobodys_are_of_no_use_in_the_crm(archi
         archive.add("crm_row", table_name=table, row_id=pk, is_ours=is_ours, columns={})
         return pk
 
-    wanted = [in_crm(ends_at=NOW, starts_at=NOW + JUST), in_crm(starts_at=NOW)]
+    wanted = [in_crm(ends_at=NOW, starts_at=NOW + JUST), in_crm(starts_at=NOW), in_crm()]
     in_crm(ends_at=NOW + JUST, starts_at=NOW), in_crm(is_ours=False, ends_at=NOW), in_crm(table="contact", ends_at=NOW)
-    archive.registered(archive.somebody(), in_crm(ends_at=NOW))
+    archive.registered(archive.somebody(), in_crm(ends_at=NOW)), archive.registered(archive.somebody(), in_crm())
     assert retention.events_of_no_use(archive.conn, now=NOW) == [(pk, 1) for pk in sorted(wanted)]
-
-
-# Details, disclosures, requests.
-
-
-def test_a_detail_stays_while_a_purpose_that_uses_it_lives(archive: Archive) -> None:
-    limits = replace(LIMITS, with_phone=("call",), with_organisation=("call", "card"), with_place=("map",))
-    details = {"phone": "1", "organisation": "o", "country": "FI", "postal_code": "00100", "city": "c"}
-    lives = {"call": NOW + JUST, "card": None, "map": NOW}
-    for purposes, left in (
-        (("call",), ("1", "o", None)),
-        (("card",), (None, "o", None)),
-        (("map",), (None, None, None)),
-        ((), (None, None, None)),
-    ):
-        of = archive.somebody()
-        for name in purposes:
-            ids = {"person_id": of.person, "contact_point_id": of.point}
-            archive.add("person_purpose", purpose=name, begins_at=ago(days=9), ends_at=lives[name], **ids)
-        submission = archive.submitted(of, answered=False, **details)
-        archive.overdue(limits)
-        kept = sa.text("select phone, organisation, postal_code from intake.submission where submission_id = :id")
-        assert tuple(archive.conn.execute(kept, {"id": submission}).one()) == left
-    held = archive.somebody()
-    submission = archive.submitted(held, answered=False, **details)
-    archive.held(person_id=held.person)
-    assert "contact_details" not in archive.overdue(limits)
-
-
-def test_participants_of_whom_a_place_goes_are_not_counted_anew(archive: Archive) -> None:
-    of, course = archive.somebody(), archive.occasion(ends_at=NOW + JUST)
-    submission = archive.registered(of, course)
-    archive.conn.execute(
-        sa.text("update intake.submission set city = 'c' where submission_id = :id"), {"id": submission}
-    )
-    (occasion_id,) = archive.column("occasion", "occasion_id")
-    archive.add("participation", source="s", occasion_id=occasion_id, region="r")
-    archive.overdue()
-    assert archive.column("participation", "is_final") == {True}
-
-
-def test_whom_a_disclosure_told_of_is_forgotten_once_the_erasure_was_told_or_years_after(archive: Archive) -> None:
-    for told_of, at in (("erased; rectified", NOW), ("rectified", NOW), (None, ago(days=1096)), (None, ago(days=1095))):
-        archive.add("disclosure", disclosure_id=(disclosure := uuid4()), disclosed_at=at, columns=[])
-        archive.add("disclosure_subject", disclosure_id=disclosure, reference=f"{told_of} {at}", told_of=told_of)
-    assert archive.overdue() == {"disclosed_references": 2}
-    assert archive.column("disclosure_subject", "told_of") == {"rectified", None}
-
-
-def test_an_answered_request_is_forgotten_years_after_and_an_open_one_is_not(archive: Archive) -> None:
-    of = archive.somebody()
-    for state, at in (("done", ago(days=1096)), ("refused", ago(days=1095)), ("open", None)):
-        archive.add("data_request", request_id=uuid4(), kind="access", state=state, closed_at=at)
-        archive.add("person_request", kind="export", state=state, closed_at=at, contact_point_id=of.point)
-    assert archive.overdue()["answered_requests"] == 2
-    assert archive.column("data_request", "state") == archive.column("person_request", "state") == {"refused", "open"}
