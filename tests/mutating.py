@@ -6,11 +6,13 @@ left out. Each mutant is compiled in a fork of this process, so that no file is 
 until one fails, the one that failed last before the others; tests of the store share one server. Hypothesis draws the
 same examples for each mutant. The forks find loaded whatever the tests import that does not itself import the module.
 Killed is what a failing test noticed; what ran out of time, here or in the database, and what could not even be
-imported count apart. A target of FILE:FROM-TO has the mutants of those lines only.
+imported count apart. A test has ten seconds and five times what the slowest takes unchanged: a mutant that loops costs
+no more. A target of FILE:FROM-TO has the mutants of those lines only.
 DeMillo, Lipton, Sayward, Hints on Test Data Selection, Computer 11(4), 1978.
 """
 
 import ast
+import functools
 import gc
 import importlib.machinery
 import json
@@ -131,15 +133,25 @@ def _difference(before: str, after: str) -> str:
 
 @dataclass
 class Watch:
-    """What a run of the tests came to: the verdict, and the test that failed."""
+    """What a run of the tests came to: the verdict, and the test that failed. Each test has its time and no more."""
 
     first: str = ""
+    limit_s: int = 3600
     failed: str = ""
     verdict: str = SURVIVED
+    began: float = 0.0
+    slowest_s: float = 0.0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: item.nodeid != self.first)
+
+    def pytest_runtest_logstart(self) -> None:
+        signal.alarm(self.limit_s)
+        self.began = time.monotonic()
+
+    def pytest_runtest_logfinish(self) -> None:
+        self.slowest_s = max(self.slowest_s, time.monotonic() - self.began)
 
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> None:
         if not isinstance(node, pytest.Item):
@@ -165,6 +177,7 @@ class Range:
     directory: Path
     limit_s: int = 3600
     last_killer: str = ""
+    slowest_s: float = 0.0
     loaded: list[str] = field(default_factory=list)
 
     def verdict(self, tree: ast.Module) -> str:
@@ -184,7 +197,7 @@ class Range:
         if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
             return TIMED_OUT
         found: dict[str, Any] = json.loads(said)
-        self.last_killer = found["failed"] or self.last_killer
+        self.last_killer, self.slowest_s = found["failed"] or self.last_killer, found["slowest_s"]
         self.loaded = found["loaded"]
         return str(found["verdict"])
 
@@ -199,11 +212,12 @@ class Range:
         phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
         hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
         hypothesis.settings.load_profile("mutants")
-        watch = Watch(self.last_killer)
+        watch = Watch(self.last_killer, self.limit_s)
         ended = pytest.main(["-x", "-q", "--tb=no", "--assert=plain", *self.tests], plugins=[watch])
         if (ended == pytest.ExitCode.OK) is not (watch.verdict == SURVIVED):
             watch.verdict = UNLOADED
-        return {"verdict": watch.verdict, "failed": watch.failed, "loaded": [*sys.modules]}
+        told = {"verdict": watch.verdict, "failed": watch.failed, "slowest_s": watch.slowest_s}
+        return {**told, "loaded": [*sys.modules]}
 
     def load(self) -> None:
         """Import what the last run imported, save the tests and what is changed by a change of the module."""
@@ -217,13 +231,21 @@ class Range:
 
 
 def importers(target: Path) -> set[str]:
-    """The names of a module of the project and of all that import it, directly or not."""
+    """The names of a module of the project and of all that import it, directly or not.
+
+    Whoever imports a module imports the packages that it lies in, and these what they offer.
+    """
     named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in _sources()}
-    imports = {name: _imported(path) for name, path in named.items()}
+    imports = {name: _with_packages({name, *_imported(path)}) - {name} for name, path in named.items()}
     found = {next(name for name, path in named.items() if path == target)}
     while more := {name for name, those in imports.items() if name not in found and those & found}:
         found |= more
     return found | {name.removesuffix(".__init__") for name in found}
+
+
+def _with_packages(names: set[str]) -> set[str]:
+    parts = [name.split(".") for name in names]
+    return names | {".".join([*some[:depth], "__init__"]) for some in parts for depth in range(1, len(some))}
 
 
 def _sources() -> Iterator[Path]:
@@ -231,6 +253,7 @@ def _sources() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
+@functools.cache
 def _imported(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -272,9 +295,8 @@ def _counted(where: Range, tree: ast.Module, lines: range) -> Counter[str]:
     try:
         _demand_unchanged_passes(where, tree)
         where.load()
-        began = time.monotonic()
         _demand_unchanged_passes(where, tree)
-        where.limit_s = 60 + int(5 * (time.monotonic() - began))
+        where.limit_s = 10 + int(5 * where.slowest_s)
         _bound_statements(where.directory)
         for mutant in mutants(tree):
             if int(mutant.partition(":")[0]) in lines:

@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+from connectors.dataverse import classify
 from pipelines.transforms import minimise
 from tests.mutating import importers, mutants, sql_changes
 
@@ -52,3 +53,9 @@ def test_what_imports_a_module_is_loaded_anew_with_it_and_what_it_imports_is_not
     found = importers(Path(minimise.__file__))
     assert {"pipelines.transforms.minimise", "pipelines.transforms.plan", "tests.transforms.test_plan"} <= found
     assert not {"schemas.tables", "pipelines.transforms.row_ids", "tests.feeds"} & found
+
+
+def test_a_module_is_loaded_anew_with_the_package_it_lies_in() -> None:
+    found = importers(Path(classify.__file__))
+    assert {"connectors.dataverse", "connectors.dataverse.odata", "pipelines.operations.sending"} <= found
+    assert not {"connectors.store.outbox", "schemas.intents"} & found

@@ -1,6 +1,5 @@
 """Images: what the CRM was known to hold before each acknowledged write, kept with the intent and forgotten in time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,16 +10,10 @@ import pytest
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
 from schemas.intents import Intent, IntentState, Method, Phase
-from tests.merging import acting, close_engines
+from tests.merging import acting
 from tests.outboxing import NOW, add, claim, deliver, execute, held_of, intents_of, make_address, make_intent, settle
 
 KNOWN = {"lastname": "Ensimmäinen", "donotbulkemail": True}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""How much goes at once, by how many senders, and in which order."""
+
+import threading
+import time
+from _thread import interrupt_main
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from connectors.dataverse import RowResult, TableName
+from connectors.store.address import ServerAddress
+from pipelines.operations.delivery import deliver_phases
+from pipelines.operations.dispatching import Dispatch, Group
+from pipelines.operations.sessions import Session
+from pipelines.operations.workspace import Workspace
+from schemas.errors import CrmUnavailable
+from schemas.intents import Intent, Method, Phase
+from schemas.tables import CONSENT, CONTACT
+from tests.delivery.memory_crm import MemoryCrm, Rows, chunked, deliver_all
+from tests.outboxing import (
+    add,
+    make_address,
+    query,
+    states_of,
+)
+
+
+def test_a_phase_goes_in_chunks_until_nothing_of_it_is_left(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    intents = [replace(intent, row_id=uuid4()) for _ in range(5)]
+    run_id = add(store, *intents, replace(intent, phase=Phase.CLEARS))
+    crm.rows_at_once = 2
+    report = deliver_all(chunked(workspace, 3), crm, run_id)
+    assert [len(ids) for _, _, ids in crm.written()] == [2, 2, 1]
+    assert report.counts["acknowledged"] == 5
+    assert states_of(store, run_id) == ["acknowledged"] * 5 + ["pending"]
+
+
+def test_several_writers_send_every_row_once(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    intents = [replace(intent, row_id=uuid4()) for _ in range(30)]
+    run_id = add(store, *intents)
+    crm.rows_at_once = 2
+    report = deliver_all(chunked(workspace, 2, writers=4), crm, run_id)
+    sent = Counter(row_id for _, _, ids in crm.written() for row_id in ids)
+    assert sent == Counter(str(one.row_id) for one in intents)
+    assert report.counts["acknowledged"] == 30
+
+
+def test_an_interrupted_delivery_settles_what_was_under_way_and_begins_nothing_more(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Interrupted(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            time.sleep(0.2)  # So that it is waited for.
+            interrupt_main()
+            time.sleep(0.2)
+            return super().upsert_many(table, rows)
+
+    crm = Interrupted(rows_at_once=2)
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(6)))
+    with pytest.raises(KeyboardInterrupt):
+        deliver_all(chunked(workspace, 2), crm, run_id)
+    assert crm.is_stopped
+    assert len(crm.written()) == 1
+    assert states_of(store, run_id) == ["acknowledged"] * 2 + ["pending"] * 4
+
+
+def test_what_one_sender_raises_leaves_the_others_their_answers(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Failing(MemoryCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            if str(intents[0].row_id) in {str(row[table.primary_key]) for row in rows}:
+                raise CrmUnavailable("down")
+            time.sleep(0.2)
+            return super().upsert_many(table, rows)
+
+    intents = [replace(intent, row_id=uuid4()) for _ in range(4)]
+    run_id = add(store, *intents)
+    with pytest.raises(CrmUnavailable, match="down"):
+        deliver_all(chunked(workspace, 1, writers=2), Failing(rows_at_once=1), run_id)
+    assert states_of(store, run_id) == ["claimed", "acknowledged", "pending", "pending"]
+
+
+def test_a_chunk_of_which_all_is_set_aside_does_not_end_the_phase(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    stale = [replace(intent, row_id=uuid4(), planned_version=0) for _ in range(2)]
+    run_id = add(store, *stale, intent)
+    crm.rows_at_once = 2
+    report = deliver_all(chunked(workspace, 2), crm, run_id)
+    assert report.counts == Counter(superseded=2, acknowledged=1)
+    assert [ids for _, _, ids in crm.written()] == [[str(intent.row_id)]]
+
+
+def test_all_groups_of_a_phase_go(store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent) -> None:
+    others = [replace(intent, row_id=uuid4(), table_name=CONSENT.logical_name, columns={"msdynmkt_reason": "r"})]
+    others.append(replace(intent, row_id=uuid4(), method=Method.LOWER))
+    run_id = add(store, intent, *others)
+    assert deliver_all(workspace, crm, run_id).counts["acknowledged"] == 3
+    assert len(crm.written()) == 3
+
+
+def test_stages_follow_each_other_and_the_phases_of_one_go_together_however_they_are_asked_for(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    intents = {
+        phase: replace(intent, phase=phase, method=Method.LOWER, row_id=uuid4(), contact_point_id=make_address(store))
+        for phase in (Phase.FLAGS, Phase.CLEARS, Phase.CONSENTS, Phase.LOWERING, Phase.CONTACTS)
+    }
+    run_id = add(store, *intents.values())
+    asked = [*reversed(Phase)][4:]
+    reports = deliver_phases(Session(chunked(workspace, 9), run_id=run_id), crm, asked)
+    ids = {str(one.row_id): phase for phase, one in intents.items()}
+    sent = [ids[row_id] for _, _, rows in crm.written() for row_id in rows]
+    assert (sent[0], {*sent[1:3]}, sent[3:]) == (Phase.LOWERING, {Phase.CONTACTS, Phase.CONSENTS}, [Phase.FLAGS])
+    assert {phase: report.counts["acknowledged"] for phase, report in reports.items()} == {
+        phase: int(phase in intents) for phase in asked
+    }
+    assert states_of(store, run_id) == ["acknowledged", "pending", *["acknowledged"] * 3]
+
+
+def test_an_answer_lost_in_one_phase_of_a_stage_is_counted_in_it(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    consent = replace(
+        intent, phase=Phase.CONSENTS, row_id=uuid4(), contact_point_id=make_address(store), method=Method.LOWER
+    )
+    crm.fates[str(consent.row_id)] = ["lost after"]
+    run_id = add(store, intent, consent)
+    reports = deliver_phases(Session(workspace, run_id=run_id), crm, [Phase.CONTACTS, Phase.CONSENTS])
+    assert {phase: report.counts for phase, report in reports.items()} == {
+        phase: Counter(acknowledged=1) for phase in (Phase.CONTACTS, Phase.CONSENTS)
+    }
+    assert len(crm.written()) == 2
+
+
+def test_no_more_is_claimed_than_there_are_senders_to_send_it_at_once(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class Watched(MemoryCrm):
+        def update_existing(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            found = query(store, "select count(*) from intake.outbox_intent where state = 'claimed'")
+            under_way.append(found[0][0])
+            senders.add(threading.current_thread().name.rpartition("_")[0])
+            time.sleep(0.05)
+            return super().update_existing(table, rows)
+
+    under_way: list[int] = []
+    senders: set[str] = set()
+    contact = replace(intent, method=Method.LOWER)
+    consent = replace(contact, table_name=CONSENT.logical_name, columns={"msdynmkt_reason": "r"})
+    run_id = add(store, *(replace(one, row_id=uuid4()) for one in (contact, consent) for _ in range(9)))
+    crm = Watched(rows_at_once=2)
+    deliver_all(chunked(workspace, 2, writers=3), crm, run_id)
+    assert max(under_way) == 6
+    assert senders == {"crm-sender"}
+    assert states_of(store, run_id) == ["acknowledged"] * 18
+
+
+def test_a_dispatch_tells_what_it_claimed_what_was_answered_and_what_fell(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent
+) -> None:
+    stale = [replace(intent, row_id=uuid4(), planned_version=0) for _ in range(3)]
+    lost, refused = replace(intent, row_id=uuid4()), replace(intent, row_id=uuid4())
+    clear = replace(intent, phase=Phase.CLEARS, row_id=uuid4(), contact_point_id=make_address(store))
+    run_id = add(store, *stale, intent, lost, refused, clear)
+    crm.fates |= {str(lost.row_id): ["lost before"], str(refused.row_id): ["refused"]}
+    crm.rows_at_once = 2
+    groups = [Group(phase, Method.UPSERT, CONTACT.logical_name) for phase in (Phase.CONTACTS, Phase.CLEARS)]
+    assert [group.after for group in groups] == [0, 0]
+    progress = Dispatch(Session(workspace, run_id=run_id), crm, groups).drain()
+    settled = {phase: [str(one.state) for one in answers] for phase, answers in progress.settled.items()}
+    assert (progress.claimed, progress.superseded) == (4, {Phase.CONTACTS: 3, Phase.CLEARS: 0})
+    assert {phase: sorted(states) for phase, states in settled.items()} == {
+        Phase.CONTACTS: ["acknowledged", "refused"], Phase.CLEARS: ["acknowledged"],
+    }  # fmt: skip
+    assert [group.after for group in groups] == [0, 0]
+
+
+def test_a_phase_with_nothing_to_send_asks_the_crm_nothing(workspace: Workspace, crm: MemoryCrm) -> None:
+    assert deliver_all(workspace, crm, uuid4()).counts == Counter()
+    assert crm.calls == []
