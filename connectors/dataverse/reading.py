@@ -26,13 +26,21 @@ class Reader:
         self._origin = origin
 
     def pages(self, request: odata.Request, prefer: Sequence[str]) -> Iterator[JsonRow]:
-        """Answers page by page, following each nextLink as it stands, with the same preferences."""
-        following: odata.Request | None = request
-        while following is not None:
-            _, content = self._sender.read_json(following, self._sender.deadline())
+        """Answers page by page, following each nextLink as it stands, with the same preferences.
+
+        `CrmUnavailable` where a link comes twice: the pages would never end.
+        """
+        followed: set[str] = set()
+        while True:
+            _, content = self._sender.read_json(request, self._sender.deadline())
             yield content
             link = content.get("@odata.nextLink")
-            following = self.follow(link, prefer, label=request.label) if isinstance(link, str) else None
+            if not isinstance(link, str):
+                return
+            if link in followed:
+                raise CrmUnavailable(f"{request.label}: the pages do not end. Remedy: run again.")
+            followed.add(link)
+            request = self.follow(link, prefer, label=request.label)
 
     def follow(self, link: str, prefer: Sequence[str], *, label: str) -> odata.Request:
         """A request for a link of the server; `CrmMisconfigured` if it leads to another host, which gets no token."""

@@ -28,13 +28,12 @@ where c.contact_point_id in (
     where coalesce(l.row_id, p.person_id) = any(:row_ids))
 """
 
-# Of one that the CRM had by itself, what we wrote and what stands in it still is remembered: it is to be taken back when
-# its person's purposes end. One that we made goes whole then.
+# What we wrote and what stands in it still is remembered: it is to be taken back when its person's purposes end. One that
+# we made goes whole then, unless others use it.
 _RETIRE = """
 update intake.crm_row set is_ours = false, edits = jsonb_build_object('merged', cast(:at as text)),
-    columns = case when is_ours then '{}' else (
-        select coalesce(jsonb_object_agg(w.key, w.value), '{}') from jsonb_each(written) w
-        where w.value = coalesce(cast(:columns as jsonb) -> w.key, w.value)) end
+    columns = (select coalesce(jsonb_object_agg(w.key, w.value), '{}') from jsonb_each(written) w
+        where w.value = coalesce(cast(:columns as jsonb) -> w.key, w.value))
 where table_name = 'contact' and row_id = :row_id
 """
 

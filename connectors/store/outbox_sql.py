@@ -13,7 +13,9 @@ COLUMNS = (
 #
 # Written so that no estimate can spoil it, for the planner knows of no claimed rows: candidates come in their order from
 # `ix_outbox_next` until the limit is reached (`offset 0` keeps them apart), and all else is looked up for each of them.
-# As `not exists` the conditions became hash joins over the whole outbox for every chunk.
+# As `not exists` the conditions became hash joins over the whole outbox for every chunk. What is looked up by a key is
+# asked for by that key alone (`offset 0` again): where the outbox was last counted with nothing open in it, the planner
+# takes an index of what is open for empty, and goes through all of it for each row.
 BY_KEY = """
 select set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -35,14 +37,13 @@ with picked as materialized (
         select bool_or(state in ('waiting', 'pending', 'claimed')) as is_under_way,
                bool_or(state in ('refused', 'conflict') and (
                    phase <= 2 or (table_name = i.table_name and row_id = i.row_id))) as failed
-        from intake.outbox_intent
-        where contact_point_id = i.contact_point_id and run_id = i.run_id and phase < i.phase) e
+        from (select * from intake.outbox_intent where contact_point_id = i.contact_point_id offset 0) a
+        where run_id = i.run_id and phase < i.phase) e
     where e.is_under_way is not true and not exists (
-        select from intake.outbox_intent o
-        where o.row_id = i.row_id and o.table_name = i.table_name and o.finished_at is null
+        select from (select * from intake.outbox_intent where row_id = i.row_id offset 0) o
+        where o.table_name = i.table_name and o.finished_at is null
           and (o.state = 'claimed'
-               or (o.state = 'pending' and o.run_id = i.run_id and o.phase = i.phase and o.intent_id < i.intent_id))
-        offset 0)
+               or (o.state = 'pending' and o.run_id = i.run_id and o.phase = i.phase and o.intent_id < i.intent_id)))
     limit :limit
 ), standing as (
     select p.intent_id, case
@@ -87,7 +88,7 @@ with answered as materialized (
           from json_to_recordset(cast(:answers as json)) as a (
               id bigint, state text, status int, code text, request text)) r
     cross join lateral (
-        select * from intake.outbox_intent where intent_id = r.intent_id for update) i
+        select * from intake.outbox_intent where intent_id = r.intent_id for update offset 0) i
     left join lateral (
         select * from intake.crm_row
         where table_name = i.table_name and row_id = i.row_id and r.state = 'acknowledged' for update) c on true
@@ -179,8 +180,12 @@ order by method, intent_id limit :limit
 
 REFUSE_UNSENT = """
 update intake.outbox_intent i set state = 'refused', code = r.code, finished_at = now()
-from json_to_recordset(cast(:refused as json)) as r (intent_id bigint, code text)
-where i.intent_id = r.intent_id and i.finished_at is null and i.state in ('pending', 'waiting')
+from (select a.intent_id, a.code
+      from json_to_recordset(cast(:refused as json)) as a (intent_id bigint, code text)
+      cross join lateral (
+          select state, finished_at from intake.outbox_intent where intent_id = a.intent_id for update offset 0) o
+      where o.finished_at is null and o.state in ('pending', 'waiting')) r
+where i.intent_id = r.intent_id
 """
 
 PURGE_IMAGES = """

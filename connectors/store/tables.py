@@ -475,7 +475,7 @@ OUTBOX_INTENT = Table(
     ),
     CheckConstraint("not (state in ('waiting', 'pending', 'claimed')) or finished_at is null", name="open"),
     Index("ix_outbox_next", "run_id", "phase", "table_name", "method", "intent_id", postgresql_where=sql(_OPEN)),
-    Index("ix_outbox_row", "row_id", postgresql_where=sql(_OPEN)),
+    Index("ix_outbox_row", "row_id"),
     Index("ix_outbox_address", "contact_point_id", "run_id", "phase"),
     Index("ix_outbox_run", "run_id"),
 )

@@ -32,12 +32,12 @@ from pipelines.transforms.adopted_rows import (
 )
 from pipelines.transforms.adoption import (
     ADDRESSES,
-    CONTACT_COLUMNS,
     Candidate,
     CrmContact,
     Match,
     canonical_keys,
     collation_fold,
+    contact_columns_of,
     match_address,
     read_contacts,
 )
@@ -142,7 +142,7 @@ def record_decisions(session: Session, found: Sequence[CrmDecision]) -> None:
 
 def read_whole_crm(session: Session, crm: SearchableCrm) -> Found:
     """Every contact, and every consent row of our purposes."""
-    contacts = read_contacts(crm.iter_rows(CONTACTS, list(CONTACT_COLUMNS)))
+    contacts = read_contacts(crm.iter_rows(CONTACTS, contact_columns_of(session.workspace.policy)))
     consents = read_consents(crm.iter_rows(CONSENTS, list(CONSENT_COLUMNS)), session.workspace.policy)
     return Found(contacts, consents)
 
@@ -150,7 +150,8 @@ def read_whole_crm(session: Session, crm: SearchableCrm) -> Found:
 def _find(session: Session, crm: SearchableCrm, wanted: Sequence[Address]) -> Found:
     """Each address is asked for as it is written and as it is compared: a domain has two scripts."""
     spellings = sorted({spelling for address in wanted for spelling in (address.address, address.key)})
-    borne = (crm.find_rows(CONTACTS, column, spellings, list(CONTACT_COLUMNS)) for column in ADDRESSES)
+    select = contact_columns_of(session.workspace.policy)
+    borne = (crm.find_rows(CONTACTS, column, spellings, select) for column in ADDRESSES)
     contacts = read_contacts(_distinct((row for rows in borne for row in rows), "contactid"))
     rows = crm.find_rows(CONSENTS, VALUE, spellings, list(CONSENT_COLUMNS))
     consents = read_consents(_distinct(rows, CONSENTS.primary_key), session.workspace.policy)

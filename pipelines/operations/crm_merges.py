@@ -17,10 +17,9 @@ from connectors.store import crm_links, crm_rows
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
-from pipelines.transforms.crm_changes import TRACKED, CrmDecision, Merged, Split, Told, selected_columns
+from pipelines.transforms.crm_changes import CrmDecision, Merged, Split, Told, as_tracked, selected_columns
 from pipelines.transforms.crm_contacts import ADDRESS, FLAG, MARKETING, master_edits, merged_flag
 from pipelines.transforms.emails import canonical_address
-from pipelines.transforms.readback import as_written
 from schemas.consent import Actor, Value
 from schemas.tables import CONTACT
 
@@ -55,7 +54,7 @@ def resolve(session: Session, crm: ReadableCrm, told: Told) -> Merges:
     if not merges.merged:
         return merges
     ids = sorted({merge.master_id for merge in merges.merged}, key=str)
-    rows = crm.fetch_rows(table_name(TABLE), [str(i) for i in ids], selected_columns(TABLE))
+    rows = crm.fetch_rows(table_name(TABLE), [str(i) for i in ids], selected_columns(TABLE, session.workspace.policy))
     with session.transaction() as conn:
         managed = {row["row_id"] for row in crm_rows.known_rows(conn, TABLE, ids) if row["is_managed"]}
         for merge in merges.merged:
@@ -76,7 +75,7 @@ def _resolve_one(
     if not is_managed:
         (loser,) = crm_rows.known_rows(conn, TABLE, [merge.loser_id])
         edits = master_edits(row, loser["columns"], merge.at.isoformat())
-        merges.masters[merge.master_id] = Master(points[0], as_written(TABLE, row, TRACKED[TABLE]), edits)
+        merges.masters[merge.master_id] = Master(points[0], as_tracked(TABLE, row), edits)
 
 
 def _shut_meanwhile(conn: Connection, split: Split) -> list[CrmDecision]:

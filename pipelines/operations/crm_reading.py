@@ -21,6 +21,7 @@ from pipelines.transforms.crm_changes import GONE, KnownRow, Noted, Told, row_id
 from pipelines.transforms.crm_consents import Purposes, Raised, purposes_of, read_consent, read_deleted_consent
 from pipelines.transforms.crm_contacts import Addresses, read_contact
 from pipelines.transforms.crm_registrations import read_registration
+from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, REGISTRATION
 
 READ_TABLES = (CONTACT.logical_name, CONSENT.logical_name, REGISTRATION.logical_name)
@@ -68,7 +69,7 @@ def read_table(session: Session, crm: ReadableCrm, table: str) -> Reading:
     with session.transaction() as conn:
         cursor = crm_rows.cursor_of(conn, table)
     since = cursor[2] if cursor else None
-    if cursor and cursor[1] == wanted_columns(table):
+    if cursor and cursor[1] == wanted_columns(table, session.workspace.policy):
         try:
             return _read(session, crm, Reading(table, since, False), cursor[0])
         except ChangeTokenExpired:
@@ -85,23 +86,25 @@ def read_rows_of(session: Session, crm: ReadableCrm, table: str, contact_point_i
     purposes = purposes_of(session.workspace.policy)
     if ids:
         rows = list(
-            crm.fetch_rows(table_name(table), [str(row_id) for row_id in ids], selected_columns(table)).values()
+            crm.fetch_rows(
+                table_name(table), [str(row_id) for row_id in ids], selected_columns(table, session.workspace.policy)
+            ).values()
         )
         _read_rows(session, reading, rows, _known(session, table, ids), purposes)
         _read_deleted(session, reading, set(ids) - {row_id_of(table, row) for row in rows}, purposes)
     return reading
 
 
-def wanted_columns(table: str) -> str:
+def wanted_columns(table: str, policy: Policy) -> str:
     """The columns that a delta link must be good for, as they are asked for."""
-    return ",".join(selected_columns(table))
+    return ",".join(selected_columns(table, policy))
 
 
 def _read(session: Session, crm: ReadableCrm, reading: Reading, link: str | None) -> Reading:
     table, purposes = reading.table, purposes_of(session.workspace.policy)
     unseen = _known_ids(session, table) if reading.is_full else set()
     since, passed = _store_time(session), set[UUID]()
-    for page in crm.iter_changes(table_name(table), selected_columns(table), link):
+    for page in crm.iter_changes(table_name(table), selected_columns(table, session.workspace.policy), link):
         passed |= _read_settled(session, reading, page.rows, since)
         unseen.difference_update(row_id_of(table, row) for row in page.rows)
         _read_deleted(session, reading, map(UUID, page.deleted_ids), purposes)
@@ -118,7 +121,7 @@ def _read_passed(session: Session, crm: ReadableCrm, reading: Reading, row_ids: 
         if not row_ids:
             break
         since, ids = _store_time(session), [str(row_id) for row_id in sorted(row_ids)]
-        rows = crm.fetch_rows(table_name(reading.table), ids, selected_columns(reading.table))
+        rows = crm.fetch_rows(table_name(reading.table), ids, selected_columns(reading.table, session.workspace.policy))
         row_ids = _read_settled(session, reading, list(rows.values()), since)
     return row_ids
 

@@ -6,29 +6,37 @@ What is not done when the CRM fails stays open, and is done the next time: each 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from sqlalchemy import RowMapping
 
-from connectors.dataverse import Membership, RowResult, TableName, WhoAmI
+from connectors.dataverse import Membership, RowResult, TableName
 from connectors.store import erasure as store
 from connectors.store.tombstones import KEY_NAME
 from pipelines.operations.delivery import table_name
 from pipelines.operations.doctor.guard import reasons_to_refuse
-from pipelines.operations.doctor.reading import RowsOfCrm
+from pipelines.operations.in_use import (
+    MADE_BY,
+    OWNER,
+    TASKS,
+    Question,
+    UsedCrm,
+    decider,
+    due_at,
+    is_made_by,
+    our_users,
+    task_about,
+    users_of,
+)
 from pipelines.operations.sessions import Session
 from pipelines.transforms.minimise import membership_id
 from schemas.errors import CrmUnavailable
-from schemas.policy import InUseTable
 from schemas.tables import CONSENT, CONTACT, LIST_MEMBER, REGISTRATION, ConsentValue
 
-TASKS = TableName("tasks", "task", "activityid")
 CLEARED = ("firstname", "lastname", "emailaddress1", "mobilephone", "crmi_preferencelink")
-_MADE_BY, _OWNER = "_createdby_value", "_ownerid_value"
 _FLAGS = {"donotbulkemail": True, "followemail": False}
 _OPTED_OUT = {"msdynmkt_value": int(ConsentValue.OPTED_OUT)}
 _ORDER = (REGISTRATION.logical_name, CONSENT.logical_name, CONTACT.logical_name)
@@ -37,18 +45,12 @@ _MEMBERS = LIST_MEMBER.logical_name
 Key = tuple[str, UUID]
 
 
-class ErasableCrm(RowsOfCrm, Protocol):
+class ErasableCrm(UsedCrm, Protocol):
     """What erasing needs of the CRM's client."""
-
-    def who_are_we(self) -> list[WhoAmI]: ...
 
     def fetch_rows(
         self, table: TableName, ids: Sequence[str], select: Sequence[str]
     ) -> dict[str, dict[str, object]]: ...
-
-    def iter_rows(
-        self, table: TableName, select: Sequence[str], *, filter: str | None = None
-    ) -> Iterator[dict[str, Any]]: ...
 
     def update_existing(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
 
@@ -96,20 +98,20 @@ class _Erasing:
 
     def __init__(self, session: Session, crm: ErasableCrm, rows: Sequence[RowMapping], done: CrmErasure) -> None:
         self.session, self.crm, self.rows, self.done = session, crm, rows, done
-        self.ours = {identity.user_id.lower() for identity in crm.who_are_we()}
+        self.ours = our_users(crm)
         self.policy = session.workspace.policy
         self.made_by_us = {row["row_id"] for row in rows if row["is_ours"]}
 
     def run(self) -> dict[Key, str]:
-        contacts = self._read(CONTACT.logical_name, [*CLEARED, *_FLAGS, _MADE_BY, _OWNER])
-        self.made_by_us |= {row_id for row_id, row in contacts.items() if self._is_ours(row)}
-        used = {row_id: owner for row_id, row in contacts.items() if (owner := self._user_of(row_id, row))}
+        contacts = self._read(CONTACT.logical_name, [*CLEARED, *_FLAGS, MADE_BY, OWNER])
+        self.made_by_us |= {row_id for row_id, row in contacts.items() if is_made_by(row, self.ours)}
+        used = self._users_of(contacts)
         self._lower(contacts, used)
         self._leave_lists(contacts)
         keeps_consents = bool(used) or bool(reasons_to_refuse(self.crm, self.policy))
         kept = self._lower_consents() if keeps_consents else set()
         refused = self._delete(used, kept)
-        used |= {row_id: str(contacts[row_id].get(_OWNER)) for row_id in refused if row_id in contacts}
+        used |= {row_id: str(contacts[row_id].get(OWNER)) for row_id in refused if row_id in contacts}
         self._clear(contacts, used)
         return self._proven(used, kept)
 
@@ -120,24 +122,12 @@ class _Erasing:
         found = self.crm.fetch_rows(table_name(table), list(map(str, self._ids(table))), select)
         return {UUID(row_id): row for row_id, row in found.items()}
 
-    def _user_of(self, row_id: UUID, row: Mapping[str, Any]) -> str | None:
-        """Who else uses a contact and is to decide: its owner, or the owner of the row that leads to it."""
-        owner = str(row.get(_OWNER) or "").lower()
-        if not self._is_ours(row):
-            return owner or str(row.get(_MADE_BY))
-        for table in self.policy.crm.in_use_tables:
-            for using in self._using(table, row_id):
-                return str(using.get(_OWNER) or using.get(_MADE_BY)) if owner in self.ours else owner
-        return None
-
-    def _using(self, table: InUseTable, row_id: UUID) -> Iterator[Mapping[str, Any]]:
-        name = TableName(table.entity_set, table.table, table.primary_key)
-        for lookup in table.lookups:
-            leading = self.crm.iter_rows(name, [_MADE_BY, _OWNER], filter=f"{lookup} eq {row_id}")
-            yield from (row for row in leading if not self._is_ours(row))
-
-    def _is_ours(self, row: Mapping[str, Any]) -> bool:
-        return str(row.get(_MADE_BY) or "").lower() in self.ours
+    def _users_of(self, contacts: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, str]:
+        """Of these contacts those that others use, with who is to decide about each."""
+        theirs = {row_id: row for row_id, row in contacts.items() if not is_made_by(row, self.ours)}
+        made = {row_id: str(row.get(OWNER) or row.get(MADE_BY)).lower() for row_id, row in theirs.items()}
+        used = users_of(self.crm, self.policy, sorted(contacts.keys() - theirs.keys()), self.ours)
+        return made | {row_id: decider(contacts[row_id], using, self.ours) for row_id, using in used.items()}
 
     def _lower(self, contacts: Mapping[UUID, Mapping[str, Any]], used: Mapping[UUID, str]) -> None:
         open_ones = [row_id for row_id in used if any(contacts[row_id].get(n) is not v for n, v in _FLAGS.items())]
@@ -201,16 +191,10 @@ class _Erasing:
 
     def _task(self, row_id: UUID, owner: str) -> dict[str, object]:
         erasure_id, erased_at = self.rows[0]["erasure_id"], self.rows[0]["erased_at"]
-        due_at: datetime = erased_at + timedelta(days=self.policy.crm.erasure_task_days)
-        task: dict[str, object] = {
-            "activityid": str(uuid5(erasure_id, str(row_id))),
-            "subject": f"Erasure request: decide about this contact by {due_at:%Y-%m-%d}",
-            "description": "The person asked to be erased (GDPR Art. 17). What crm-intake wrote here is cleared and mail is"
-            " off. Others use this contact: delete it, or note the ground for keeping it.",
-            "scheduledend": due_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "regardingobjectid_contact_task@odata.bind": f"/contacts({row_id})",
-        }
-        return task if owner.lower() in self.ours else {**task, "ownerid@odata.bind": f"/systemusers({owner})"}
+        why = "The person asked to be erased (GDPR Art. 17)."
+        question = Question(why, due_at(self.policy, erased_at), "Erasure request")
+        is_ours = owner.lower() in self.ours
+        return task_about(row_id, question, task_id=uuid5(erasure_id, str(row_id)), owner=None if is_ours else owner)
 
     def _proven(self, used: Mapping[UUID, str], kept: set[UUID]) -> dict[Key, str]:
         """Read every row again: what is not there is gone, with its history; what others use is cleared."""

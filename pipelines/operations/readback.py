@@ -75,7 +75,8 @@ def _keep_readings(
         crm_merges.follow(conn, merges)
         _keep(conn, session, told)
         for reading in (one for one in readings if one.link):
-            crm_rows.move_cursor(conn, reading.table, reading.link, selected=wanted_columns(reading.table))
+            selected = wanted_columns(reading.table, session.workspace.policy)
+            crm_rows.move_cursor(conn, reading.table, reading.link, selected=selected)
     if not session.is_rehearsal:
         session.staged.clear()
     return len(decisions)

@@ -20,11 +20,13 @@ from pipelines.operations.link_maker import link_maker
 from pipelines.operations.list_reading import iter_members
 from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
+from pipelines.transforms.crm_changes import LINK
 from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference
 from pipelines.transforms.minimise import minimise_occasion
 from pipelines.transforms.plan import RAISED, emptied_columns
 from pipelines.transforms.readback import read_columns
+from schemas.policy import Policy
 from schemas.tables import CONTACT, EVENT, LIST_MEMBER, TABLES
 
 _ROWS_AT_A_TIME = 5000
@@ -80,7 +82,7 @@ def reconcile(session: Session, crm: ReadableCrm, *, sample: int | None = None) 
         outcome.is_cut_over = is_cut_over(conn)
         sides = _sides(session, conn, sample)
     for logical_name in TABLES:
-        rows = _whole(crm, logical_name) if sample is None else _picked(session, crm, logical_name, sides)
+        rows = _whole(session, crm, logical_name) if sample is None else _picked(session, crm, logical_name, sides)
         _compare_table(logical_name, rows, sides, outcome)
     if lists := session.workspace.policy.lists():
         of_ours = {row_id for _, row_id in sides.wanted.keys() | sides.ours}
@@ -116,21 +118,23 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
     return sides
 
 
-def _selected(logical_name: str) -> list[str]:
+def _selected(logical_name: str, policy: Policy) -> list[str]:
     table = TABLES[logical_name]
-    return [table.primary_key, *read_columns(logical_name, table.columns)]
+    without = set() if policy.crm.preference_link_column == LINK else {LINK}
+    return [table.primary_key, *read_columns(logical_name, [name for name in table.columns if name not in without])]
 
 
-def _whole(crm: ReadableCrm, logical_name: str) -> Iterator[Mapping[str, Any]]:
-    return crm.iter_rows(table_name(logical_name), _selected(logical_name))
+def _whole(session: Session, crm: ReadableCrm, logical_name: str) -> Iterator[Mapping[str, Any]]:
+    return crm.iter_rows(table_name(logical_name), _selected(logical_name, session.workspace.policy))
 
 
 def _picked(session: Session, crm: ReadableCrm, logical_name: str, sides: _Sides) -> Iterator[Mapping[str, Any]]:
     ids = sorted(str(row_id) for table, row_id in sides.wanted.keys() | sides.ours if table == logical_name)
-    rows = session.workspace.policy.crm.chunk_rows
+    policy = session.workspace.policy
+    rows, selected = policy.crm.chunk_rows, _selected(logical_name, policy)
     for start in range(0, len(ids), rows):
         chunk = ids[start : start + rows]
-        yield from crm.fetch_rows(table_name(logical_name), chunk, _selected(logical_name)).values()
+        yield from crm.fetch_rows(table_name(logical_name), chunk, selected).values()
 
 
 def _compare_table(

@@ -12,7 +12,7 @@ from connectors.store.reviews import Ruling
 from pipelines.operations.adoption import CONTACTS
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adopted_rows import contact_columns
-from pipelines.transforms.adoption import CONTACT_COLUMNS, CrmContact, read_contacts
+from pipelines.transforms.adoption import CrmContact, contact_columns_of, read_contacts
 from schemas.errors import ConfigurationError
 from schemas.tables import CONTACT
 
@@ -36,7 +36,7 @@ def decide_link(session: Session, crm: ReadableCrm, review_id: int, *, person: U
     review = _undecided(session, review_id)
     if person not in review["persons"]:
         raise ConfigurationError(f"Review {review_id} is not about person {person}. See `crm-intake crm review list`.")
-    contact = _read(crm, review["row_id"])
+    contact = _read(session, crm, review["row_id"])
     row = FoundRow(
         CONTACT.logical_name, contact.row_id, review["contact_point_id"], contact_columns(contact, is_linked=True)
     )
@@ -81,8 +81,8 @@ def _ruling(state: str, by: str, at: datetime) -> Ruling:
     return Ruling(state, by, at)
 
 
-def _read(crm: ReadableCrm, row_id: UUID) -> CrmContact:
-    found = crm.fetch_rows(CONTACTS, [str(row_id)], list(CONTACT_COLUMNS))
+def _read(session: Session, crm: ReadableCrm, row_id: UUID) -> CrmContact:
+    found = crm.fetch_rows(CONTACTS, [str(row_id)], contact_columns_of(session.workspace.policy))
     if not found:
         raise ConfigurationError("The CRM has that contact no more; decide --new or --ignore.")
     return read_contacts(found.values())[0]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from connectors.store.data_requests import restricted_among
 from connectors.store.planning import AddressRows, is_cut_over, iter_addresses
 from pipelines.operations.link_maker import LinkMaker
-from pipelines.transforms.crm_changes import GONE, MERGED, UNREGISTERED
+from pipelines.transforms.crm_changes import GONE, HANDED_OVER, MERGED, UNREGISTERED
 from pipelines.transforms.minimise import AddressView, AdoptedRow, PersonView, RegistrationView, RowKey
 from pipelines.transforms.ownership import held_columns, held_registration, is_gone
 from schemas.policy import Policy
@@ -126,12 +126,13 @@ def _put_away(known: Known, persons: Iterable[RowMapping], policy: Policy, now: 
         if purpose in showing and (ends_at is None or ends_at > now)
     }
     put_away = {name: row for name, row in known.items() if name[0] == CONTACT.logical_name and MERGED in row["edits"]}
+    ended = {name: row for name, row in put_away.items() if row["is_made"] and name[1] not in living}
+    handed_over = {name: row for name, row in ended.items() if HANDED_OVER in row["edits"]}
+    theirs = {name: row for name, row in put_away.items() if not row["is_made"] and not any(living.values())}
     return {
-        "merged_away": frozenset(name for name, row in put_away.items() if row["is_made"] and name[1] not in living),
+        "merged_away": frozenset(ended.keys() - handed_over.keys()),
         "left_behind": {
-            name: AdoptedRow(row["columns"], row["written"])
-            for name, row in put_away.items()
-            if not row["is_made"] and not any(living.values())
+            name: AdoptedRow(row["columns"], row["written"]) for name, row in (theirs | handed_over).items()
         },
     }
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pandas as pd
 
 from pipelines.transforms.adoption import CrmContact
+from pipelines.transforms.crm_changes import LINK
 from pipelines.transforms.emails import normalise_emails
 from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, EMAIL_CONTACT_POINT, ConsentValue
@@ -31,7 +32,7 @@ CONSENT_COLUMNS = (
     "modifiedon",
 )
 _KEPT_OF_STRANGER = ("emailaddress1", FLAG)
-_KEPT_OF_CONTACT = ("firstname", "lastname", "mobilephone", "followemail", *_KEPT_OF_STRANGER)
+_KEPT_OF_CONTACT = ("firstname", "lastname", "mobilephone", "followemail", LINK, *_KEPT_OF_STRANGER)
 _BINDS = {
     "_msdynmkt_purposeid_value": ("msdynmkt_purposeId@odata.bind", "msdynmkt_purposes"),
     "_msdynmkt_topicid_value": ("msdynmkt_topicId@odata.bind", "msdynmkt_topics"),

@@ -15,9 +15,11 @@ from uuid import UUID
 
 import pandas as pd
 
+from pipelines.transforms.crm_changes import LINK
 from pipelines.transforms.emails import normalise_emails
 from pipelines.transforms.identity import NAMELESS, group_names
 from pipelines.transforms.names import NameKey, name_key
+from schemas.policy import Policy
 
 CONTACT_COLUMNS = (
     "contactid",
@@ -36,6 +38,11 @@ CONTACT_COLUMNS = (
 )
 ADDRESSES = ("emailaddress1", "emailaddress2", "emailaddress3")
 ACTIVE = 0
+
+
+def contact_columns_of(policy: Policy) -> list[str]:
+    """What is read of a contact: the columns, and the link where the policy names its column."""
+    return [*CONTACT_COLUMNS, *([LINK] if policy.crm.preference_link_column == LINK else [])]
 
 
 class Doubt(StrEnum):

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pipelines.transforms.readback import as_written, read_columns
 from schemas.consent import Actor, Value
-from schemas.policy import RegisteredProfile
+from schemas.policy import Policy, RegisteredProfile
 from schemas.tables import CONSENT, CONTACT, REGISTRATION, TABLES
 
 # The columns that we write and compare, by table.
@@ -21,6 +21,9 @@ TRACKED: dict[str, tuple[str, ...]] = {
     CONSENT.logical_name: tuple(CONSENT.columns),
     REGISTRATION.logical_name: tuple(REGISTRATION.columns),
 }
+# Ours alone: what somebody else puts there is put right, whoever owns the other columns. Asked for only where the policy
+# names the column, for the CRM may not have it.
+LINK = "crmi_preferencelink"
 _BESIDE: dict[str, tuple[str, ...]] = {
     CONTACT.logical_name: ("emailaddress2", "emailaddress3", "donotemail", "merged", "_masterid_value"),
     CONSENT.logical_name: ("createdon",),
@@ -29,6 +32,8 @@ _BESIDE: dict[str, tuple[str, ...]] = {
 INACTIVE = 1
 # Marks in `edits` beside the columns: the row's state, and what stands on no column.
 STATE, DO_NOT_EMAIL, MERGED, GONE, UNREGISTERED = "statecode", "donotemail", "merged", "gone", "unregistered"
+# Of one that was merged away: others use it, and its owner has a task.
+HANDED_OVER = "handed_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +133,21 @@ def each_once(noted: Iterable[Noted]) -> list[Noted]:
     return list(rows.values())
 
 
-def selected_columns(table: str) -> list[str]:
+def selected_columns(table: str, policy: Policy) -> list[str]:
     """The columns to ask change tracking for, in a fixed order; a delta link is good for exactly these."""
-    return [*read_columns(table, TRACKED[table]), *_BESIDE[table], "statecode", "modifiedon"]
+    link = [LINK] if table == CONTACT.logical_name and policy.crm.preference_link_column == LINK else []
+    return [*read_columns(table, TRACKED[table]), *link, *_BESIDE[table], "statecode", "modifiedon"]
+
+
+def as_tracked(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a row that we write and compare, as written; the link only where it was asked for."""
+    link = [LINK] if table == CONTACT.logical_name and LINK in row else []
+    return as_written(table, row, [*TRACKED[table], *link])
 
 
 def differences(table: str, row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """The tracked columns whose value is not the known one, as written; our own value coming back is no difference."""
-    now = as_written(table, row, TRACKED[table])
+    now = as_tracked(table, row)
     return {name: value for name, value in now.items() if before.get(name) != value}
 
 

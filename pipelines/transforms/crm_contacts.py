@@ -17,7 +17,6 @@ from pipelines.transforms.crm_changes import (
     DO_NOT_EMAIL,
     INACTIVE,
     MERGED,
-    TRACKED,
     CrmDecision,
     Finding,
     KnownRow,
@@ -25,13 +24,13 @@ from pipelines.transforms.crm_changes import (
     Noted,
     Split,
     Told,
+    as_tracked,
     differences,
     instant,
     modified_at,
     row_id_of,
     state_edit,
 )
-from pipelines.transforms.readback import as_written
 from schemas.consent import Actor, Value
 from schemas.policy import OWNED_COLUMNS
 from schemas.tables import CONTACT
@@ -59,7 +58,7 @@ def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, add
     if known is not None and MERGED in known.edits:
         _read_merged(row, known, told)
     elif known is not None and known.is_managed and _is_merged(row):
-        columns = as_written(TABLE, row, TRACKED[TABLE])
+        columns = as_tracked(TABLE, row)
         master_id = UUID(str(row["_masterid_value"]))
         told.merges.append(Merged(row_id_of(TABLE, row), master_id, modified_at(row), columns))
     elif known is not None and known.is_managed:
@@ -74,7 +73,7 @@ def _is_merged(row: Mapping[str, Any]) -> bool:
 
 
 def _read_merged(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
-    now = as_written(TABLE, row, TRACKED[TABLE])
+    now = as_tracked(TABLE, row)
     if row.get("statecode") != INACTIVE:
         told.splits.append(Split(row_id_of(TABLE, row), now, modified_at(row)))
         return

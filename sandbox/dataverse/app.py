@@ -44,7 +44,8 @@ class Application:
     async def _answer_other(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         """The control API, and the authority with the faults that are ordered for it."""
         path = scope["raw_path"].decode("latin-1")
-        fault = None if path.startswith(PREFIX) else self.sandbox.faults.strike(scope["method"], path, "authority")
+        strike, method = self.sandbox.faults.strike, scope["method"]
+        fault = None if path.startswith(PREFIX) else strike(method, path, body, target="authority")
         if fault is not None and fault.delay_ms:
             await asyncio.sleep(fault.delay_ms / 1000)
         if fault is not None and fault.kind == "cut":
@@ -85,7 +86,7 @@ class _Exchange:
         self.client = self.sandbox.authority.client_of(self.headers.get("authorization", ""))
         call = Call(method, self.path, query, self.headers, body, base_url=f"{self.origin}{BASE_PATH}")
         entry = self.sandbox.log.begin(self._entry(call))
-        fault = self.sandbox.faults.strike(method, self.path)
+        fault = self.sandbox.faults.strike(method, self.path, body)
         if fault is not None and not fault.after_commit:
             await asyncio.sleep(fault.delay_ms / 1000)
         answer = await self._answer(call, fault)

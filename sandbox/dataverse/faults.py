@@ -17,7 +17,7 @@ _HTML = "<!DOCTYPE html><html><body><h2>Our services aren't available right now<
 
 @dataclass
 class Fault:
-    """One order. It strikes requests whose method and path match the patterns, after passing over `skip` of them.
+    """One order. It strikes requests whose method, path and body match the patterns, after passing over `skip` of them.
 
     `times` None means for ever; `probability` is drawn with `seed`. `after_commit` lets the request do its work first,
     before a delay too.
@@ -29,6 +29,7 @@ class Fault:
     kind: str
     method: str = ""
     path: str = ""
+    body: str = ""
     times: int | None = 1
     skip: int = 0
     probability: float = 1.0
@@ -53,11 +54,13 @@ class Fault:
             raise ValueError(f"fault kind {self.kind!r} is none of {', '.join(KINDS)}")
         self._draw = random.Random(self.seed)
 
-    def strikes(self, method: str, path: str) -> bool:
+    def strikes(self, method: str, path: str, body: bytes) -> bool:
         """Whether this request is struck; counts and draws as it decides."""
         if self.times is not None and self.hits >= self.times:
             return False
         if not re.search(self.method, method) or not re.search(self.path, path):
+            return False
+        if self.body and not re.search(self.body, body.decode("utf-8", "replace")):
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -98,10 +101,10 @@ class Faults:
     def clear(self) -> None:
         self.orders.clear()
 
-    def strike(self, method: str, path: str, target: str = "api") -> Fault | None:
+    def strike(self, method: str, path: str, body: bytes, *, target: str = "api") -> Fault | None:
         """The first order that strikes this request."""
         orders = (fault for fault in self.orders if fault.kind != "poison" and fault.target == target)
-        return next((fault for fault in orders if fault.strikes(method, path)), None)
+        return next((fault for fault in orders if fault.strikes(method, path, body)), None)
 
     def inspect(self, logical: str, row: Row) -> None:
         """Refuses a poisoned row; called before each row is written."""

@@ -27,7 +27,11 @@ from tests.invariants.wire import check_wire
 from tests.invariants.world import World
 from tests.sizes import sized
 
-HOUSES, EXAMPLES, STEPS = sized(16, 250), sized(3, 400), sized(7, 12)
+# A run takes nearly as long for a thousand addresses as for sixteen (26 and 15 s an example): many addresses in a few
+# examples by day, many orders of what happens by night.
+HOUSES, EXAMPLES, STEPS = sized(1000, 250), sized(3, 400), sized(5, 12)
+# Of some addresses in each example somebody is merged or erased.
+CHOSEN = 1 + HOUSES // 400
 SEEDS = st.integers(0, 2**32 - 1)
 TOPICS = ("training", "rdi")
 WHO = ("emailaddress1", "lastname", "firstname", "contactid")
@@ -64,6 +68,17 @@ class Histories(RuleBasedStateMachine):
         for nth in range(2):
             self.people_fill_in_forms(seed + nth)
         self.a_run_is_made()
+        self.everything_happens_once(random.Random(seed))
+
+    def everything_happens_once(self, rng: random.Random) -> None:
+        """In some order; what few steps are drawn by day would leave out half of it."""
+        kinds = [
+            self.people_fill_in_forms, self.people_act_on_the_page, self.an_old_file_comes_again,
+            self.staff_merge_two_contacts, self.somebody_is_erased, lambda _: self.a_run_is_made(),
+            lambda _: self.time_passes_and_retention_runs(1),
+        ]  # fmt: skip
+        for kind in rng.sample(kinds, len(kinds)):
+            kind(rng.getrandbits(32))
 
     def who(self, rng: random.Random) -> Who:
         return Who(address_of(rng.randrange(HOUSES)), rng.choice(["aino", "aino", "maija", ""]))
@@ -82,7 +97,7 @@ class Histories(RuleBasedStateMachine):
     def people_act_on_the_page(self, seed: int) -> None:
         rng = random.Random(seed)
         session = Session(self.world.workspace)
-        for number in range(HOUSES // 4):
+        for number in range(HOUSES // 8):
             at = self.world.now - timedelta(minutes=rng.randrange(600), seconds=number)
             topics = rng.choice([(), TOPICS[:1], TOPICS])
             deed, address = rng.choice(["grant", "withdraw"]), self.who(rng).address
@@ -110,18 +125,19 @@ class Histories(RuleBasedStateMachine):
     def staff_merge_two_contacts(self, seed: int) -> None:
         rng = random.Random(seed)
         active = [row for row in self.world.rows("contacts") if row.get("statecode", 0) == 0]
-        if len(active) > 1:
-            # By who they are, for ids are of each world's own salt: a history picks the same people each time.
-            named = sorted(active, key=lambda row: [str(row.get(name)) for name in WHO])
-            master, loser = (row["contactid"] for row in rng.sample(named, 2))
-            set_crm_clock(self.world, self.world.now)
+        # By who they are, for ids are of each world's own salt: a history picks the same people each time.
+        named = sorted(active, key=lambda row: [str(row.get(name)) for name in WHO])
+        chosen = [row["contactid"] for row in rng.sample(named, min(2 * CHOSEN, len(named)))]
+        set_crm_clock(self.world, self.world.now)
+        for master, loser in zip(chosen[::2], chosen[1::2], strict=False):
             merge_contacts(self.world, master=master, loser=loser)
 
     @rule(seed=SEEDS)
     def somebody_is_erased(self, seed: int) -> None:
-        address = self.who(random.Random(seed)).address
-        with self.a_part_by_itself(), suppress(ConfigurationError):
-            erase(self.world, address)
+        rng = random.Random(seed)
+        for address in {self.who(rng).address: None for _ in range(CHOSEN)}:
+            with self.a_part_by_itself(), suppress(ConfigurationError):
+                erase(self.world, address)
 
     @rule(days=st.sampled_from([1, 40, 400]))
     def time_passes_and_retention_runs(self, days: int) -> None:

@@ -12,16 +12,18 @@ from sqlalchemy import text
 from connectors.dataverse import DataverseClient
 from connectors.store import narrow_calls, outbox
 from connectors.store.narrow_planning import PREFIX
+from pipelines.operations import cutover
 from pipelines.operations.following import follow
 from pipelines.operations.merging import as_merger
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer, sync_crm
-from schemas.errors import CrmUnavailable
+from schemas.errors import ApprovalRequired, CrmUnavailable
 from schemas.intents import Phase
-from tests.invariants.acts import T0, Who, sign_up
-from tests.invariants.world import CONSENTS, OPTED_OUT, take_in
+from tests.invariants.acts import T0, Who, register, sign_up
+from tests.invariants.test_adoption import consent, contact, seed
+from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT, take_in
 from tests.preferences.people import AINO, House, paid_course, subscribed
 
 CROWD = [Who(f"person{number}@example.org", "maija") for number in range(1, 13)]
@@ -243,3 +245,51 @@ def test_a_row_that_the_crm_could_not_take_is_refused_before_it_is_sent(
     refused = house.world.query("select distinct table_name, code from intake.outbox_intent where state = 'refused'")
     assert [tuple(row) for row in refused] == [("contact", "local:firstname:too_long")]
     assert [row["emailaddress1"] for row in house.world.rows("contacts")] == [CROWD[0].address]
+
+
+def test_a_cut_over_in_the_middle_of_a_narrow_synchronisation_takes_nothing_that_was_just_given(house: House) -> None:
+    """Aino, whose contact staff had opened, chooses for herself; Kalle, opened too, never said anything."""
+    kalle = Who("kalle@example.org", "kalle")
+    world = house.reset().world
+    opened = [contact(), contact("Kalle", "Salo", emailaddress1=kalle.address)]
+    theirs = [consent(world, OPTED_IN, msdynmkt_contactpointvalue=who.address) for who in (AINO, kalle)]
+    seed(world, *opened, consents=tuple(theirs))
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    house.tick(minutes=1)
+    seen = cutover.propose(world.session(), world.crm)
+    house.tick(minutes=1)
+    house.enter()
+    house.post("/own/topics", data={"form": house.form(), "topic": ["rdi"]})
+    tried: list[str] = []
+
+    class Interrupted(SlowCrm):
+        """At the first thing that the narrow synchronisation sends, somebody approves what they saw, then looks again."""
+
+        def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+            if not tried:
+                tried.append(seen.cutover_id)
+                self._approve(seen.cutover_id)
+            return self._crm.upsert_many(table, rows)
+
+        def _approve(self, cutover_id: str) -> None:
+            session = world.session()
+            with as_writer(session):
+                with pytest.raises(ApprovalRequired):
+                    cutover.cut_over(session, self._crm, cutover_id, by="Officer")
+                again = cutover.propose(session, self._crm)
+                cutover.cut_over(session, self._crm, again.cutover_id, by="Officer")
+
+    assert serve_calls(world.workspace, Interrupted(world.crm)).taken == 1  # type: ignore[arg-type]
+    assert tried, "the synchronisation sent something"
+    world.run()
+    held = {
+        address: on
+        for (address, purpose, topic), on in world.holds().consents.items()
+        if (purpose, topic) == ("marketing", "")
+    }
+    assert held == {AINO.key: True, kalle.key: False}
+    flags = {row["emailaddress1"]: row["donotbulkemail"] for row in world.rows("contacts")}
+    assert flags == {AINO.address: False, kalle.address: True}
+    assert reconcile(Session(world.workspace), world.crm).unexplained == []
+    assert world.writes(world.run().since) == []

@@ -127,8 +127,17 @@ def test_get_in_a_change_set_is_refused(api):
 
 
 def test_batch_in_a_batch_is_refused(api):
-    response = send_batch(api, part("POST", "/api/data/v9.2/$batch", {}))
-    assert response.status_code == 400
+    inner = joined([part("POST", "contacts", {"firstname": "Aino"})], "inner")
+    lines = ["Content-Type: application/http", "", "POST /api/data/v9.2/$batch HTTP/1.1"]
+    nested = "\r\n".join([*lines, "Content-Type: multipart/mixed; boundary=inner", "", inner])
+    response = send_batch(api, f"{nested}\r\n")
+    assert (response.status_code, statuses(response)) == (400, [400])
+    assert api.control.rows("contacts") == []
+
+
+def test_request_of_a_change_set_needs_its_content_id(api):
+    response = send_batch(api, change_set(part("POST", "contacts", {"firstname": "Aino"})))
+    assert (response.status_code, api.control.rows("contacts")) == (400, [])
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,8 @@ def test_batch_in_a_batch_is_refused(api):
     [
         b"--BOUNDARY\nContent-Type: application/http\n\nGET contacts HTTP/1.1\n\n--BOUNDARY--\n",
         b"--BOUNDARY\r\nContent-Type: application/http\r\n\r\nGET contacts HTTP/1.1\r\n\r\n\r\n--BOUNDARY--",
+        b"--BOUNDARY\r\nContent-Type: application/http\nX: y\r\n\r\nGET contacts HTTP/1.1\r\n\r\n\r\n--BOUNDARY--\r\n",
+        b"--BOUNDARY\r\nContent-Type: application/http\r\n\r\nGET contacts HTTP/1.1\nX:y\r\n\r\n\r\n--BOUNDARY--\r\n",
         b"--BOUNDARY\r\nContent-Type: application/http\r\n\r\nGET contacts HTTP/1.1\r\n\r\n",
         b"",
     ],

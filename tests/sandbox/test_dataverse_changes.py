@@ -22,6 +22,16 @@ def test_first_read_gives_all_rows_and_a_delta_link(api):
     assert "$deltatoken=" in page["@odata.deltaLink"]
 
 
+def test_delta_link_gives_the_columns_that_were_first_asked_for(api):
+    row_id = api.contact(jobtitle="Dean")
+    link = begin(api)["@odata.deltaLink"]
+    api.send("PATCH", f"contacts({row_id})", {"jobtitle": "Rector"})
+    again = api.get(link).json()
+    [row] = again["value"]
+    assert "firstname" in row and "jobtitle" not in row
+    assert "$select=firstname" in again["@odata.deltaLink"]
+
+
 def test_delta_has_changed_rows_once_then_the_deleted(api):
     kept, changed, deleted = api.contact(), api.contact(), api.contact()
     link = begin(api)["@odata.deltaLink"]

@@ -176,6 +176,22 @@ def test_execution_time_is_limited_by_what_rows_cost(api):
     assert (response.status_code, response.json()["error"]["code"]) == (429, "0x80072321")
 
 
+def test_execution_time_is_free_again_when_the_window_has_passed(api):
+    api.control.limits(max_execution_ms=40, latency_ms_per_row=1.0)
+    api.control.clock(set="2026-10-02T12:00:00+00:00", pinned=True)
+    rows = [{"contactid": str(uuid4())} for _ in range(50)]
+    assert api.bulk("UpsertMultiple", "contacts", rows).status_code == 204
+    assert api.get("WhoAmI").status_code == 429
+    api.control.clock(advance=301)
+    assert [api.get("WhoAmI").status_code for _ in range(2)] == [200, 200]
+
+
+def test_fault_may_strike_by_what_is_in_the_body(api):
+    api.control.faults({"kind": "error", "body": "Eino", "times": None})
+    answers = [api.send("POST", "contacts", {"firstname": name}).status_code for name in ("Aino", "Eino", "Bo")]
+    assert answers == [204, 503, 204]
+
+
 def test_concurrent_requests_are_limited_at_once(api):
     api.control.limits(max_concurrent=2, latency_ms_per_request=300.0)
     seen: list[int] = []

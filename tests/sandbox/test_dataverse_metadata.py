@@ -103,6 +103,15 @@ def test_merge_deactivates_the_loser_and_moves_its_children(api):
     assert api.control.rows("incidents")[0]["_customerid_value"] == winner
 
 
+def test_merged_row_keeps_its_key_so_that_the_key_leads_to_it(api):
+    key = {"SchemaName": "crmi_Source", "KeyAttributes": ["externaluseridentifier"]}
+    assert api.send("POST", "EntityDefinitions(LogicalName='contact')/Keys", key).status_code == 204
+    winner, loser = api.contact(), api.contact(externaluseridentifier="s-1")
+    assert merge(api, winner, loser).status_code == 204
+    assert api.get("contacts(externaluseridentifier='s-1')").json()["contactid"] == loser
+    assert api.send("PATCH", f"contacts({winner})", {"externaluseridentifier": "s-1"}).status_code == 412
+
+
 def test_merge_with_itself_or_with_nothing_is_refused(api):
     row_id = api.contact()
     assert merge(api, row_id, row_id).status_code == 400

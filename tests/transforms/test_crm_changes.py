@@ -295,5 +295,5 @@ def test_what_is_noted_twice_of_a_row_is_noted_once() -> None:
 
 def test_a_delta_link_is_asked_for_with_everything_that_is_compared() -> None:
     for table in (CONTACT, CONSENT, REGISTRATION):
-        assert {"statecode", "modifiedon"} <= set(selected_columns(table.logical_name))
-    assert {"merged", "_masterid_value", "donotemail"} <= set(selected_columns(CONTACT.logical_name))
+        assert {"statecode", "modifiedon"} <= set(selected_columns(table.logical_name, make_policy()))
+    assert {"merged", "_masterid_value", "donotemail"} <= set(selected_columns(CONTACT.logical_name, make_policy()))

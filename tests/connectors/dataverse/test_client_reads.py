@@ -60,6 +60,14 @@ def test_a_link_to_another_host_gets_no_token(client: DataverseClient, script: A
     assert len(script.seen) == 1
 
 
+def test_pages_that_lead_back_to_themselves_end_in_an_error(client: DataverseClient, script: Any, kit: Any) -> None:
+    link = f"{script.base_url}/api/data/v9.2/contacts?$select=contactid&{COOKIE}"
+    script.answer_in_turn(*[page([{"n": 1}], nextLink=link)] * 3)
+    with pytest.raises(CrmUnavailable, match="do not end"):
+        list(client.iter_rows(kit.contacts, []))
+    assert len(script.seen) == 2
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"value": null}', b'{"error": {"code": ""}}'])
 def test_an_answer_that_is_json_and_no_rows_is_an_error_that_may_pass(
     client: DataverseClient, script: Any, kit: Any, body: bytes

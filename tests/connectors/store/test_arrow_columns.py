@@ -45,7 +45,7 @@ def test_text_goes_over_without_a_copy() -> None:
 
 
 def test_frame_of_submissions_keeps_its_declared_dtypes() -> None:
-    values = {"str": ["a", None], "bool": [True, False], "int64": [1, 2]}
+    values = {"str": ["a", None], "bool": [True, False], "boolean": [True, None], "int64": [1, 2]}
     times = pd.to_datetime(pd.Series(["2026-01-01T10:00:00Z", None]), utc=True)
     columns = {name: pd.Series(values.get(dtype, times), dtype=dtype) for name, dtype in SUBMISSION_COLUMNS.items()}
     frame = pd.DataFrame(columns)
