@@ -15,8 +15,8 @@ MOST_ROWS = 1000
 _GROWTH = 1.5
 # Calls that must be served after a cut before the chunk may grow again: a size that failed is not tried at once.
 _CALLS_HELD = 20
-# So many calls may fail for a bad row: fewer rows a call cost more in calls than they spare in rows sent twice.
-_MAY_FAIL = 0.25
+# So many calls may fail for a bad row: smaller ones cost more in calls than they spare in rows sent twice (measured, B5).
+_MAY_FAIL = 0.5
 # Rows before the present ones that tell how many are bad; what is known of fewer is taken as of so many.
 _ROWS_REMEMBERED, _ROWS_ASSUMED = 10_000, 1_000
 # With more bad rows than these nearly every call fails, of whatever size: then few calls are the best there is.

@@ -96,10 +96,10 @@ def test_the_more_bad_rows_the_fewer_in_a_call() -> None:
     size = ChunkSize(100, BIG)
     serve(size, 0.1, times=10)
     found = []
-    for bad in (1, 9, 40):
+    for bad in (1, 9, 150):
         size.settled(1000, bad=bad)
         found.append(size.rows)
-    assert found == [287, 55, 16]
+    assert found == [692, 132, 16]
 
 
 def test_one_bad_row_among_the_first_does_not_shrink_what_was_asked_for() -> None:
@@ -111,7 +111,7 @@ def test_one_bad_row_among_the_first_does_not_shrink_what_was_asked_for() -> Non
 def test_bad_rows_are_forgotten_as_good_ones_come() -> None:
     size = ChunkSize(100, BIG)
     size.settled(1000, bad=20)
-    assert size.rows == 16
+    assert size.rows == 34
     for _ in range(50):
         size.settled(1000, bad=0)
     assert size.rows == 100
