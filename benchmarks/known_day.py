@@ -89,7 +89,9 @@ def acknowledge(session: Session) -> None:
     """Settle all that the plan wrote as a CRM would that takes everything, phase by phase; what waits is let go."""
     now = session.now
     with session.transaction() as conn:
-        conn.execute(text("update intake.outbox_intent set state = 'pending' where state = 'waiting' and finished_at is null"))
+        conn.execute(
+            text("update intake.outbox_intent set state = 'pending' where state = 'waiting' and finished_at is null")
+        )
     for phase in Phase:
         with session.transaction() as conn:
             for _, method, table in outbox.open_groups(conn, session.run_id, [phase]):
