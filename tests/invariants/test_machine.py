@@ -29,7 +29,7 @@ from tests.sizes import sized
 
 # A run takes nearly as long for a thousand addresses as for sixteen (26 and 15 s an example): many addresses in a few
 # examples by day, many orders of what happens by night.
-HOUSES, EXAMPLES, STEPS = sized(1000, 250), sized(3, 400), sized(5, 12)
+HOUSES, EXAMPLES, STEPS = sized(1000, 250), sized(2, 400), sized(5, 12)
 # Of some addresses in each example somebody is merged or erased.
 CHOSEN = 1 + HOUSES // 400
 SEEDS = st.integers(0, 2**32 - 1)
