@@ -33,13 +33,27 @@ select distinct row_no, 'consents.' || purpose, null, 'child', 'blank', 'rule' f
 """
 
 # What was told last counts, in whatever order it arrives; of two that were told at once the child.
-MARK_CHILDREN = """
-update intake.subject s set is_child = r.is_child, age_told_at = r.told_at
-from (select distinct on (subject_id) subject_id, is_child, least(coalesce(version_at, received_at), received_at) as told_at
-      from t_row where subject_id is not null and is_child is not null
-      order by subject_id, least(coalesce(version_at, received_at), received_at) desc, is_child desc) r
-where r.subject_id = s.subject_id and (s.age_told_at is null or r.told_at > s.age_told_at
-                                       or (r.told_at = s.age_told_at and r.is_child and not s.is_child))
+_TOLD = """
+(select distinct on (subject_id) subject_id, is_child, least(coalesce(version_at, received_at), received_at) as told_at
+ from t_row where subject_id is not null and is_child is not null
+ order by subject_id, least(coalesce(version_at, received_at), received_at) desc, is_child desc) r
+"""
+_COUNTS = """
+r.subject_id = s.subject_id and (s.age_told_at is null or r.told_at > s.age_told_at
+                                 or (r.told_at = s.age_told_at and r.is_child and not s.is_child))
+"""
+
+# What is about to be overwritten; the subject's id stands in the place of a submission's.
+KEEP_AGES = f"""
+insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
+select :reading_id, 'subject', :source, s.subject_id::text, s.contact_point_id, jsonb_build_array(jsonb_build_object(
+       'is_child', s.is_child, 'age_told_at', s.age_told_at, 'age_reading_id', s.age_reading_id)), :now
+from {_TOLD} join intake.subject s on {_COUNTS}
+"""
+
+MARK_CHILDREN = f"""
+update intake.subject s set is_child = r.is_child, age_told_at = r.told_at, age_reading_id = :reading_id
+from {_TOLD} where {_COUNTS}
 """
 
 # What a child had said yes to before it was told that they are one. The same telling makes the same event.
@@ -90,7 +104,7 @@ where j.contact_point_id = :contact_point_id and case
 
 # Said to be old enough: by any name the person bears at the address, unless a child was told of since.
 NOTE_OF_AGE = """
-update intake.subject s set is_child = false, age_told_at = :said_at
+update intake.subject s set is_child = false, age_told_at = :said_at, age_reading_id = null
 from intake.contact_point c, intake.subject k
 where c.address_key = :address_key and k.contact_point_id = c.contact_point_id and k.given_key = :given_key
   and s.contact_point_id = c.contact_point_id and (s.subject_id = k.subject_id or s.person_id = k.person_id)

@@ -108,6 +108,9 @@ DELETE_ROWS = {
     "stated_value": f"delete from intake.stated_value where {_BY_SUBMISSION}",
     "stated_value_of_address": "delete from intake.stated_value where :is_whole and contact_point_id = :contact_point_id",
     "row_image": f"delete from intake.row_image where {_BY_SUBMISSION}",
+    "row_image_of_subject": """
+        delete from intake.row_image where contact_point_id = :contact_point_id and table_name = 'subject'
+          and submission_id in (select subject_id::text from t_gone_subject)""",
     "row_image_of_address": "delete from intake.row_image where :is_whole and contact_point_id = :contact_point_id",
     "quarantine": f"""
         delete from intake.quarantine q where {_BY_SUBMISSION} or exists (

@@ -158,6 +158,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         intake_sql.ADD_SUBJECTS,
         intake_sql.FIND_SUBJECTS,
         intake_sql.FIND_ERASED,
+        children_sql.KEEP_AGES,
         children_sql.MARK_CHILDREN,
         children_sql.FORGET_PENDING,
         INDEX_ROWS,

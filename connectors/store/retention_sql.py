@@ -204,8 +204,8 @@ DELETE_PEOPLE = (
     f"delete from intake.submission where subject_id in {_OF_GONE}",
     "delete from intake.person_purpose where person_id in (select person_id from t_gone_person)",
     "delete from intake.person_consent where person_id in (select person_id from t_gone_person)",
-    "update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null"
-    " where person_id in (select person_id from t_gone_person)",
+    "update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null,"
+    " age_reading_id = null where person_id in (select person_id from t_gone_person)",
     "insert into t_touched select contact_point_id from t_gone_person",
     "delete from intake.person where person_id in (select person_id from t_gone_person)",
 )

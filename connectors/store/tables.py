@@ -147,8 +147,10 @@ SUBJECT = Table(
     Column("person_id", UUID),
     Column("is_child", Boolean),
     Column("age_told_at", TIMESTAMP(timezone=True)),
+    Column("age_reading_id", UUID),
     Index("ix_subject_one", "contact_point_id", "given_key", unique=True),
     Index("ix_subject_child", "contact_point_id", postgresql_where=sql("is_child")),
+    Index("ix_subject_age_reading", "age_reading_id", postgresql_where=sql("age_reading_id is not null")),
     Index("ix_subject_person", "person_id"),
 )
 
@@ -554,7 +556,9 @@ ROW_IMAGE = Table(
     Column("contact_point_id", UUID),
     Column("rows", JSONB, nullable=False),
     _at("kept_at", nullable=False),
-    CheckConstraint("table_name in ('submission', 'registration', 'stated_value', 'occasion')", name="table_name"),
+    CheckConstraint(
+        "table_name in ('submission', 'registration', 'stated_value', 'occasion', 'subject')", name="table_name"
+    ),
     Index("ix_row_image_once", "source", "submission_id", "table_name", "reading_id", unique=True),
     Index("ix_row_image_contact_point", "contact_point_id"),
     Index("ix_row_image_kept", "kept_at"),

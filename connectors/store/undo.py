@@ -21,7 +21,7 @@ _KEYS = {
     "stated_value": ("source", "submission_id", "purpose", "topic"),
 }
 _TEMPORARY = (
-    *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion"),
+    *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion", "t_back_age"),
     *(f"{name}_{table}" for table in _KEYS for name in ("t_gone", "t_back")),
 )
 
@@ -76,7 +76,12 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
         _put_back(conn, table, keys, stamp)
     for statement in (undo_sql.REMOVE_ANSWERS, undo_sql.PUT_BACK_ANSWERS, undo_sql.FIND_SUBJECTS):
         conn.execute(text(statement))
-    for statement in (undo_sql.FIND_OCCASIONS, undo_sql.PUT_BACK_OCCASIONS):
+    for statement in (
+        undo_sql.FIND_OCCASIONS,
+        undo_sql.PUT_BACK_OCCASIONS,
+        undo_sql.FIND_AGES,
+        undo_sql.PUT_BACK_AGES,
+    ):
         conn.execute(text(statement))
     for statement in (undo_sql.FIND_TOUCHED, undo_sql.REMEMBER_STATES, undo_sql.TAKE_GROUND):
         conn.execute(text(statement))

@@ -109,6 +109,23 @@ update intake.occasion o set
 from t_back_occasion b where b.gone_pk = o.occasion_pk
 """
 
+# Whether somebody was told to be a child, as it was known before the readings.
+FIND_AGES = """
+create temporary table t_back_age as
+select distinct on (s.subject_id) s.subject_id, s.contact_point_id, b.*
+from intake.subject s join t_reading g on g.reading_id = s.age_reading_id
+join intake.row_image i on i.contact_point_id = s.contact_point_id and i.table_name = 'subject'
+                       and i.submission_id = s.subject_id::text
+cross join lateral jsonb_to_recordset(i.rows) b (is_child boolean, age_told_at timestamptz, age_reading_id uuid)
+where not exists (select from intake.undone_reading u where u.reading_id = b.age_reading_id)
+order by s.subject_id, i.image_id desc
+"""
+
+PUT_BACK_AGES = """
+update intake.subject s set is_child = b.is_child, age_told_at = b.age_told_at, age_reading_id = b.age_reading_id
+from t_back_age b where b.subject_id = s.subject_id
+"""
+
 COUNT_OCCASIONS = "select gone_feed as feed, count(*) as n from t_back_occasion group by gone_feed"
 
 FIND_SUBJECTS = """
@@ -126,6 +143,7 @@ select contact_point_id from (
     union select contact_point_id from t_back_submission
     union select contact_point_id from t_gone_registration
     union select contact_point_id from t_back_registration
+    union select contact_point_id from t_back_age
     union select g.contact_point_id from intake.registration g join t_back_occasion b on b.gone_pk = g.occasion_pk) t
 where contact_point_id is not null
 """

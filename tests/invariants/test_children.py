@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from pipelines.operations.acts import record_acts
 from pipelines.operations.double_opt_in import confirmations_to_mail
+from pipelines.operations.undo import undo_run
 from schemas.consent import Actor
 from schemas.errors import ActRefused
-from tests.invariants.acts import T0, Act, Who, answer, register, sign_up, speak
+from tests.invariants.acts import NOW, T0, Act, Who, answer, register, sign_up, speak
 from tests.invariants.crm_hands import CENTRE, OPTED_IN, consents_of, edit_consent
+from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.model import MARKETING, RELATED
 from tests.invariants.test_acts import make_act, states
@@ -21,6 +24,7 @@ from tests.invariants.world import World
 
 AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
 CHILD, GROWN = "2015-05-01", "1990-05-01"
+HOUR = timedelta(hours=1)
 LATER, LAST = T0 + timedelta(days=1), T0 + timedelta(days=2)
 SPOKEN = {"collected_by": "Desk", "method": "phone"}
 
@@ -183,3 +187,56 @@ def test_what_was_told_last_counts_in_whatever_order_it_arrives(asking: World, d
 def test_people_of_unknown_age_are_no_children(asking: World) -> None:
     run(asking, born(""), sign_up(2, AINO, LATER))
     assert is_mailed(asking)
+
+
+def ages(world: World) -> set[bool | None]:
+    return {row.is_child for row in world.query("select is_child from intake.subject")}
+
+
+def last_run(world: World) -> UUID:
+    return world.query("select run_id from intake.run where kind <> 'undo' order by started_at desc limit 1")[0].run_id
+
+
+def test_an_age_that_was_misread_is_taken_back_with_its_run(asking: World) -> None:
+    run(asking, sign_up(2, AINO, T0))
+    run(asking.at(NOW + HOUR), born(CHILD))
+    assert not is_mailed(asking) and ages(asking) == {True}
+    undo_run(asking.session(), last_run(asking), by="Officer")
+    assert ages(asking) == {None}
+    run(asking.at(NOW + 2 * HOUR))
+    assert is_mailed(asking), "the sign-up before counts again"
+    assert record_acts(asking.session(), None, [make_act(topics=("rdi",))])
+
+
+def test_a_child_who_was_misread_as_grown_is_a_child_again(asking: World) -> None:
+    run(asking, born(CHILD))
+    run(asking.at(NOW + HOUR), born(GROWN, changed_at=LATER, marketing="Yes"))
+    assert is_mailed(asking)
+    undo_run(asking.session(), last_run(asking), by="Officer")
+    assert ages(asking) == {True}
+    with pytest.raises(ActRefused, match="younger than 13"):
+        record_acts(asking.session(), None, [make_act()])
+    run(asking.at(NOW + 2 * HOUR))
+    assert not is_mailed(asking)
+
+
+def test_what_was_said_of_an_age_since_outlives_the_undo(asking: World) -> None:
+    child(asking)
+    (person,) = asking.query("select person_id from intake.person")
+    spoken = make_act(person_id=person.person_id, actor=Actor.STAFF_ON_BEHALF, is_of_age=True, evidence=SPOKEN)
+    record_acts(asking.session(), None, [spoken])
+    undo_run(asking.session(), last_run(asking), by="Officer")
+    assert ages(asking) == {False}
+
+
+def test_what_an_undo_would_put_back_goes_with_the_erased(asking: World) -> None:
+    run(asking, born(CHILD), born(CHILD, 2, MAIJA))
+    images = "select submission_id from intake.row_image where table_name = 'subject'"
+    person_of = {
+        row.given_key: row for row in asking.query("select given_key, subject_id, person_id from intake.subject")
+    }
+    assert len(asking.query(images)) == 2
+    erase(asking, person=str(person_of["aino"].person_id))
+    assert [row.submission_id for row in asking.query(images)] == [str(person_of["maija"].subject_id)]
+    erase(asking, AINO.address)
+    assert not asking.query(images)
