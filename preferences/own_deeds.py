@@ -52,7 +52,7 @@ def _topics(asked: Asked) -> str:
     language = asked.pages.language(asked.request)
     on = [(topic, wording_of(t, topic, language)) for topic in known if topic in wanted and not is_on[topic]]
     off = [topic for topic in known if topic not in wanted and is_on[topic]]
-    notice = f"page-{t['wording']['version']}"
+    notice = policy.crm.preference_notice
     recording.choose_topics(asked.door, asked.mailbox.contact_point_id, on, off, notice=notice)
     return f"{t['own']['saved']} {t['done']['when']}"
 

@@ -45,7 +45,12 @@ def leave_topic(door: Door, contact_point_id: UUID, topic: str, *, channel: str)
 
 
 def choose_topics(
-    door: Door, contact_point_id: UUID, on: Sequence[tuple[str, ShownWording]], off: Sequence[str], *, notice: str
+    door: Door,
+    contact_point_id: UUID,
+    on: Sequence[tuple[str, ShownWording]],
+    off: Sequence[str],
+    *,
+    notice: str | None,
 ) -> None:
     """Switch topics on, each by the very words it was ticked under, and others off; all of it or nothing."""
     reference, stamp = _reference(), _stamp(door, contact_point_id)

@@ -50,6 +50,7 @@ class Pages:
             lang=language,
             languages=_others(language),
             named=named,
+            notice_url=self._door.workspace.policy.preference_notice_url,
             path=request.url.path,
             **values,
         )

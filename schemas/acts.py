@@ -12,6 +12,9 @@ from uuid import UUID
 
 from schemas.consent import Actor, Value
 
+# What stamps a yes that is confirmed by the link mailed to the address.
+DOUBLE_OPT_IN = "double_opt_in"
+
 
 class Deed(StrEnum):
     """What was done. Objecting (GDPR Art. 21) and withdrawing (Art. 7(3)) lower alike, and are told apart."""

@@ -107,7 +107,8 @@ class CrmPolicy(_Strict):
 
     `ownership` says by column whose value stands; a column that is not named goes by the newest human act.
     `registered_profiles` is keyed by the id of the compliance profile's row.
-    What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
+    `preference_notice` is the privacy notice that the preference page leads to; its version stands in what is granted
+    there. What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
     to, `consent_provider_id` the one external consent provider that may decide, `contact_consent_switch` the unique name
     of the feature of contact consent checks (None: known by its name), `base_language` the environment's (1033, 1035).
     `in_use_tables` tell which contacts others use too: such a contact is never deleted by us; its owner has
@@ -118,6 +119,7 @@ class CrmPolicy(_Strict):
     purposes: dict[str, CrmPurpose]
     preference_link_column: str | None = None
     preference_page: str | None = Field(default=None, pattern="^https://[^/?#]+(/[^?#]*)?$")
+    preference_notice: str | None = None
     consent_provider_id: UUID | None = None
     contact_consent_switch: str | None = None
     base_language: int | None = None
@@ -185,6 +187,12 @@ class Policy(_Strict):
         """Whose value of a CRM column stands."""
         return self.crm.ownership.get(column, Owner.NEWEST)
 
+    @property
+    def preference_notice_url(self) -> str | None:
+        """Where the privacy notice lies that the preference page leads to."""
+        notice = self.notices.get(self.crm.preference_notice or "")
+        return notice.url if notice else None
+
     def lists(self) -> dict[UUID, tuple[str, str]]:
         """Purpose and topic of each marketing list, by its id in the CRM."""
         targets = self.crm.purposes.items()
@@ -222,6 +230,16 @@ class Policy(_Strict):
         unknown = set(self.retention.class_ids) - set(STORES)
         if unknown:
             raise ValueError(f"retention.class_ids: {', '.join(sorted(unknown))} is no store; a purpose has class_id")
+        return self
+
+    @model_validator(mode="after")
+    def _shown_notices_are_known(self) -> "Policy":
+        shown = {f"registered_profiles.{id_}": one.notice_version for id_, one in self.crm.registered_profiles.items()}
+        if self.crm.preference_page is not None:
+            shown["preference_notice"] = self.crm.preference_notice or ""
+        for name, version in shown.items():
+            if version not in self.notices:
+                raise ValueError(f"crm.{name}: name the privacy notice that is shown there, one of those under notices")
         return self
 
     @model_validator(mode="after")

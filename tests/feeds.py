@@ -64,4 +64,10 @@ def make_raw(*rows: Cells[str, str | None]) -> pd.DataFrame:
 
 def make_policy() -> Policy:
     """The policy of the first organisation."""
-    return Policy.model_validate(yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8")))
+    return Policy.model_validate(with_notice(yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))))
+
+
+def with_notice(written: dict[str, Any]) -> dict[str, Any]:
+    """A policy as it is written, with the privacy notice that the tests' own feeds show."""
+    notice = {"url": "https://www.example.org/privacy", "since": date(2026, 1, 1)}
+    return {**written, "notices": {**written["notices"], "2026-01": notice}}

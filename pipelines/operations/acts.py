@@ -27,7 +27,7 @@ from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.names import given_name_key
 from pipelines.transforms.row_ids import row_id
-from schemas.acts import Act, ActEvidence, Deed, ShownWording, covered, missing_of
+from schemas.acts import DOUBLE_OPT_IN, Act, ActEvidence, Deed, ShownWording, covered, missing_of
 from schemas.consent import NAMELESS, Actor, effective_at
 from schemas.errors import ActRefused, StoreError
 from schemas.policy import Policy
@@ -38,6 +38,8 @@ __all__ = ["Act", "ActEvidence", "Deed", "ShownWording", "record_acts"]
 _ATTEMPTS = 3
 _OWN = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.STAFF_ON_BEHALF})
 _WITHOUT_GRANT = frozenset({Actor.STAFF, Actor.IMPORT})
+# What the notice was is kept from when the link was mailed; the policy can have dropped it since.
+_ASKED_BEFORE = frozenset({DOUBLE_OPT_IN})
 _ALLOWED_AGAIN = frozenset({Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTICE, Begin.PARTICIPATION})
 
 
@@ -101,6 +103,11 @@ def _require_allowed(act: Act, policy: Policy) -> None:
         raise ActRefused("not_the_person", "Staff only restrict. A grant is the person's: record who said it and how.")
     if missing := missing_of(act):
         raise ActRefused("incomplete_record", f"A grant without {', '.join(missing)} is no grant (GDPR Art. 7(1)).")
+    if act.deed is Deed.GRANT and act.clock not in _ASKED_BEFORE and act.evidence.notice_version not in policy.notices:
+        raise ActRefused(
+            "unknown_notice",
+            "A grant names the privacy notice that was shown: one of those under notices in config/intake.yaml.",
+        )
     if act.occurred_at.tzinfo is None or not act.evidence.request_reference:
         raise ActRefused("incomplete_act", "An act has a time with its zone, and a reference of its own.")
 

@@ -25,10 +25,9 @@ from pipelines.transforms.preference_links import (
     read_token,
     sign_token,
 )
+from schemas.acts import DOUBLE_OPT_IN
 from schemas.consent import Actor
 from schemas.errors import ActRefused
-
-CLOCK = "double_opt_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +118,14 @@ def _act(part: RowMapping, now: datetime) -> Act:
         channel=part["channel"],
         wording_hash=part["wording_hash"],
         notice_version=part["notice_version"],
-        method=CLOCK,
+        method=DOUBLE_OPT_IN,
     )
     return Act(
         deed=Deed.GRANT,
         purposes=(part["purpose"],),
         topics=(part["topic"],) if part["topic"] else (),
         actor=Actor.SUBJECT,
-        clock=CLOCK,
+        clock=DOUBLE_OPT_IN,
         occurred_at=now,
         evidence=evidence,
         address=part["address"],

@@ -83,6 +83,7 @@ def _wording_row(wording: Wording) -> dict[str, str]:
 
 def _known(consent: ConsentMap, mapping: Mapping, policy: Policy) -> ConsentMap:
     refuse_unknown(mapping, consent.purpose, consent.topic, policy=policy)
+    refuse_unknown_notice(mapping, consent.notice_version, policy=policy)
     return consent
 
 
@@ -96,6 +97,15 @@ def refuse_unknown(mapping: Mapping, purpose: str, topic: str | None, *, policy:
     if topic is not None and topic not in known.topics:
         raise MappingError(
             f"Feed {mapping.feed}: purpose {purpose} has no topic {topic!r}. It has {', '.join(known.topics)}."
+        )
+
+
+def refuse_unknown_notice(mapping: Mapping, version: str | None, *, policy: Policy) -> None:
+    """Raises MappingError for a version of the privacy notice that the policy does not have."""
+    if version is not None and version not in policy.notices:
+        raise MappingError(
+            f"Feed {mapping.feed}: the policy has no privacy notice {version!r}. Add it under notices in intake.yaml with"
+            " its address, or correct notice_version."
         )
 
 

@@ -6,7 +6,15 @@ needs nothing but the address (invariant: whoever is not the subject only restri
 
 import pandas as pd
 
-from pipelines.transforms.decisions import MARKETING, RELATED_EVENTS, as_objections, dated, in_order, wording_hash
+from pipelines.transforms.decisions import (
+    MARKETING,
+    RELATED_EVENTS,
+    as_objections,
+    dated,
+    in_order,
+    refuse_unknown_notice,
+    wording_hash,
+)
 from pipelines.transforms.identity_codes import redact_free_text
 from pipelines.transforms.readings import Reading, conform, each_text, folded
 from pipelines.transforms.text import clean_text
@@ -25,6 +33,7 @@ def read_spoken(reading: Reading, mapping: Mapping, *, policy: Policy) -> tuple[
     spoken = mapping.spoken
     if spoken is None:
         return conform(pd.DataFrame(), DECISION_COLUMNS), []
+    refuse_unknown_notice(mapping, spoken.notice_version, policy=policy)
     purpose, topic = _purposes(reading, mapping, spoken=spoken, policy=policy)
     value = _values(reading, spoken, purpose=purpose)
     evidence = _evidence(reading, spoken)

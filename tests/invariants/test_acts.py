@@ -157,6 +157,7 @@ REFUSED = {
     "role_address": {"address": "info@example.org"},
     "incomplete_act": {"occurred_at": T0.replace(tzinfo=None)},
     "incomplete_act ": {"evidence": {"request_reference": ""}},
+    "unknown_notice": {"evidence": {"notice_version": "1999"}},
     "unknown_wording": {"evidence": {"wording": None, "wording_hash": "0" * 32}},
 }
 

@@ -173,7 +173,7 @@ def test_i18_a_grant_has_its_full_record_or_there_is_no_grant(
             **{
                 "channel": "page",
                 "wording": ShownWording("Yes.", "1", "en"),
-                "notice_version": "n",
+                "notice_version": "2026-01",
                 "collected_by": "Desk",
                 "method": "phone",
                 **{name: ("" if name == "channel" else None) for name in gone},

@@ -11,6 +11,7 @@ from pipelines.cli import APP
 from pipelines.operations.policy_versions import apply_policy, policy_diff
 from schemas.errors import ConfigurationError, RaisingRefused
 from schemas.policy import Policy
+from tests.feeds import with_notice
 from tests.invariants.acts import T0, Who, prohibit, register, sign_up
 from tests.invariants.model import MARKETING
 from tests.invariants.test_acts import AINO
@@ -21,7 +22,7 @@ KALLE = Who("kalle@example.org", "kalle")
 
 
 def changed(purpose: str, **settings: Any) -> Policy:
-    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    written = with_notice(yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8")))
     written["purposes"][purpose] |= settings
     return Policy.model_validate(written)
 
@@ -86,7 +87,7 @@ def test_a_narrower_policy_counts_with_the_next_run(running: World) -> None:
 def test_the_commands_say_what_would_change_and_by_whom_it_was_applied(running: World) -> None:
     directory = running.directory / "other"
     (directory / "sources").mkdir(parents=True, exist_ok=True)
-    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    written = with_notice(yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8")))
     written["purposes"]["enquiry"]["contact_columns"] = PHONE
     (directory / "intake.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
     environment = {

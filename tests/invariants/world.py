@@ -7,7 +7,6 @@ then holds is read from the emulator itself and never through our client.
 import csv
 import io
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as AnyMapping
@@ -35,6 +34,7 @@ from sandbox.dataverse.server import RunningEmulator
 from schemas.mappings import Mapping
 from schemas.policy import Policy
 from schemas.records import Window
+from tests.feeds import with_notice
 from tests.invariants.acts import NOW, RECEIVED, Act
 from tests.invariants.feeds import COLUMNS, MAPPINGS
 from tests.invariants.model import TOPICS, Crm
@@ -233,7 +233,8 @@ def make_settings(directory: Path, emulator: RunningEmulator) -> Settings:
 def write_config(directory: Path) -> None:
     """The first organisation's policy with the tests' own feeds."""
     (directory / "sources").mkdir(parents=True, exist_ok=True)
-    shutil.copy(CONFIG / "intake.yaml", directory / "intake.yaml")
+    written = with_notice(yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8")))
+    (directory / "intake.yaml").write_text(yaml.safe_dump(written, allow_unicode=True, sort_keys=False), "utf-8")
     for feed, mapping in MAPPINGS.items():
         (directory / "sources" / f"{feed}.yaml").write_text(yaml.safe_dump(mapping, allow_unicode=True), "utf-8")
 

@@ -76,7 +76,12 @@ def hooked(house: House, site: RunningSources) -> House:
 
 def mapping_of(feed: str, key: str) -> Mapping:
     answers = "answers." if feed == "typed" else ""
-    consent = {"purpose": "marketing", "by_submitting": True, "wording": WORDING, "notice_version": "1"}
+    consent = {
+        "purpose": "marketing",
+        "by_submitting": True,
+        "wording": WORDING,
+        "notice_version": "tapahtumat-2026-01",
+    }
     return Mapping.model_validate(
         {
             **SIGNED,

@@ -13,6 +13,7 @@ from schemas.purposes import STORES
 
 CONFIG = Path(__file__).parents[2] / "config"
 POLICY = load_policy(CONFIG)
+PROFILE = {"wording": "I want news.", "language": "en", "version": "1"}
 ALL = {
     *("marketing", "course_delivery", "event_delivery", "related_events", "enquiry", "networking", "suppression"),
     *("disclosure:payment", "disclosure:accommodation", "disclosure:catering", "disclosure:transport"),
@@ -76,6 +77,22 @@ def test_every_rule_of_retention_names_its_class_of_the_plan() -> None:
 def test_every_notice_that_a_mapping_names_is_in_the_policy() -> None:
     named = {c.notice_version for mapping in load_mappings(CONFIG).values() for c in mapping.consents}
     assert named - {None} <= set(POLICY.notices)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preference_notice": None},
+        {"preference_notice": "1999"},
+        {"registered_profiles": {"00000000-0000-0000-0000-000000000001": {**PROFILE, "notice_version": "1999"}}},
+    ],
+    ids=["none", "unknown", "profile"],
+)
+def test_what_people_are_shown_beside_a_wording_is_a_notice_of_the_policy(changes: dict[str, Any]) -> None:
+    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    written["crm"] |= changes
+    with pytest.raises(ValidationError, match="one of those under notices"):
+        Policy.model_validate(written)
 
 
 @pytest.mark.parametrize("lists", [{"astrology": 1}, {"training": 1, "rdi": 1}])

@@ -113,6 +113,8 @@ def test_a_purpose_or_topic_that_the_policy_lacks_is_a_mapping_error() -> None:
         shape(asking(purpose="newsletter"), {"Newsletter": "Yes"})
     with pytest.raises(MappingError, match="training, rdi"):
         shape(asking(topic="cakes"), {"Newsletter": "Yes"})
+    with pytest.raises(MappingError, match="no privacy notice '1999'"):
+        shape(asking(notice_version="1999"), {"Newsletter": "Yes"})
 
 
 def times(row: dict[Any, Any]) -> list[str]:

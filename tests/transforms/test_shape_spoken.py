@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipelines.transforms.shape import StagedBatch, shape_batch
+from schemas.errors import MappingError
 from schemas.mappings import Mapping
 from tests.feeds import RECEIVED, make_mapping, make_policy, make_raw
 
@@ -128,3 +129,8 @@ def test_a_yes_under_a_template_that_names_no_notice_is_no_grant() -> None:
     batch = shape({}, mapping=entries(spoken=spoken))
     assert batch.decisions.empty
     assert told(batch) == [(1, "spoken.notice_version", "spoken_incomplete", "effect")]
+
+
+def test_a_notice_that_the_policy_does_not_have_is_a_fault_of_the_mapping() -> None:
+    with pytest.raises(MappingError, match="no privacy notice '1999'"):
+        shape({}, mapping=entries(spoken={**SPOKEN, "notice_version": "1999"}))
