@@ -1,7 +1,7 @@
 """Statistics from gathering to showing: without ids, before people go, once a month, and never again."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -22,6 +22,28 @@ def at(bursar: Bursar, *when: int) -> Session:  # noqa: F811
 def registered(bursar: Bursar) -> None:  # noqa: F811
     """Twelve people of a course that ends on 2 December 2026."""
     bursar.take(*(make_row(n, First=f"Aino{'abcdefghijkl'[n]}") for n in range(12)))
+
+
+def test_a_course_that_tells_no_end_is_over_once_it_has_begun_and_one_without_a_date_never(bursar: Bursar) -> None:  # noqa: F811
+    ((begins, ends),) = bursar.rows("select starts_at, ends_at from intake.occasion")
+
+    def gathered(starts_at: datetime | None, now: datetime) -> int:
+        with bursar.workspace.transaction() as conn:
+            told = {"starts_at": starts_at, "ends_at": None}
+            conn.execute(sa.text("update intake.occasion set starts_at = :starts_at, ends_at = :ends_at"), told)
+        session = Session(
+            replace(bursar.workspace, settings=bursar.workspace.settings.model_copy(update={"fixed_now": now}))
+        )
+        return gather_participations(session)
+
+    assert begins is not None and begins < ends
+    assert gathered(begins, begins - timedelta(seconds=1)) == 0
+    assert gathered(begins, begins) == 1
+    assert gathered(None, ends + timedelta(days=4000)) == 0
+    with bursar.owner.begin() as conn:
+        told = {"starts_at": begins, "ends_at": ends}
+        conn.execute(sa.text("update intake.occasion set starts_at = :starts_at, ends_at = :ends_at"), told)
+        conn.execute(sa.text("delete from intake.participation"))
 
 
 def test_a_month_is_published_once_when_it_is_closed_and_outlives_the_people(bursar: Bursar) -> None:  # noqa: F811
