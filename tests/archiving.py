@@ -12,6 +12,7 @@ from connectors.store import (
     access_tables,
     disclosure_tables,
     landing,
+    pending_tables,
     preference_tables,
     quarantine_tables,
     retention,
@@ -25,7 +26,8 @@ from connectors.store.retention import EVENT_KIND, Limits
 NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 # Importing them declares the tables.
 DECLARED = (
-    access_tables, disclosure_tables, landing, preference_tables, quarantine_tables, rights_tables, statistic_tables, tables,
+    access_tables, disclosure_tables, landing, pending_tables, preference_tables, quarantine_tables, rights_tables,
+    statistic_tables, tables,
 )  # fmt: skip
 JUST = timedelta(microseconds=1)
 LIMITS = Limits(
