@@ -27,9 +27,9 @@ from tests.invariants.wire import check_wire
 from tests.invariants.world import World
 from tests.sizes import sized
 
-# A run takes nearly as long for a thousand addresses as for sixteen (26 and 15 s an example): a hundred examples make
-# 10^5 histories in a night.
-HOUSES, EXAMPLES, STEPS = 1000, sized(2, 100), sized(5, 12)
+# A run takes nearly as long for a thousand addresses as for sixteen (26 and 15 s an example): twenty examples of five
+# thousand make 10^5 histories in a night.
+HOUSES, EXAMPLES, STEPS = sized(1000, 5000), sized(2, 20), sized(5, 12)
 # Of some addresses in each example somebody is merged or erased.
 CHOSEN = 1 + HOUSES // 400
 SEEDS = st.integers(0, 2**32 - 1)
