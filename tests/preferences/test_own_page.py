@@ -1,15 +1,23 @@
 """The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+import yaml
 
 from pipelines.operations.deliveries import sweep
+from preferences.door import open_door
+from schemas.errors import ConfigurationError
 from tests.invariants.acts import Who
+from tests.invariants.world import take_in
 from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 def test_a_link_in_a_mail_is_used_once_and_not_by_a_scanner(house: House) -> None:
@@ -63,6 +71,37 @@ def test_topics_are_chosen_with_a_full_record_and_reach_the_crm(house: House) ->
     house.post("/own/topics", data={"form": house.form(), "topic": ["events"]})
     house.narrow()
     assert house.world.holds().consents["aino@example.org", "marketing", "rdi"] is False
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Not switched on"), ("fi", "Emme"), ("sv", "Vi kunde inte")])
+def test_a_topic_is_switched_off_also_where_the_same_form_asks_for_one_that_is_refused(
+    house: House, language: str, words: str
+) -> None:
+    """Lowering waits for nothing: an address of a whole office can withdraw, and grant nothing by itself."""
+    office = Who("info@example.org")
+    house.reset().world.with_mapping("newsletter", legal_persons=True)
+    house.world.perform(subscribed(office))
+    take_in(house.world.session())
+    house.post(f"/p/{house.token(office.address)}/topic", data={"topic": "rdi"})
+    house.tick(minutes=1)
+    house.enter(office.address)
+    asked = {"form": house.form(), "topic": ["rdi", "services", "events"]}
+    answer = house.post(f"/own/topics?lang={language}", data=asked)
+    assert {(event.topic, event.value) for event in house.events()} == {("rdi", "withdraw"), ("training", "withdraw")}
+    assert answer.status_code == 200 and words in answer.text
+
+
+def test_without_a_privacy_notice_the_page_is_not_served(house: House, tmp_path: Path) -> None:
+    """Its public address can come from the settings alone, beside a policy that names neither address nor notice."""
+    settings = house.door.workspace.settings.model_copy(
+        update={"config_dir": tmp_path, "preferences_url": "http://127.0.0.1:1", "smtp_host": "127.0.0.1"}
+    )
+    shutil.copytree(CONFIG, tmp_path, dirs_exist_ok=True)
+    policy = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    del policy["crm"]["preference_page"], policy["crm"]["preference_notice"]
+    (tmp_path / "intake.yaml").write_text(yaml.safe_dump(policy), "utf-8")
+    with pytest.raises(ConfigurationError, match="preference_notice"):
+        open_door(settings, address=house.door.workspace.address)
 
 
 def test_a_form_from_elsewhere_or_of_somebody_else_does_nothing(house: House) -> None:
