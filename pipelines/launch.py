@@ -187,6 +187,12 @@ def dagster_environment(settings: Settings, address: ServerAddress) -> dict[str,
     }
 
 
+def tell_dagster(settings: Settings) -> None:
+    """Let Dagster's own code of this process find its instance from now on, unless whoever started it told so."""
+    if DAGSTER_URL not in os.environ:
+        os.environ.update(dagster_environment(settings, server_address(settings)))
+
+
 def child_environment(settings: Settings, address: ServerAddress) -> dict[str, str]:
     """The whole environment of a process that works as these settings say: this process's own, and what it is told."""
     return {**os.environ, **dagster_environment(settings, address)}

@@ -5,7 +5,6 @@ so the step of a worker that was killed goes to another; that it may run twice i
 Celery is imported where it is used: an intake in one process has no need of it.
 """
 
-import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from pydantic import SecretStr
 
 from connectors.store.address import ServerAddress
 from connectors.store.server import ensure_database
-from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
 from schemas.errors import ConfigurationError
 
@@ -105,10 +103,9 @@ def serve_worker(settings: Settings, *, name: str, processes: int = 1) -> None:
     A step opens Dagster's instance by what stands in the environment: what is not told there is told here. What a step
     needs is imported before processes are forked off, and no connection is kept open.
     """
-    from pipelines.launch import DAGSTER_URL, dagster_environment
+    from pipelines.launch import tell_dagster
 
-    if DAGSTER_URL not in os.environ:
-        os.environ.update(dagster_environment(settings, server_address(settings)))
+    tell_dagster(settings)
     import great_expectations.expectations  # noqa: F401
 
     import pipelines.definitions  # noqa: F401
