@@ -35,14 +35,24 @@ where a.source = g.source and a.submission_id = g.submission_id and o.kind = :ki
   and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("g")}
 """
 
-# A registration that news of similar events stand on stays as long as they may be sent. Of an occasion of which one
-# goes, participants are never counted anew (connectors.store.statistics).
+# A registration that news of similar events stand on stays as long as they may be sent to that person, by what the
+# purpose is made from (connectors.store.people_sql). Of an occasion of which one goes, participants are never counted
+# anew (connectors.store.statistics).
+_RELATED = """
+g.notice_shown and g.status in ('active', 'waitlisted') and exists (
+    select from unnest(cast(:related as text[]), cast(:related_days as int[]), cast(:without_sale as boolean[]))
+        as y (purpose, days, without_sale)
+    join intake.subject s on s.subject_id = g.subject_id
+    where (g.is_sale or y.without_sale) and s.person_id is not null and s.is_child is distinct from true
+      and (y.days is null or g.registered_at + make_interval(days => y.days) > :now)
+      and not exists (select from intake.consent_state a where a.contact_point_id = g.contact_point_id
+                        and a.purpose = y.purpose and a.topic = '' and a.state = 'withdrawn'))
+"""
 _REGISTRATIONS = f"""
 with gone as (
     delete from intake.registration g using intake.occasion o
     where o.occasion_pk = g.occasion_pk and o.kind = :kind and {_ENDED} + make_interval(days => :days) <= :now
-      and not (g.notice_shown and (g.is_sale or :is_related_without_sale)
-               and g.registered_at + make_interval(days => :related_days) > :now)
+      and not ({_RELATED})
       and {_NOT_HELD.format("g")}
     returning g.contact_point_id, o.source, o.occasion_id
 ), final as (
@@ -57,6 +67,15 @@ delete from intake.answer a using intake.submission u
 where u.source = a.source and u.submission_id = a.submission_id and u.is_enquiry
   and coalesce(u.submitted_from, u.received_at) + make_interval(days => :days) <= :now and {_NOT_HELD.format("u")}
   and not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+"""
+
+# Neither of a registration nor of an enquiry (any more).
+_GROUNDLESS_ANSWERS = """
+delete from intake.answer a
+where not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+  and not exists (
+    select from intake.submission u where u.source = a.source and u.submission_id = a.submission_id
+      and (u.is_enquiry or u.contact_point_id in (select contact_point_id from t_held_point)))
 """
 
 # Of a submission stays what some living purpose of the person uses. Of an occasion of which a place goes, participants are
@@ -120,6 +139,7 @@ RULES = {
     "course_answers": (_ANSWERS,),
     "course_registrations": (_REGISTRATIONS,),
     "enquiry_messages": (_ENQUIRIES,),
+    "groundless_answers": (_GROUNDLESS_ANSWERS,),
     "contact_details": (_DETAILS,),
     "groundless_submissions": (_GROUNDLESS,),
     "disclosed_references": (_DISCLOSED,),

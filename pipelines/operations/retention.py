@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from connectors.store import batches, crm_rows
 from connectors.store import retention as store
 from connectors.store.merge import refresh_addresses
-from connectors.store.retention import Limits
+from connectors.store.retention import Limits, Related
 from pipelines.operations.delivery import table_name
 from pipelines.operations.erasure import alone
 from pipelines.operations.images import purge_images
@@ -62,13 +62,15 @@ class Retained:
 def limits_of(policy: Policy) -> Limits:
     """The policy's days by kind of data; a purpose that is not there deletes nothing."""
     lives = {purpose.begins: purpose.lives_after_days for purpose in policy.purposes.values()}
-    without_sale = Begin.REGISTRATION_WITH_NOTICE in lives
-    related = lives.get(Begin.REGISTRATION_WITH_NOTICE if without_sale else Begin.SALE_WITH_NOTICE)
+    related = (
+        Related(name, purpose.lives_after_days, purpose.begins is Begin.REGISTRATION_WITH_NOTICE)
+        for name, purpose in policy.purposes.items()
+        if purpose.begins in (Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTICE)
+    )
     return Limits(
         event=lives.get(Begin.EVENT_REGISTRATION),
         course=lives.get(Begin.COURSE_REGISTRATION),
-        related=related or 0,
-        related_without_sale=without_sale,
+        related=tuple(related),
         enquiry=lives.get(Begin.ENQUIRY),
         evidence=policy.retention.evidence_days,
         quarantine=policy.retention.quarantine_days,
@@ -98,6 +100,7 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     ]
     rules += [
         {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "groundless_answers", "days": 0, "class_id": None},
         {"rule": "contact_details", "days": 0, "class_id": None},
         {"rule": "groundless_submissions", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
         {"rule": "disclosed_references", "days": kept.evidence_days, "class_id": classes.get("evidence")},

@@ -108,6 +108,7 @@ def test_three_years_on_nothing_overdue_remains_anywhere(lived: Organised) -> No
     assert done.crm_absent == sum(done.crm_removed.values()) > 0
     counts = world.counts()
     for table in (
+        "answer",
         "registration",
         "landing_payload",
         "landing_key",

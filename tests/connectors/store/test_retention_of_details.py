@@ -89,7 +89,7 @@ def test_what_gave_no_ground_is_known_by_its_id_for_as_long_as_the_quarantine(ar
         ("stated_value", {"value": "grant", "contact_point_id": of.point}),
         ("pending_grant", {"confirmation_id": uuid4(), "purpose": "p", "topic": ""}),
     ):
-        kept.add(number := came())
+        kept.add(number := came(is_enquiry=table == "answer"))
         archive.add(table, source="s", submission_id=number, **told)
         archive.add(table, source="other", submission_id="same", **{**told, **_new_ids(told)})
     assert archive.overdue()["groundless_submissions"] == 2
