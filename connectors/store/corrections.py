@@ -48,6 +48,13 @@ on conflict (contact_point_id, given_key) do update set has_ground = true,
 returning subject_id, person_id
 """
 
+# A restriction (GDPR Art. 18) goes along; it holds for whom they are at the other address as well.
+_RESTRICT_THERE = """
+insert into intake.restriction (person_id, contact_point_id, reason, restricted_by, restricted_at)
+select :known_id, :to, reason, restricted_by, restricted_at from intake.restriction where person_id = :person_id
+on conflict (person_id) do update set contact_point_id = excluded.contact_point_id
+"""
+
 _MOVES = (
     """update intake.submission set contact_point_id = :to, subject_id = :subject_id
        where contact_point_id = :from and subject_id in (select subject_id from intake.subject
@@ -117,10 +124,12 @@ def add_address(conn: Connection, contact_point_id: UUID, *, address: str, key: 
 def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID) -> bool:
     """Move a person with registrations and rows in the CRM to another address; consents stay where they were given.
 
-    False, and nothing done, where somebody of the same name is known at the other address already: that is the person.
+    False, and only a restriction carried along, where somebody of the same name is known at the other address already:
+    that is the person.
     """
     values = {"person_id": person_id, "from": from_id, "to": to_id}
     subject = conn.execute(text(_ADD_SUBJECT), values).one()
+    conn.execute(text(_RESTRICT_THERE), values | {"known_id": subject.person_id})
     if subject.person_id != person_id:
         return False
     for statement in _MOVES:

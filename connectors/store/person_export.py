@@ -143,6 +143,12 @@ def read_person(conn: Connection, scope: Scope, crm_rows: Sequence[UUID] = ()) -
     return {kind: _all(conn, statement, known) for kind, statement in _KINDS.items()}
 
 
+def subjects_of(conn: Connection, scope: Scope) -> list[UUID]:
+    """The subjects that these persons are."""
+    subjects: list[UUID] = _known(conn, scope)["subjects"]
+    return subjects
+
+
 def places_of(conn: Connection, scope: Scope) -> Places:
     """Where the person's rows are in the landing."""
     rows: dict[UUID, list[int]] = {}

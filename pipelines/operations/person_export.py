@@ -74,7 +74,7 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
         data = person_export.read_person(conn, scope, [row_id for _, row_id in crm_rows])
         landed, unsearched = _landed(session, conn, found)
         places = [(UUID(row["batch_id"]), row["row_no"]) for row in landed]
-        data["disclosures"] = list_disclosures(conn, [scope.contact_point_id])
+        data["disclosures"] = list_disclosures(conn, person_export.subjects_of(conn, scope))
         data["quarantine"] = person_export.quarantine_at(conn, places)
     data["landing"] = landed
     if not (scope.is_known or any(data.values())):
