@@ -132,6 +132,7 @@ DELETE_ROWS = {
         delete from intake.crm_review where contact_point_id = :contact_point_id
           and (:is_whole or persons && cast(:persons as uuid[]))""",
     "restriction": "delete from intake.restriction where person_id = any(cast(:persons as uuid[]))",
+    "legal_hold": "delete from intake.legal_hold where person_id = any(cast(:persons as uuid[]))",
     "data_request": """
         update intake.data_request set contact_point_id = null, person_id = null
         where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
