@@ -29,7 +29,7 @@ def lived(world: World, kind: str) -> World:
     """People of every kind: registered in each way, lowered in each, who asked, who answered, who was never understood."""
     fields = {**MAPPINGS["courses"]["fields"], "birth_date": {"column": "Born", "formats": ["iso"]}}
     world.with_mapping("courses", kind=kind, answers={"Course name": "Which"}, fields=fields)
-    world.with_mapping("contact", answers={"Newsletter": "Message"})
+    world.with_mapping("contact", answers={"Answer me": "Message"})
     world.with_mapping("survey", answers={"Rdi": "Research"}).with_mapping("newsletter", consents=DOUBLE)
     paid = {"charge": "paid"}
     ticked = {"marketing": "Yes", "marketing_at": T0}
@@ -86,3 +86,14 @@ def test_month_by_month_nothing_is_older_than_its_rule_and_nothing_goes_before(w
     assert left[0] == left[1] and left[2][0] < left[1][0], "events end in January, and their aftercare in February"
     assert left[-1][:2] == (0, 0) and 0 < left[-1][2] < left[0][2]
     assert count(world, "occasion") == 0
+
+
+def test_what_looks_finds_what_overstays_of_every_kind_where_nothing_was_deleted(world: World) -> None:
+    with_ends(lived(world, "event_registration"))
+    found = set(overstaying(world.at(NOW + HOUR + 41 * MONTH)))
+    assert found == {
+        "access_grant", "answer of nothing", "answer of what is over", "data_request", "detail", "evidence", "landing",
+        "legal_hold", "message", "payload", "pending_grant", "person", "person_request", "phone of a person", "quarantine",
+        "registration, active", "registration, cancelled", "registration, waitlisted", "row_image",
+        "submission of nobody's", "submission without ground",
+    }  # fmt: skip
