@@ -63,6 +63,11 @@ _NAMED = f"""
           and (o.person_id = j.person_id or not {_PERSONS.format("o")}))))
 """
 
+_NOTE_HELD = """
+insert into {faults} (row_no, field, "column", fault, value_class, blocks)
+select distinct row_no, 'consents.' || purpose, null, 'child', 'blank', 'rule' from held
+"""
+
 # A yes by whoever is known as a child is let go by rule, whatever door it came through and whatever its form asked. That
 # a form makes somebody old enough by a weaker name does not do.
 HOLD_KNOWN = f"""
@@ -78,8 +83,26 @@ with child as (
     where child.row_no = d.row_no and d.value in ('grant', 'pending') and d.purpose in ({_MARKETS})
     returning d.row_no, d.purpose
 )
-insert into {{faults}} (row_no, field, "column", fault, value_class, blocks)
-select distinct row_no, 'consents.' || purpose, null, 'child', 'blank', 'rule' from held
+{_NOTE_HELD}
+"""
+
+# A yes that was let go as a child's is none when they are older: a row that is as it was, and read by the same mapping, is
+# let go again.
+HOLD_AGAIN = f"""
+with child as (
+    select distinct s.row_no from {{decisions}} d
+    join {{submissions}} s on s.row_no = d.row_no
+    join intake.submission u on u.source = :source and u.submission_id = s.submission_id
+                            and u.content_hash = s.content_hash
+    join intake.batch b on b.batch_id = u.batch_id and b.mapping_hash = :mapping_hash
+    join intake.row_outcome o on o.batch_id = u.batch_id and o.row_no = u.row_no
+    where d.value in ('grant', 'pending') and d.purpose in ({_MARKETS}) and 'withheld:child' = any(o.effects)
+), held as (
+    delete from {{decisions}} d using child
+    where child.row_no = d.row_no and d.value in ('grant', 'pending') and d.purpose in ({_MARKETS})
+    returning d.row_no, d.purpose
+)
+{_NOTE_HELD}
 """
 
 # What was told last counts, in whatever order it arrives; of two that were told at once the child. A row that comes again

@@ -121,6 +121,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(reading_sql.ADD_READING)
     run(pending_sql.HOLD_STAFF)
     run(children_sql.HOLD_KNOWN)
+    run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     refold(conn, run)

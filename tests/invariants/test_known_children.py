@@ -263,6 +263,18 @@ def test_a_change_of_address_takes_along_that_it_is_a_childs(asking: World) -> N
     assert not is_mailed(asking, "aino.new@example.org")
 
 
+def test_a_yes_of_a_child_is_none_when_they_are_older(asking: World) -> None:
+    old = sign_up(2, AINO, LATER)
+    run(child(asking), old)
+    run(asking, register(3, AINO, LAST, course="LK2").written(Born=GROWN))
+    run(asking, old, sign_up(4, ELSEWHERE, T0))
+    assert ages(asking) == {False, None} and not is_mailed(asking)
+    told = "select effects from intake.row_outcome where submission_id like '%n2%'"
+    assert {tuple(row.effects) for row in asking.query(told)} == {("withheld:child",)}
+    run(asking, sign_up(5, AINO, LAST))
+    assert is_mailed(asking), "what they say by then is theirs"
+
+
 def is_known(world: World, address: str = AINO.key) -> bool:
     return bool(world.query("select from intake.contact_point where address_key = :address", address=address))
 
