@@ -34,6 +34,7 @@ from schemas.records import Window
 
 ROOT = Path(__file__).resolve().parents[1]
 DAGSTER_URL = "INTAKE_DAGSTER_URL"
+DAGSTER_HOME = "DAGSTER_HOME"
 PROCESS, HOST = "crm_intake/process", "crm_intake/host"
 # No traceback of a step is stored, because what a library says may quote a row; our own messages stay.
 QUIET = {
@@ -180,10 +181,16 @@ def dagster_environment(settings: Settings, address: ServerAddress) -> dict[str,
     return {
         **QUIET,
         **settings_environment(settings),
-        "DAGSTER_HOME": str(dagster_home(settings)),
+        DAGSTER_HOME: str(dagster_home(settings)),
         DAGSTER_URL: address.dagster.url_psycopg2,
         ENV_FILE: os.devnull,
     }
+
+
+def tell_dagster(settings: Settings) -> None:
+    """Let Dagster's own code of this process find its instance from now on, unless whoever started it told so."""
+    if DAGSTER_URL not in os.environ:
+        os.environ.update(dagster_environment(settings, server_address(settings)))
 
 
 def child_environment(settings: Settings, address: ServerAddress) -> dict[str, str]:

@@ -100,8 +100,12 @@ def worker_app(settings: Settings) -> "Celery":
 def serve_worker(settings: Settings, *, name: str, processes: int = 1) -> None:
     """Work until asked to stop: SIGTERM finishes the steps under way, SIGQUIT gives them back.
 
-    What a step needs is imported before processes are forked off, and no connection is opened before.
+    A step opens Dagster's instance by what stands in the environment: what is not told there is told here. What a step
+    needs is imported before processes are forked off, and no connection is kept open.
     """
+    from pipelines.launch import tell_dagster
+
+    tell_dagster(settings)
     import great_expectations.expectations  # noqa: F401
 
     import pipelines.definitions  # noqa: F401

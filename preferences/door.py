@@ -121,6 +121,7 @@ def open_door(settings: Settings, *, address: ServerAddress | None = None, limit
     """Open the door on a store that is migrated already; ConfigurationError names what is missing."""
     workspace = open_narrow_workspace(settings, address=address)
     limits = limits or Limits()
+    _require_notice(workspace)
     return Door(
         workspace,
         base_url=public_url(workspace),
@@ -145,6 +146,12 @@ def open_narrow_workspace(settings: Settings, *, address: ServerAddress | None =
         mappings=load_mappings(settings.config_dir),
         sources=replace(source_settings(settings, policy.organisation.timezone), webropol=None, web_forms=None),
     )
+
+
+def _require_notice(workspace: Workspace) -> None:
+    """Grants of the page name the notice that was shown; the policy asks for it only where it names the page itself."""
+    if workspace.policy.preference_notice_url is None:
+        raise ConfigurationError("The page leads to no privacy notice: set crm.preference_notice in the policy.")
 
 
 def public_url(workspace: Workspace) -> str:

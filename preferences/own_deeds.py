@@ -53,8 +53,13 @@ def _topics(asked: Asked) -> str:
     on = [(topic, wording_of(t, topic, language)) for topic in known if topic in wanted and not is_on[topic]]
     off = [topic for topic in known if topic not in wanted and is_on[topic]]
     notice = policy.crm.preference_notice
-    recording.choose_topics(asked.door, asked.mailbox.contact_point_id, on, off, notice=notice)
-    return f"{t['own']['saved']} {t['done']['when']}"
+    taken = recording.choose_topics(asked.door, asked.mailbox.contact_point_id, on, off, notice=notice)
+    saved = f"{t['own']['saved']} {t['done']['when']}"
+    if taken:
+        return saved
+    names = ", ".join(t["topics"].get(topic, topic) for topic, _ in on)
+    said: str = t["own"]["not_on"].format(topics=names, contact=asked.pages.contact)
+    return f"{saved} {said}" if off else said
 
 
 def _leave(asked: Asked) -> str:

@@ -21,7 +21,7 @@ from pipelines.operations.sessions import Session
 from preferences.door import Door
 from schemas.acts import Act, ActEvidence, Deed, ShownWording
 from schemas.consent import Actor
-from schemas.errors import StoreError
+from schemas.errors import ActRefused, StoreError
 
 CLOCK = "preference_page"
 MARKETING, RELATED = "marketing", "related_events"
@@ -51,33 +51,39 @@ def choose_topics(
     off: Sequence[str],
     *,
     notice: str | None,
-) -> None:
-    """Switch topics on, each by the very words it was ticked under, and others off; all of it or nothing."""
-    reference, stamp = _reference(), _stamp(door, contact_point_id)
-    acts = [
-        Act(
-            deed=Deed.GRANT,
-            purposes=(MARKETING,),
-            topics=(topic,),
-            evidence=ActEvidence(
-                request_reference=f"{reference}:{topic}", channel=CLOCK, wording=wording, notice_version=notice
-            ),
-            **stamp,
-        )
+) -> bool:
+    """Switch topics off, then others on, each by the very words it was ticked under; whether they were switched on.
+
+    What is switched off is durable first, for a grant that is refused holds back no withdrawal. Those that are switched
+    on are all on, or none where the address can grant nothing: an office's, a child's.
+    """
+    reference = _reference()
+    lowered = [_of_topic(door, contact_point_id, Deed.WITHDRAW, topic, reference) for topic in off]
+    if lowered:
+        again(door, lambda conn: _record(door, conn, contact_point_id, lowered))
+    raised = [
+        _of_topic(door, contact_point_id, Deed.GRANT, topic, reference, wording=wording, notice_version=notice)
         for topic, wording in on
     ]
-    acts += [
-        Act(
-            deed=Deed.WITHDRAW,
-            purposes=(MARKETING,),
-            topics=(topic,),
-            evidence=ActEvidence(request_reference=f"{reference}:{topic}", channel=CLOCK),
-            **stamp,
-        )
-        for topic in off
-    ]
-    if acts:
-        again(door, lambda conn: _record(door, conn, contact_point_id, acts))
+    try:
+        if raised:
+            again(door, lambda conn: _record(door, conn, contact_point_id, raised))
+    except ActRefused:
+        return False
+    return True
+
+
+def _of_topic(
+    door: Door, contact_point_id: UUID, deed: Deed, topic: str, reference: str, **evidence: ShownWording | str | None
+) -> Act:
+    told: dict[str, Any] = evidence
+    return Act(
+        deed=deed,
+        purposes=(MARKETING,),
+        topics=(topic,),
+        evidence=ActEvidence(request_reference=f"{reference}:{topic}", channel=CLOCK, **told),
+        **_stamp(door, contact_point_id),
+    )
 
 
 def _lower(

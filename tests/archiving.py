@@ -21,7 +21,7 @@ from connectors.store import (
     tables,
 )
 from connectors.store.metadata import METADATA
-from connectors.store.retention import EVENT_KIND, Limits
+from connectors.store.retention import EVENT_KIND, Limits, Related
 
 NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 # Importing them declares the tables.
@@ -30,9 +30,8 @@ DECLARED = (
     statistic_tables, tables,
 )  # fmt: skip
 JUST = timedelta(microseconds=1)
-LIMITS = Limits(
-    event=30, course=730, related=700, related_without_sale=False, enquiry=183, evidence=1096, quarantine=90
-)
+ON_SALES, ON_NOTICE = Related("related_events", 700, False), Related("related_events", 700, True)
+LIMITS = Limits(event=30, course=730, related=(ON_SALES,), enquiry=183, evidence=1096, quarantine=90)
 FILL: dict[type, Any] = {
     sa.Text: "", sa.Boolean: False, sa.Integer: 0, sa.BigInteger: 0, sa.Date: NOW.date(), sa.TIMESTAMP: NOW,
     sa.dialects.postgresql.UUID: UUID(int=7), sa.dialects.postgresql.JSONB: {}, sa.dialects.postgresql.BYTEA: b"\0",

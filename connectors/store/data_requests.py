@@ -134,6 +134,12 @@ def restricted_among(conn: Connection, contact_point_ids: Sequence[UUID]) -> fro
     return frozenset(conn.execute(text(statement), {"ids": list(contact_point_ids)}).scalars())
 
 
+def is_restricted(conn: Connection, scope: Scope) -> bool:
+    """Whether any of these persons is restricted."""
+    statement = "select exists (select from intake.restriction where person_id = any(cast(:persons as uuid[])))"
+    return bool(conn.execute(text(statement), {"persons": list(scope.person_ids)}).scalar())
+
+
 def restrict(conn: Connection, scope: Scope, *, reason: str, by: str, at: datetime) -> int:
     """Restrict persons, and have their address planned anew; returns how many were not yet."""
     statement = (

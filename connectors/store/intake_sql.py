@@ -242,27 +242,26 @@ where g.source = r.source and g.submission_id = r.submission_id and r.is_winner
 returning g.contact_point_id
 """
 
-# A late delivery of an event that is long over, or of an old enquiry, does not bring its answers back.
+# Answers are of a registration that stands or of an enquiry, and live as long as the policy says of it: those of whatever
+# else a row tells (a tick for the newsletter) have no purpose. A late delivery of an event that is long over, or of an old
+# enquiry, does not bring its answers back.
 SAVE_ANSWERS = """
 insert into intake.answer (source, submission_id, question, answer)
 with lives as (
-    select max(nullif(days, -1)) filter (where begins = 'event_registration') as event_days,
-           max(nullif(days, -1)) filter (where begins = 'course_registration') as course_days,
-           max(nullif(days, -1)) filter (where begins = 'enquiry') as enquiry_days
-    from unnest(cast(:begins as text[]), cast(:days as int[])) as t (begins, days)
+    select begins, case when min(days) >= 0 then make_interval(days => max(days)) end as days
+    from unnest(cast(:begins as text[]), cast(:days as int[])) as t (begins, days) group by begins
 ), ended as (
-    select r.row_no, case
-        when o.kind in ('event_registration', 'course_registration') then
-            coalesce(o.ends_at, o.starts_at, r.submitted_from, r.received_at) + make_interval(
-                days => case when o.kind = 'event_registration' then l.event_days else l.course_days end)
-        when r.is_enquiry then coalesce(r.submitted_from, r.received_at) + make_interval(days => l.enquiry_days)
-        end as ends_at
-    from t_row r cross join lives l
-    left join intake.occasion o on o.source = r.source and o.occasion_id = r.occasion_id
+    select r.row_no, coalesce(coalesce(o.ends_at, o.starts_at, g.registered_at, r.submitted_from, r.received_at) + l.days,
+                              'infinity') as ends_at
+    from t_row r
+    left join intake.registration g on g.source = r.source and g.submission_id = r.submission_id
+     and g.status in ('active', 'waitlisted')
+    left join intake.occasion o using (occasion_pk)
+    join lives l on l.begins = coalesce(o.kind, case when r.is_enquiry then 'enquiry' end)
 )
 select :source, r.submission_id, a.question, max(a.answer)
 from {answers} a join t_row r on r.row_no = a.row_no join ended e on e.row_no = r.row_no
-where r.is_winner and r.has_ground and r.class <> 'unchanged' and (e.ends_at is null or e.ends_at > :now)
+where r.is_winner and r.has_ground and r.class <> 'unchanged' and e.ends_at > :now
 group by r.submission_id, a.question
 on conflict (source, submission_id, question) do update set answer = excluded.answer
 where intake.answer.answer <> excluded.answer

@@ -62,7 +62,10 @@ class StagedTables:
 
 @dataclass(frozen=True, slots=True)
 class PurposeRules:
-    """The policy's purposes as parallel arrays, as the SQL takes them."""
+    """The policy's purposes as parallel arrays, as the SQL takes them.
+
+    `remembered_days`: how long a row that gave ground for nothing is known.
+    """
 
     names: list[str]
     begins: list[str]
@@ -71,6 +74,7 @@ class PurposeRules:
     topics: list[str]
     window_s: int
     confirmation_days: int = 7
+    remembered_days: int = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +292,7 @@ def statement_runner(
         "topics": request.rules.topics,
         "window_s": request.rules.window_s,
         "confirmation_days": request.rules.confirmation_days,
+        "remembered_days": request.rules.remembered_days,
         "state": "applied" if request.stop is None else "stopped",
         "stop_code": stop[0],
         "stop_reason": stop[1],

@@ -18,16 +18,25 @@ EVENT_KIND, COURSE_KIND = "event_registration", "course_registration"
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """A purpose that stands on registrations under a notice: its days from each (None: until it is lowered), and whether
+    on those that were no sale, too."""
+
+    purpose: str
+    days: int | None
+    without_sale: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Days that things are kept, as the policy has them; None: no such purpose, nothing is deleted for it.
 
-    `with_…`: the purposes that use a detail.
+    `related`: news of similar events. `with_…`: the purposes that use a detail.
     """
 
     event: int | None
     course: int | None
-    related: int
-    related_without_sale: bool
+    related: tuple[Related, ...]
     enquiry: int | None
     evidence: int
     quarantine: int
@@ -46,17 +55,24 @@ def begin(conn: Connection, *, now: datetime) -> None:
 
 def delete_overdue(conn: Connection, limits: Limits, *, now: datetime) -> dict[str, int]:
     """Delete what is overdue of registrations, answers, messages, evidence, quarantine and landing; rows by rule."""
-    related = {"related_days": limits.related, "is_related_without_sale": limits.related_without_sale}
+    related = {
+        "related": [one.purpose for one in limits.related],
+        "related_days": [one.days for one in limits.related],
+        "without_sale": [one.without_sale for one in limits.related],
+    }
     by_rule: dict[str, tuple[int | None, dict[str, Any]]] = {
         "event_answers": (limits.event, {"kind": EVENT_KIND}),
         "event_registrations": (limits.event, {"kind": EVENT_KIND, **related}),
         "course_answers": (limits.course, {"kind": COURSE_KIND}),
         "course_registrations": (limits.course, {"kind": COURSE_KIND, **related}),
         "enquiry_messages": (limits.enquiry, {}),
+        "groundless_answers": (0, {}),
         "contact_details": (0, {name: list(getattr(limits, name)) for name in DETAILS}),
         "groundless_submissions": (limits.quarantine, {}),
         "disclosed_references": (limits.evidence, {}),
         "answered_requests": (limits.evidence, {}),
+        "ended_holds": (limits.evidence, {}),
+        "ended_accesses": (limits.evidence, {}),
         "log_of_readings": (READINGS_DAYS, {}),
         "evidence": (limits.evidence, {}),
         "quarantine": (limits.quarantine, {}),

@@ -1,10 +1,13 @@
 """SQL of retention: what each rule finds overdue, and deletes. Each statement can be run again at any time.
 
-t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; and those
-                 of people who asked for restriction in place of erasure (GDPR Art. 18(1)(b, c))
+t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; those of
+                 people who are restricted or ask to be (GDPR Art. 18(1)(b, c)); and those of whom a copy was asked for
+                 that is still owed (Art. 15, 20)
 t_held_occasion  the occasions that one keeps
 t_touched        the addresses of which something went, to be folded and planned anew
 """
+
+from connectors.store.erasure_sql import KEEP_PAGE_REQUESTS
 
 TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
 
@@ -22,6 +25,11 @@ HELD = (
     select g.contact_point_id from intake.registration g join t_held_occasion using (occasion_pk)
     union
     select contact_point_id from intake.restriction
+    union
+    select contact_point_id from intake.data_request
+    where state = 'open' and kind in ('access', 'portability', 'restriction') and contact_point_id is not null
+    union
+    select contact_point_id from intake.person_request where state = 'open' and kind = 'export'
     """,
     "create temporary table t_touched (contact_point_id uuid)",
 )
@@ -35,14 +43,24 @@ where a.source = g.source and a.submission_id = g.submission_id and o.kind = :ki
   and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("g")}
 """
 
-# A registration that news of similar events stand on stays as long as they may be sent. Of an occasion of which one
-# goes, participants are never counted anew (connectors.store.statistics).
+# A registration that news of similar events stand on stays as long as they may be sent to that person, by what the
+# purpose is made from (connectors.store.people_sql). Of an occasion of which one goes, participants are never counted
+# anew (connectors.store.statistics).
+_RELATED = """
+g.notice_shown and g.status in ('active', 'waitlisted') and exists (
+    select from unnest(cast(:related as text[]), cast(:related_days as int[]), cast(:without_sale as boolean[]))
+        as y (purpose, days, without_sale)
+    join intake.subject s on s.subject_id = g.subject_id
+    where (g.is_sale or y.without_sale) and s.person_id is not null and s.is_child is distinct from true
+      and (y.days is null or g.registered_at + make_interval(days => y.days) > :now)
+      and not exists (select from intake.consent_state a where a.contact_point_id = g.contact_point_id
+                        and a.purpose = y.purpose and a.topic = '' and a.state = 'withdrawn'))
+"""
 _REGISTRATIONS = f"""
 with gone as (
     delete from intake.registration g using intake.occasion o
     where o.occasion_pk = g.occasion_pk and o.kind = :kind and {_ENDED} + make_interval(days => :days) <= :now
-      and not (g.notice_shown and (g.is_sale or :is_related_without_sale)
-               and g.registered_at + make_interval(days => :related_days) > :now)
+      and not ({_RELATED})
       and {_NOT_HELD.format("g")}
     returning g.contact_point_id, o.source, o.occasion_id
 ), final as (
@@ -57,6 +75,15 @@ delete from intake.answer a using intake.submission u
 where u.source = a.source and u.submission_id = a.submission_id and u.is_enquiry
   and coalesce(u.submitted_from, u.received_at) + make_interval(days => :days) <= :now and {_NOT_HELD.format("u")}
   and not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+"""
+
+# Neither of a registration nor of an enquiry (any more).
+_GROUNDLESS_ANSWERS = """
+delete from intake.answer a
+where not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+  and not exists (
+    select from intake.submission u where u.source = a.source and u.submission_id = a.submission_id
+      and (u.is_enquiry or u.contact_point_id in (select contact_point_id from t_held_point)))
 """
 
 # Of a submission stays what some living purpose of the person uses. Of an occasion of which a place goes, participants are
@@ -114,16 +141,27 @@ _ANSWERED = (
     "delete from intake.person_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
 )
 
+# Of a hold its reason, of an access its names: evidence, once it has ended, by what was said of it or by its last day.
+_ENDED_HOLDS = """
+delete from intake.legal_hold where least(released_at, until_on + 1) + make_interval(days => :days) <= :now
+"""
+_ENDED_ACCESSES = """
+delete from intake.access_grant where least(revoked_at, ends_on + 1) + make_interval(days => :days) <= :now
+"""
+
 RULES = {
     "event_answers": (_ANSWERS,),
     "event_registrations": (_REGISTRATIONS,),
     "course_answers": (_ANSWERS,),
     "course_registrations": (_REGISTRATIONS,),
     "enquiry_messages": (_ENQUIRIES,),
+    "groundless_answers": (_GROUNDLESS_ANSWERS,),
     "contact_details": (_DETAILS,),
     "groundless_submissions": (_GROUNDLESS,),
     "disclosed_references": (_DISCLOSED,),
     "answered_requests": _ANSWERED,
+    "ended_holds": (_ENDED_HOLDS,),
+    "ended_accesses": (_ENDED_ACCESSES,),
     "log_of_readings": ("delete from intake.access_log where read_at + make_interval(days => :days) <= :now",),
     "evidence": (
         f"""
@@ -210,7 +248,8 @@ DELETE_PEOPLE = (
     "delete from intake.person where person_id in (select person_id from t_gone_person)",
 )
 
-# An address that nothing is known of but that it was known: no person, no decision that still counts, no row of the CRM.
+# An address that nothing is known of but that it was known: no person, no decision that still counts, no row of the CRM,
+# and nothing asked for on its page that would go with it unanswered.
 FIND_POINTS = f"""
 create temporary table t_gone_point as
 select c.contact_point_id from intake.contact_point c
@@ -219,11 +258,13 @@ where {_NOT_HELD.format("c")}
   and not exists (select from intake.consent_state s where s.contact_point_id = c.contact_point_id and s.state = 'withdrawn')
   and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
   and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.person_request q where q.contact_point_id = c.contact_point_id and q.state = 'open')
   and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
   and not exists ({_WRITTEN_ON.format("c")})
 """
 
 DELETE_POINTS = (
+    KEEP_PAGE_REQUESTS.format(gone="contact_point_id in (select contact_point_id from t_gone_point)"),
     "delete from intake.consent_evidence v using intake.consent_event e where e.event_key = v.event_key"
     " and e.contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.consent_state where contact_point_id in (select contact_point_id from t_gone_point)",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from connectors.store import batches, crm_rows
 from connectors.store import retention as store
 from connectors.store.merge import refresh_addresses
-from connectors.store.retention import Limits
+from connectors.store.retention import Limits, Related
 from pipelines.operations.delivery import table_name
 from pipelines.operations.erasure import alone
 from pipelines.operations.images import purge_images
@@ -42,6 +42,9 @@ _BEGINS = {
 }
 
 
+_IMAGES = "images_of_"
+
+
 class RetainingCrm(Crm, Protocol):
     """What retention needs of the CRM's client: all that synchronising does."""
 
@@ -62,13 +65,15 @@ class Retained:
 def limits_of(policy: Policy) -> Limits:
     """The policy's days by kind of data; a purpose that is not there deletes nothing."""
     lives = {purpose.begins: purpose.lives_after_days for purpose in policy.purposes.values()}
-    without_sale = Begin.REGISTRATION_WITH_NOTICE in lives
-    related = lives.get(Begin.REGISTRATION_WITH_NOTICE if without_sale else Begin.SALE_WITH_NOTICE)
+    related = (
+        Related(name, purpose.lives_after_days, purpose.begins is Begin.REGISTRATION_WITH_NOTICE)
+        for name, purpose in policy.purposes.items()
+        if purpose.begins in (Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTICE)
+    )
     return Limits(
         event=lives.get(Begin.EVENT_REGISTRATION),
         course=lives.get(Begin.COURSE_REGISTRATION),
-        related=related or 0,
-        related_without_sale=without_sale,
+        related=tuple(related),
         enquiry=lives.get(Begin.ENQUIRY),
         evidence=policy.retention.evidence_days,
         quarantine=policy.retention.quarantine_days,
@@ -98,10 +103,13 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     ]
     rules += [
         {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        {"rule": "groundless_answers", "days": 0, "class_id": None},
         {"rule": "contact_details", "days": 0, "class_id": None},
         {"rule": "groundless_submissions", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
-        {"rule": "disclosed_references", "days": kept.evidence_days, "class_id": classes.get("evidence")},
-        {"rule": "answered_requests", "days": kept.evidence_days, "class_id": classes.get("evidence")},
+        *(
+            {"rule": rule, "days": kept.evidence_days, "class_id": classes.get("evidence")}
+            for rule in ("disclosed_references", "answered_requests", "ended_holds", "ended_accesses")
+        ),
         {"rule": "log_of_readings", "days": store.READINGS_DAYS, "class_id": classes.get("readings")},
         {"rule": "quarantine", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
         {"rule": "landing", "days": kept.landing_days, "class_id": classes.get("landing")},
@@ -126,14 +134,14 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
     gather_participations(session)
     with alone(session), session.under_retention() as retention:
         with retention.transaction() as conn:
-            done.deleted = _delete_overdue(retention, conn)
-        done.deleted |= {f"images_of_{of}": rows for of, rows in purge_images(session).items()}
+            done.deleted = _delete_overdue(retention, conn) | _purge_images(retention, conn)
         if crm is not None:
             _in_crm(session, crm, done)
         with retention.transaction() as conn:
             done.deleted |= _delete_people(retention, conn)
             done.holds = sum(hold["holds"] for hold in store.list_holds(conn, today=session.now.date()))
-    done.left = foretell(session).deleted
+    # An image counts from when the CRM answered, and this run's own writes were answered by the server's clock.
+    done.left = {rule: rows for rule, rows in foretell(session).deleted.items() if not rule.startswith(_IMAGES)}
     with session.transaction() as conn:
         counts = {"deleted": done.deleted, "left": done.left, "crm": dict(done.crm_removed)}
         batches.finish_run(conn, session.run_id, "done", counts, at=session.workspace.now())
@@ -146,7 +154,7 @@ def foretell(session: Session) -> Retained:
     with session.under_retention() as retention, retention.workspace.engine.connect() as conn:
         transaction = conn.begin()
         try:
-            told.deleted = _delete_overdue(retention, conn)
+            told.deleted = _delete_overdue(retention, conn) | _purge_images(retention, conn)
             for (phase, table), rows in make_plan(retention, conn).tally.items():
                 if phase >= Phase.CLEARS:
                     told.crm_removed[table] += rows
@@ -161,6 +169,10 @@ def _delete_overdue(session: Session, conn: Connection) -> dict[str, int]:
     deleted = store.delete_overdue(conn, limits_of(session.workspace.policy), now=session.now)
     refresh_addresses(conn, refresh_request(session), store.touched(conn))
     return deleted
+
+
+def _purge_images(session: Session, conn: Connection) -> dict[str, int]:
+    return {f"{_IMAGES}{of}": rows for of, rows in purge_images(session, conn).items()}
 
 
 def _delete_people(session: Session, conn: Connection) -> dict[str, int]:

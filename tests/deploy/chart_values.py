@@ -51,7 +51,15 @@ class Webserver(_Closed):
 class Mount(_Closed):
     name: str
     mountPath: str
-    readOnly: bool
+    readOnly: bool = False
+
+
+class InitContainer(_Closed):
+    name: str
+    image: str
+    command: list[str]
+    securityContext: dict[str, Any]
+    volumeMounts: list[Mount]
 
 
 class CodeLocation(_Closed):
@@ -61,6 +69,8 @@ class CodeLocation(_Closed):
     port: int
     envSecrets: list[Name]
     includeConfigInLaunchedRuns: Switch
+    podSecurityContext: dict[str, int]
+    initContainers: list[InitContainer]
     volumes: list[dict[str, Any]]
     volumeMounts: list[Mount]
     resources: Resources

@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 from typer.main import get_command
 
+from connectors.store.keys import KeyRing
 from pipelines.cli import APP
 from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sync import LOCK_WAIT_S
@@ -24,7 +25,9 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("dagster", "dagster-readonly", "worker", "preferences")
-WORKLOADS = list(yaml.safe_load_all((DEPLOY / "workers.yaml").read_text()))
+OBJECTS = [one for name in ("workers.yaml", "ingress.yaml") for one in yaml.safe_load_all((DEPLOY / name).read_text())]
+WORKLOADS = [one for one in OBJECTS if one["kind"] == "Deployment"]
+OWN_PODS = [one for one in WORKLOADS if one["metadata"]["name"].startswith("crm-intake")]
 
 
 def test_the_compose_file_keeps_to_the_compose_specification() -> None:
@@ -40,15 +43,17 @@ def test_the_values_keep_to_the_chart() -> None:
 
 
 def arguments() -> list[list[str]]:
-    in_pods = [pod["spec"]["template"]["spec"]["containers"][0]["args"] for pod in WORKLOADS]
+    containers = [pod["spec"]["template"]["spec"]["containers"][0] for pod in OWN_PODS]
+    in_pods = [[*one["command"], *one["args"]] for one in containers]
     return [*(SERVICES[name]["command"] for name in OURS), *in_pods]
 
 
 @pytest.mark.parametrize("given", arguments(), ids=" ".join)
 def test_what_a_container_runs_is_a_command_of_ours_with_these_options(given: list[str]) -> None:
     command = get_command(APP)
+    assert given[0] == "crm-intake", "the image has no entry point, for Dagster's chart starts programs of its own"
     options = [word for word in given if word.startswith("--")]
-    words = [word for word in given[: given.index(options[0])] if word]
+    words = [word for word in given[1 : given.index(options[0])] if word]
     shown = CliRunner().invoke(command, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0, shown.output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
@@ -58,6 +63,9 @@ def test_what_a_container_runs_is_a_command_of_ours_with_these_options(given: li
 def test_each_variable_that_is_set_is_one_that_is_read() -> None:
     known = {f"INTAKE_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL"}
     assert set(COMPOSE["x-intake"]["environment"]) <= known
+    told = re.findall(r"^# (\w+)=", (DEPLOY / "intake.env.example").read_text(), re.MULTILINE)
+    assert told
+    assert set(told) <= known
 
 
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
@@ -85,6 +93,48 @@ def test_the_proxy_lets_nobody_to_dagster_without_a_log_in() -> None:
     assert "--read-only" in SERVICES["dagster-readonly"]["command"]
 
 
+def test_nobody_says_themselves_which_groups_they_are_in() -> None:
+    written = (DEPLOY / "Caddyfile").read_text()
+    staff = written[written.index("{$STAFF_HOST}") : written.index("{$PEOPLE_HOST}")]
+    assert staff.index("request_header -X-Auth-Request-*") < staff.index("handle")
+
+
+def test_in_a_cluster_too_dagster_is_reached_after_a_log_in_and_every_page_over_tls() -> None:
+    entries = [one for one in OBJECTS if one["kind"] == "Ingress"]
+    services = {one["metadata"]["name"] for one in OBJECTS if one["kind"] == "Service"}
+    reached = {}
+    for entry in entries:
+        spec = entry["spec"]
+        assert {rule["host"] for rule in spec["rules"]} <= {host for tls in spec["tls"] for host in tls["hosts"]}
+        for rule in spec["rules"]:
+            for path in rule["http"]["paths"]:
+                reached[path["backend"]["service"]["name"]] = entry["metadata"].get("annotations", {})
+    login = "nginx.ingress.kubernetes.io/auth-url"
+    guarded = {name: notes[login] for name, notes in reached.items() if login in notes}
+    assert set(guarded) == {"crm-intake-dagster-webserver", "crm-intake-dagster-webserver-read-only"}
+    assert "allowed_groups=" in guarded["crm-intake-dagster-webserver"]
+    assert set(reached) - set(guarded) == services == {"crm-intake-preferences", "oauth2-proxy"}
+
+
+def test_what_a_container_writes_to_is_its_own_and_outlives_it() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    (made,) = re.findall(r"^RUN cd /var/lib && install -d -o intake -g intake -m 700 (.+)$", dockerfile, re.MULTILINE)
+    mounted = [volume.split(":")[1] for volume in COMPOSE["x-intake"]["volumes"] if not volume.endswith(":ro")]
+    assert mounted == [f"/var/lib/{name}" for name in ("intake", "intake/keys", "intake/drop", "intake/dagster")]
+    assert {path.removeprefix("/var/lib/") for path in mounted} == set(made.split())
+    assert set(COMPOSE["volumes"]) >= {
+        volume.split(":")[0] for volume in COMPOSE["x-intake"]["volumes"] if "./" not in volume
+    }
+    settings = Settings(data_dir=Path("/var/lib/intake"))
+    for path in (settings.erasure_journal(), settings.certificates_dir(), settings.keys_dir()):
+        assert path.is_relative_to("/var/lib/intake")
+
+
+def test_no_key_and_no_secret_gets_into_the_image() -> None:
+    left_out = (DEPLOY.parent / ".dockerignore").read_text().split()
+    assert {".git", ".intake", ".venv", "**/.env", "**/intake.env"} <= set(left_out)
+
+
 def test_the_broker_waits_longer_than_any_step_waits_for_its_locks() -> None:
     told = dict(re.findall(r"^(\w+) = (\d+)$", (DEPLOY / "rabbitmq.conf").read_text(), re.MULTILINE))
     assert int(told["consumer_timeout"]) / 1000 > 2 * (MERGE_WAIT_S + LOCK_WAIT_S)
@@ -102,4 +152,19 @@ def test_pods_of_ours_are_closed() -> None:
         context = spec["containers"][0]["securityContext"]
         assert context["runAsNonRoot"] and context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
         named = {volume["name"] for volume in spec["volumes"]}
-        assert {mount["name"] for mount in spec["containers"][0]["volumeMounts"]} <= named
+        for container in (*spec["containers"], *spec.get("initContainers", ())):
+            assert {mount["name"] for mount in container["volumeMounts"]} <= named
+
+
+def test_keys_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: Path) -> None:
+    given, keys = tmp_path / "given", tmp_path / "keys"
+    given.mkdir(), keys.mkdir(mode=0o755)
+    made = KeyRing(tmp_path / "made")
+    made.current("link")
+    for path in (tmp_path / "made").iterdir():
+        (given / path.name).write_bytes(path.read_bytes())
+        (given / path.name).chmod(0o640)
+    (command,) = {tuple(c["command"]) for pod in OWN_PODS for c in pod["spec"]["template"]["spec"]["initContainers"]}
+    laid = command[-1].replace("/run/keys", str(given)).replace("/var/lib/intake/keys", str(keys))
+    subprocess.run([*command[:-1], laid], check=True)
+    assert KeyRing(keys).current("link") == made.current("link")

@@ -249,18 +249,32 @@ def test_a_date_of_birth_that_is_read_by_a_mended_mapping_ends_what_was_given(as
     assert ended(asking) == [("marketing", True)]
 
 
+MOVED = Who("aino.new@example.org", "aino")
+
+
+def move(world: World) -> None:
+    (here,) = world.query("select contact_point_id from intake.contact_point where address_key = :key", key=AINO.key)
+    with world.session().transaction() as conn:
+        add_request(conn, here.contact_point_id, "move", new_address=MOVED.address)
+    assert apply_moves(world.session()) == 1
+
+
 def test_a_change_of_address_takes_along_that_it_is_a_childs(asking: World) -> None:
-    child(asking)
-    (here,) = asking.query("select contact_point_id from intake.contact_point")
-    with asking.session().transaction() as conn:
-        add_request(conn, here.contact_point_id, "move", new_address="aino.new@example.org")
-    assert apply_moves(asking.session()) == 1
+    move(child(asking))
     told = "select is_child, age_told_at, age_reading_id is null from intake.subject where given_key <> '' order by person_id"
     assert [tuple(row) for row in asking.query(told)] == [(True, T0, False), (None, None, True)]
     with pytest.raises(ActRefused, match="younger than 13"):
-        record_acts(asking.session(), None, [make_act(address="aino.new@example.org")])
-    run(asking, sign_up(2, Who("aino.new@example.org", "aino"), LATER))
-    assert not is_mailed(asking, "aino.new@example.org")
+        record_acts(asking.session(), None, [make_act(address=MOVED.address)])
+    run(asking, sign_up(2, MOVED, LATER))
+    assert not is_mailed(asking, MOVED.key)
+
+
+def test_a_child_who_is_known_at_the_other_address_already_is_known_as_one_there(asking: World) -> None:
+    run(child(asking), sign_up(2, MOVED, LATER))
+    assert is_mailed(asking, MOVED.key)
+    move(asking)
+    asking.run()
+    assert not is_mailed(asking, MOVED.key)
 
 
 def test_a_yes_of_a_child_is_none_when_they_are_older(asking: World) -> None:

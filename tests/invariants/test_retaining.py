@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.store import retention as store
-from connectors.store.retention import Limits
+from connectors.store.retention import Limits, Related
 from pipelines.operations.retention import foretell, limits_of, retain, rules_of
 from pipelines.operations.sessions import Session
 from schemas.errors import DatabaseRestored
@@ -37,7 +37,7 @@ def beginning(policy: Policy, **begins: Begin) -> Policy:
 
 def test_the_limits_are_the_policys_days_by_what_begins_a_purpose() -> None:
     assert limits_of(make_policy()) == Limits(
-        event=30, course=730, related=730, related_without_sale=False, enquiry=183, evidence=1096, quarantine=90,
+        event=30, course=730, related=(Related("related_events", 730, False),), enquiry=183, evidence=1096, quarantine=90,
         with_phone=("course_delivery", "event_delivery", "disclosure:accommodation", "disclosure:transport"),
         with_organisation=("course_delivery", "event_delivery", "networking"),
         with_place=("course_delivery", "event_delivery"),
@@ -46,14 +46,15 @@ def test_the_limits_are_the_policys_days_by_what_begins_a_purpose() -> None:
 
 def test_a_purpose_that_the_policy_does_not_have_has_no_limit() -> None:
     none = limits_of(make_policy().model_copy(update={"purposes": {}}))
-    assert none == Limits(None, None, 0, False, None, 1096, 90)
+    assert none == Limits(None, None, (), None, 1096, 90)
 
 
 def test_news_of_similar_events_stand_on_a_sale_or_on_the_notice_alone() -> None:
     policy = make_policy()
     by_notice = beginning(policy, related_events=Begin.REGISTRATION_WITH_NOTICE)
-    found = limits_of(by_notice)
-    assert (found.related, found.related_without_sale) == (730, True)
+    assert limits_of(by_notice).related == (Related("related_events", 730, True),)
+    both = limits_of(beginning(policy, tracking=Begin.REGISTRATION_WITH_NOTICE))
+    assert both.related == (Related("related_events", 730, False), Related("tracking", None, True))
 
 
 def test_a_purpose_that_shows_a_phone_in_the_crm_uses_it() -> None:
@@ -69,9 +70,11 @@ def test_each_rule_has_its_days_and_its_class() -> None:
     assert told == [
         ("event_answers", 30, "07.03.01"), ("event_registrations", 30, "07.03.01"),
         ("course_answers", 730, "05.04.01"), ("course_registrations", 730, "05.04.01"),
-        ("enquiry_messages", 183, "07.01.01"), ("evidence", 1096, "07.02.02"), ("contact_details", 0, None),
+        ("enquiry_messages", 183, "07.01.01"), ("evidence", 1096, "07.02.02"),
+        ("groundless_answers", 0, None), ("contact_details", 0, None),
         ("groundless_submissions", 90, "00.02.01"), ("disclosed_references", 1096, "07.02.02"),
-        ("answered_requests", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
+        ("answered_requests", 1096, "07.02.02"), ("ended_holds", 1096, "07.02.02"),
+        ("ended_accesses", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
         ("landing", 14, "00.02.01"),
         ("images_of_writes", 30, "00.02.02"), ("images_of_readings", 30, "00.02.02"), ("people", 0, None),
         ("addresses", 0, None), ("occasions", 0, None), ("submission_ids", 0, None),
@@ -122,6 +125,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 def test_it_says_what_would_go_and_keeps_it(known: World) -> None:
     before, since = known.counts(), known.emulator.control.last_sequence()
     told = foretell(at(known))
+    assert told.deleted.pop("images_of_writes") > 0, "as they go"
     assert nonzero(told.deleted) == {
         "event_answers": 2, "event_registrations": 2, "contact_details": 2, "landing": 2
     }  # fmt: skip

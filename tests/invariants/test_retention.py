@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.store import retention as store
+from pipelines.operations.acts import record_acts
 from pipelines.operations.certificates import certify, verify_certificate
 from pipelines.operations.erasure import alone
 from pipelines.operations.restores import replay
@@ -19,6 +20,7 @@ from pipelines.operations.statistics import gather_participations
 from schemas.errors import ConfigurationError, DatabaseRestored
 from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, ask, register, sign_up
 from tests.invariants.erasing import erase, traces
+from tests.invariants.test_acts import make_act
 from tests.invariants.world import World, opened
 from tests.throwaway import fresh_database
 
@@ -58,6 +60,7 @@ def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(kn
     foretold = foretell(Session(known.at(ENDS + timedelta(days=30)).workspace))
     done = retained(known, ENDS + timedelta(days=30))
     assert done.deleted["event_answers"] == 2 and done.deleted["event_registrations"] == 2
+    assert foretold.deleted.pop("images_of_writes") == done.deleted["images_of_writes"]
     assert {rule: n for rule, n in foretold.deleted.items() if n} == {
         "event_answers": 2,
         "event_registrations": 2,
@@ -125,6 +128,30 @@ def test_a_registration_stays_while_news_of_similar_events_stand_on_it(world: Wo
     assert (done.deleted["event_answers"], done.deleted["event_registrations"]) == (1, 0)
     done = retained(world, T0 + timedelta(days=730))
     assert done.deleted["event_registrations"] == 1 and traces(world, "virtanen") == set()
+
+
+@pytest.mark.parametrize("how", ["objected", "cancelled", "left marketing"])
+def test_a_registration_goes_with_its_event_of_whom_no_news_may_be_sent_to(world: World, how: str) -> None:
+    with_answers(world, "event_registration")
+    world.perform([register(1, AINO, T0, charge="paid"), register(2, KALLE, T0, charge="paid")])
+    world.run()
+    later = T0 + timedelta(days=1)
+    if how == "objected":
+        act = make_act("withdraw", address=AINO.address, purposes=("related_events",), occurred_at=later)
+        record_acts(world.session(), None, [act])
+    elif how == "cancelled":
+        world.perform([register(1, AINO, T0, charge="paid", status="out", changed_at=later)])
+    else:
+        world.perform([answer(3, AINO, later, stop="Yes")])
+    world.run()
+    assert retained(world, ENDS + timedelta(days=30, seconds=-1)).deleted["event_registrations"] == 0
+    done = retained(world, ENDS + timedelta(days=30))
+    assert (done.deleted["event_registrations"], done.deleted["people"]) == (1, 1)
+    assert "virtanen" not in str(world.query("select family_name from intake.submission")).lower()
+    lives = "select ends_at from intake.person_purpose where purpose = 'related_events'"
+    assert [row.ends_at for row in world.query(lives)] == [T0 + timedelta(days=730)], "Kalle did not object"
+    assert count(world, "registration") == 1 and not any(done.left.values())
+    assert retained(world, T0 + timedelta(days=730)).deleted["event_registrations"] == 1
 
 
 def test_an_enquiry_goes_after_half_a_year(world: World) -> None:

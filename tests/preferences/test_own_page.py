@@ -1,15 +1,28 @@
 """The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+import sqlalchemy as sa
+import yaml
 
 from pipelines.operations.deliveries import sweep
+from pipelines.operations.disclosing import to_tell
+from pipelines.operations.erasure import find_person
+from pipelines.operations.person_export import gather
+from pipelines.operations.rights import lift, restrict
+from preferences.door import open_door
+from schemas.errors import ConfigurationError
 from tests.invariants.acts import Who
+from tests.invariants.world import take_in
 from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 def test_a_link_in_a_mail_is_used_once_and_not_by_a_scanner(house: House) -> None:
@@ -63,6 +76,37 @@ def test_topics_are_chosen_with_a_full_record_and_reach_the_crm(house: House) ->
     house.post("/own/topics", data={"form": house.form(), "topic": ["events"]})
     house.narrow()
     assert house.world.holds().consents["aino@example.org", "marketing", "rdi"] is False
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Not switched on"), ("fi", "Emme"), ("sv", "Vi kunde inte")])
+def test_a_topic_is_switched_off_also_where_the_same_form_asks_for_one_that_is_refused(
+    house: House, language: str, words: str
+) -> None:
+    """Lowering waits for nothing: an address of a whole office can withdraw, and grant nothing by itself."""
+    office = Who("info@example.org")
+    house.reset().world.with_mapping("newsletter", legal_persons=True)
+    house.world.perform(subscribed(office))
+    take_in(house.world.session())
+    house.post(f"/p/{house.token(office.address)}/topic", data={"topic": "rdi"})
+    house.tick(minutes=1)
+    house.enter(office.address)
+    asked = {"form": house.form(), "topic": ["rdi", "services", "events"]}
+    answer = house.post(f"/own/topics?lang={language}", data=asked)
+    assert {(event.topic, event.value) for event in house.events()} == {("rdi", "withdraw"), ("training", "withdraw")}
+    assert answer.status_code == 200 and words in answer.text
+
+
+def test_without_a_privacy_notice_the_page_is_not_served(house: House, tmp_path: Path) -> None:
+    """Its public address can come from the settings alone, beside a policy that names neither address nor notice."""
+    settings = house.door.workspace.settings.model_copy(
+        update={"config_dir": tmp_path, "preferences_url": "http://127.0.0.1:1", "smtp_host": "127.0.0.1"}
+    )
+    shutil.copytree(CONFIG, tmp_path, dirs_exist_ok=True)
+    policy = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    del policy["crm"]["preference_page"], policy["crm"]["preference_notice"]
+    (tmp_path / "intake.yaml").write_text(yaml.safe_dump(policy), "utf-8")
+    with pytest.raises(ConfigurationError, match="preference_notice"):
+        open_door(settings, address=house.door.workspace.address)
 
 
 def test_a_form_from_elsewhere_or_of_somebody_else_does_nothing(house: House) -> None:
@@ -202,6 +246,53 @@ def move(house: House, address: str) -> None:
     house.post("/own/address", data={"form": house.form(), "new_address": address})
     assert house.post(link_in(house.mail.wait_for(1, address)[0])).status_code == 200
     assert house.follow().moves == 1
+
+
+@pytest.mark.parametrize("is_known_there", [False, True])
+def test_whoever_is_restricted_is_so_at_the_new_address_too(house: House, is_known_there: bool) -> None:
+    """To set the address right is their own right (GDPR Art. 16), and lifts nothing (Art. 18)."""
+    new = Who("aino.new@example.org", "aino")
+    house.reset(*subscribed(AINO, new) if is_known_there else subscribed(AINO), paid_course(), in_crm=True)
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=AINO.address)
+    restrict(session, scope, reason="accuracy contested", by="Tiina Tietosuoja")
+    house.narrow()
+    move(house, new.address)
+    house.world.run()
+    contacts = house.world.holds().contacts.values()
+    assert all(contact["donotbulkemail"] for contact in contacts), "no mail while it is contested"
+    restricted = {row.contact_point_id for row in house.world.query("select contact_point_id from intake.restriction")}
+    assert house.id_of(new.address) in restricted
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=new.address)
+    assert lift(session, scope) == 1
+    house.tick(minutes=1)
+    house.world.run()
+    assert (new.key, "aino") in house.world.holds().contacts
+
+
+def test_a_move_takes_the_record_of_disclosures_along(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    with house.world.owner.begin() as conn:
+        conn.execute(
+            sa.text(
+                "with d as (insert into intake.disclosure (disclosure_id, source, occasion_id, recipient, purpose, columns,"
+                " people, reason, disclosed_by, disclosed_at, file_hash) values (gen_random_uuid(), 'short_courses', 'LK1',"
+                " 'catering', 'disclosure:catering', '{email}', 1, 'meals', 'Olli', now(), 'h') returning disclosure_id)"
+                " insert into intake.disclosure_subject (disclosure_id, reference, source, submission_id, subject_id,"
+                " contact_point_id, content_hash) select disclosure_id, 'AB', g.source, g.submission_id, g.subject_id,"
+                " g.contact_point_id, s.content_hash from d, intake.registration g join intake.submission s"
+                " using (source, submission_id)"
+            )
+        )
+    move(house, "aino.new@example.org")
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address="aino.new@example.org")
+    assert [row["recipient"] for row in gather(session, scope, crm=None)["data"]["disclosures"]] == ["catering"]
+    assert [row["of"] for row in to_tell(session)] == ["rectified"], "the recipient has the old address"
 
 
 @pytest.mark.parametrize(("form", "kind"), [("export", "export"), ("erase", "erasure")])

@@ -1,5 +1,6 @@
 """The rules of retention in the store, each at its very instant: what goes, what a hold keeps, what is others' and stays."""
 
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from connectors.store import retention
-from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits
+from connectors.store import data_requests, retention
+from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits, Related
 from schemas.tables import EVENT
-from tests.archiving import JUST, LIMITS, NOW, Archive, ago
+from tests.archiving import JUST, LIMITS, NOW, ON_NOTICE, ON_SALES, Archive, ago
 
 # Registrations and what was answered for them.
 
@@ -38,7 +39,7 @@ def test_registrations_and_answers_go_when_the_days_after_the_end_are_over(
 def test_a_submission_of_another_source_with_the_same_id_is_not_touched(archive: Archive) -> None:
     of = archive.somebody()
     number = archive.registered(of, archive.occasion(ends_at=ago(days=31)))
-    archive.submitted(of, source="other", submission_id=number)
+    archive.submitted(of, source="other", submission_id=number, is_enquiry=True)
     assert archive.overdue() == {"event_answers": 1, "event_registrations": 1}
     assert archive.column("answer", "source") == {"other"}
 
@@ -48,7 +49,7 @@ def test_a_purpose_that_the_policy_does_not_have_deletes_nothing(archive: Archiv
     archive.registered(of, archive.occasion(ends_at=ago(days=9999)))
     archive.registered(of, archive.occasion(COURSE_KIND, ends_at=ago(days=9999)))
     archive.submitted(of, is_enquiry=True, received_at=ago(days=9999))
-    nothing = Limits(None, None, 0, False, None, 1096, 90)
+    nothing = Limits(None, None, (), None, 1096, 90)
     assert archive.overdue(nothing) == {}
     archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
     unused = archive.occasion(ends_at=ago(days=9999))
@@ -69,14 +70,58 @@ def test_a_purpose_that_the_policy_does_not_have_deletes_nothing(archive: Archiv
 def test_a_registration_stays_while_news_of_similar_events_may_stand_on_it(
     archive: Archive, told: dict[str, Any], stays: bool, stays_without_sale: bool
 ) -> None:
-    for without_sale, is_kept in ((True, stays_without_sale), (False, stays)):
+    for related, is_kept in ((ON_NOTICE, stays_without_sale), (ON_SALES, stays)):
         with archive.conn.begin_nested() as savepoint:
             at = told.get("at", ago(days=40))
             flags = {name: told[name] for name in ("is_sale", "notice_shown")}
             archive.registered(archive.somebody(), archive.occasion(ends_at=ago(days=30)), at, **flags)
-            limits = Limits(30, 730, 700, without_sale, 183, 1096, 90)
-            assert archive.overdue(limits).get("event_registrations", 0) == (not is_kept)
+            assert archive.overdue(replace(LIMITS, related=(related,))).get("event_registrations", 0) == (not is_kept)
             savepoint.rollback()
+
+
+@pytest.mark.parametrize("kind", [EVENT_KIND, COURSE_KIND])
+@pytest.mark.parametrize(
+    ("told", "stays"),
+    [
+        ({}, True),
+        ({"status": "waitlisted"}, True),
+        ({"status": "cancelled"}, False),
+        ({"status": "deleted"}, False),
+        ({"is_child": False}, True),
+        ({"is_child": True}, False),
+        ({"person_id": None}, False),
+        ({"lowered": "related_events"}, False),
+        ({"lowered": "marketing"}, True),
+        ({"lowered": "related_events", "topic": "training"}, True),
+        ({"lowered": "related_events", "state": "granted"}, True),
+    ],
+)
+def test_a_registration_stays_for_news_of_similar_events_only_of_whom_they_may_be_sent_to(
+    archive: Archive, told: dict[str, Any], stays: bool, kind: str
+) -> None:
+    of, other = archive.somebody(), archive.somebody()
+    known = {"is_sale": True, "notice_shown": True, "status": told.get("status", "active")}
+    archive.registered(of, archive.occasion(kind, ends_at=ago(days=730)), ago(days=699), **known)
+    for column in told.keys() & {"is_child", "person_id"}:
+        statement = f"update intake.subject set {column} = :value where subject_id = :subject"
+        archive.conn.execute(sa.text(statement), {"value": told[column], "subject": of.subject})
+    archive.conn.execute(
+        sa.text("update intake.subject set is_child = true where subject_id = :s"), {"s": other.subject}
+    )
+    for point, purpose in ((of.point, told.get("lowered")), (other.point, "related_events")):
+        state = {"topic": told.get("topic", ""), "state": told.get("state", "withdrawn")}
+        if purpose:
+            archive.add("consent_state", contact_point_id=point, purpose=purpose, **state)
+    assert archive.overdue().get(f"{kind.removesuffix('_registration')}_registrations", 0) == (not stays)
+
+
+def test_a_registration_stays_while_any_purpose_of_similar_events_stands_on_it(archive: Archive) -> None:
+    at, flags = ago(days=9999), {"is_sale": True, "notice_shown": True}
+    archive.registered(archive.somebody(), archive.occasion(ends_at=at), at, **flags)
+    until_lowered = Related("other", None, False)
+    assert archive.overdue(replace(LIMITS, related=(ON_SALES, until_lowered))) == {"event_answers": 1}
+    assert archive.overdue(replace(LIMITS, related=(until_lowered, ON_SALES))) == {}
+    assert archive.overdue(replace(LIMITS, related=(ON_SALES, ON_NOTICE))) == {"event_registrations": 1}
 
 
 def test_what_was_counted_of_participants_is_final_once_a_registration_goes(archive: Archive) -> None:
@@ -102,8 +147,7 @@ def test_a_message_goes_half_a_year_after_it_was_written_and_one_that_is_also_a_
         archive.submitted(of, is_enquiry=True, **told)
     kept = {
         archive.submitted(of, is_enquiry=True, submitted_from=over + JUST, received_at=over),
-        archive.submitted(of, is_enquiry=False, submitted_from=over),
-        archive.submitted(of, is_enquiry=False, source="other", received_at=over, submission_id="n-same"),
+        archive.submitted(of, is_enquiry=True, source="other", received_at=NOW, submission_id="n-same"),
         (both := archive.registered(of, archive.occasion(ends_at=NOW))),
     }
     archive.conn.execute(sa.text("update intake.submission set is_enquiry = true, received_at = :at"
@@ -143,6 +187,22 @@ def test_quarantine_goes_after_its_days_and_what_was_received_when_its_batch_exp
         assert archive.column(table, "batch_id") == {UUID(int=2)}, table
 
 
+def test_answers_of_what_is_neither_a_registration_nor_an_enquiry_go_at_once_unless_they_are_held(
+    archive: Archive,
+) -> None:
+    of, held = archive.somebody(), archive.somebody()
+    archive.held(person_id=held.person)
+    neither = archive.submitted(of)
+    enquiry = archive.submitted(of, is_enquiry=True)
+    registration = archive.registered(of, archive.occasion(ends_at=NOW), status="cancelled")
+    kept = [(enquiry, "s"), (registration, "s"), (archive.submitted(held), "s")]
+    for number in (enquiry, registration):
+        archive.add("answer", source="other", submission_id=number, question="Q")
+    assert archive.overdue() == {"groundless_answers": 3}
+    left = archive.conn.execute(sa.text("select submission_id, source from intake.answer")).all()
+    assert set(map(tuple, left)) == set(kept) and neither not in dict(kept)
+
+
 # Holds.
 
 
@@ -165,6 +225,35 @@ def test_a_hold_on_a_person_or_an_occasion_and_a_restriction_keep_all_of_the_add
     assert archive.overdue() == rules and retention.touched(archive.conn) == [nobody.point]
     assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
     assert archive.column("person", "person_id") == {by_name.person, by_event.person, restricted.person}
+
+
+@pytest.mark.parametrize("state", ["open", "done", "refused"])
+@pytest.mark.parametrize(
+    ("table", "kind", "keeps_data"),
+    [
+        ("data_request", "access", True), ("data_request", "portability", True), ("data_request", "restriction", True),
+        ("data_request", "erasure", False), ("data_request", "rectification", False),
+        ("data_request", "objection", False), ("person_request", "export", True), ("person_request", "erasure", False),
+        ("person_request", "move", False),
+    ],
+)  # fmt: skip
+def test_what_an_open_request_asks_for_stays_until_it_is_closed_and_what_was_asked_on_the_page_is_never_lost(
+    archive: Archive, table: str, kind: str, keeps_data: bool, state: str
+) -> None:
+    of = _everything(archive)
+    due = {"due_at": ago(days=9)} if table == "data_request" else {}
+    told = {"contact_point_id": of.point, "kind": kind, "state": state, "asked_at": ago(days=40), **due}
+    archive.add(table, request_id=(asked := uuid4()), **told)
+    archive.add("data_request", request_id=uuid4(), contact_point_id=None, kind="access", state="open")
+    is_kept = keeps_data and state == "open"
+    rules = {"event_answers": 1, "event_registrations": 1, "enquiry_messages": 1, "evidence": 1}
+    assert archive.overdue() == ({} if is_kept else rules)
+    gone = archive.gone()
+    assert gone.get("people", 0) == (not is_kept)
+    keeps_address = is_kept or (table == "person_request" and state == "open")
+    assert gone.get("addresses", 0) == (not keeps_address)
+    overdue = [one["request_id"] for one in data_requests.list_requests(archive.conn, now=NOW) if one["is_overdue"]]
+    assert overdue == ([asked] if state == "open" else [])
 
 
 @pytest.mark.parametrize(

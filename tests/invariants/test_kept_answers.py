@@ -1,0 +1,56 @@
+"""Answers are kept for a registration or an enquiry, by the days of that, and for nothing else."""
+
+from datetime import timedelta
+
+from schemas.purposes import Begin
+from tests.feeds import make_policy
+from tests.invariants.acts import NOW, T0, Who, answer, ask, register
+from tests.invariants.test_retention import count, retained, with_answers
+from tests.invariants.world import World
+
+AINO = Who("aino@example.org", "aino")
+TICKED = {"marketing": "Yes", "marketing_at": T0}
+
+
+def test_answers_of_a_form_that_was_first_seen_cancelled_are_not_kept(world: World) -> None:
+    with_answers(world, "event_registration").perform([register(1, AINO, T0, status="out", **TICKED)])
+    world.run()
+    assert (count(world, "person"), count(world, "answer")) == (1, 0), "she wants the newsletter"
+
+
+def test_answers_of_a_registration_that_is_cancelled_later_go_with_its_event(world: World) -> None:
+    with_answers(world, "event_registration").perform([register(1, AINO, T0, **TICKED)])
+    world.run()
+    world.perform([register(1, AINO, T0, status="out", changed_at=T0 + timedelta(days=1), **TICKED)])
+    world.run()
+    ends = T0 + timedelta(days=90)
+    assert retained(world, ends - timedelta(seconds=1)).deleted["event_answers"] == 0 < count(world, "answer")
+    assert retained(world, ends).deleted["event_answers"] == 1 and count(world, "answer") == 0
+
+
+def test_answers_of_a_survey_are_not_kept(world: World) -> None:
+    world.with_mapping("survey", answers={"Rdi": "Research"})
+    world.perform([answer(1, AINO, T0, feed="survey", newsletter="Yes", rdi="Yes")])
+    world.run()
+    assert (count(world, "person"), count(world, "answer")) == (1, 0)
+
+
+def test_a_message_goes_once_its_writer_wants_no_answer(world: World) -> None:
+    world.with_mapping("contact", answers={"Newsletter": "Message"}).perform([ask(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    assert retained(world, NOW).deleted["groundless_answers"] == 0 and count(world, "answer") == 1
+    world.perform([ask(1, AINO, T0, newsletter="Yes", answer_me="No")])
+    world.run()
+    done = retained(world, NOW)
+    assert (done.deleted["groundless_answers"], count(world, "answer"), count(world, "person")) == (1, 0, 1)
+
+
+def test_a_purpose_without_days_keeps_answers_and_one_that_there_is_not_keeps_none(world: World) -> None:
+    for begins, kept in ((Begin.NEVER, 0), (Begin.ENQUIRY, 1)):
+        world.reset().with_mapping("contact", answers={"Answer me": "Message"})
+        policy = make_policy()
+        changed = policy.purposes["enquiry"].model_copy(update={"begins": begins, "lives_after_days": None})
+        world.with_policy(policy.model_copy(update={"purposes": {**policy.purposes, "enquiry": changed}}))
+        world.perform([ask(1, AINO, T0, newsletter="Yes")])
+        world.run()
+        assert (count(world, "person"), count(world, "answer")) == (1, kept)
