@@ -96,6 +96,16 @@ where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id = :con
   and (:is_whole or i.row_id = any(cast(:row_ids as uuid[])))
 """
 
+# What was asked for on the page is kept where other requests are, without whose it was: the page's own row goes with the
+# address, and what is open is owed an answer all the same.
+KEEP_PAGE_REQUESTS = """
+insert into intake.data_request (request_id, kind, asked_at, due_at, taken_by, state, closed_at)
+select request_id, case kind when 'export' then 'access' when 'move' then 'rectification' else kind end, asked_at,
+       asked_at + interval '1 month', 'the person, on their page', state, closed_at
+from intake.person_request where {gone}
+on conflict (request_id) do nothing
+"""
+
 _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from t_gone_submission)"
 
 DELETE_ROWS = {
@@ -136,6 +146,7 @@ DELETE_ROWS = {
     "data_request": """
         update intake.data_request set contact_point_id = null, person_id = null
         where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
+    "person_request_kept": KEEP_PAGE_REQUESTS.format(gone=":is_whole and contact_point_id = :contact_point_id"),
     "crm_finding": "delete from intake.crm_finding where row_id = any(cast(:row_ids as uuid[]))",
     "crm_row": """
         delete from intake.crm_row where row_id = any(cast(:row_ids as uuid[]))""",

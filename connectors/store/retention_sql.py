@@ -7,6 +7,8 @@ t_held_occasion  the occasions that one keeps
 t_touched        the addresses of which something went, to be folded and planned anew
 """
 
+from connectors.store.erasure_sql import KEEP_PAGE_REQUESTS
+
 TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
 
 HELD = (
@@ -262,6 +264,7 @@ where {_NOT_HELD.format("c")}
 """
 
 DELETE_POINTS = (
+    KEEP_PAGE_REQUESTS.format(gone="contact_point_id in (select contact_point_id from t_gone_point)"),
     "delete from intake.consent_evidence v using intake.consent_event e where e.event_key = v.event_key"
     " and e.contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.consent_state where contact_point_id in (select contact_point_id from t_gone_point)",

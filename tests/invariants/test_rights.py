@@ -138,6 +138,18 @@ def test_nobody_restricted_is_erased_before_the_restriction_is_lifted(world: Wor
     assert not world.query("select from intake.person")
 
 
+def test_a_copy_that_was_asked_for_on_the_page_is_still_owed_when_the_person_is_erased(known: World) -> None:
+    session, scope = meant(known, address=AINO.address)
+    with session.transaction() as conn:
+        for kind in ("export", "erasure"):
+            add_request(conn, scope.contact_point_id, kind)  # type: ignore[attr-defined]
+    erase(known, address=AINO.address)
+    with session.transaction() as conn:
+        told = data_requests.list_requests(conn, now=NOW, every=True)
+    assert sorted((one["kind"], one["state"]) for one in told) == [("access", "open"), ("erasure", "done")]
+    assert known.query("select contact_point_id, person_id from intake.data_request") == [(None, None)] * 2
+
+
 def test_a_hold_that_was_released_does_not_tell_who_was_erased(known: World) -> None:
     session, scope = meant(known, address=AINO.address)
     other = {"person_id": uuid4(), "occasion_pk": None}

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from connectors.store import retention
+from connectors.store import data_requests, retention
 from connectors.store.retention import EVENT_KIND
 from tests.archiving import JUST, LIMITS, NOW, Archive, ago
 
@@ -128,6 +128,23 @@ def test_an_answered_request_is_forgotten_years_after_and_an_open_one_is_not(arc
         archive.add("person_request", kind="export", state=state, closed_at=at, contact_point_id=of.point)
     assert archive.overdue()["answered_requests"] == 2
     assert archive.column("data_request", "state") == archive.column("person_request", "state") == {"refused", "open"}
+
+
+def test_what_became_of_a_request_of_the_page_is_known_when_its_address_is_gone(archive: Archive) -> None:
+    gone, stays = archive.somebody(), archive.somebody()
+    archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=stays.point, ends_at=None)
+    for of, kind, state in ((gone, "export", "refused"), (gone, "move", "done"), (stays, "erasure", "refused")):
+        told = {"kind": kind, "state": state, "asked_at": ago(days=9), "closed_at": NOW}
+        archive.add("person_request", request_id=uuid4(), contact_point_id=of.point, **told)
+    asked = sorted(
+        (one["kind"], one["state"]) for one in data_requests.list_requests(archive.conn, now=NOW, every=True)
+    )
+    assert asked == [("access", "refused"), ("erasure", "refused"), ("rectification", "done")]
+    archive.gone()
+    told = data_requests.list_requests(archive.conn, now=NOW, every=True)
+    assert sorted((one["kind"], one["state"]) for one in told) == asked
+    assert {(one["asked_at"], one["closed_at"]) for one in told} == {(ago(days=9), NOW)}
+    assert archive.column("data_request", "contact_point_id") == archive.column("data_request", "person_id") == {None}
 
 
 def test_a_reading_is_forgotten_two_years_after(archive: Archive) -> None:
