@@ -11,6 +11,7 @@ A version that arrives after a newer one of its submission still makes events, b
 """
 
 from connectors.store.made_ids_sql import MADE_ID
+from connectors.store.routing_sql import organiser_of
 
 _MADE_ID = MADE_ID.format(
     table="intake.contact_point", key="contact_point_id", maker="n.maker_id", nth="n.nth", elsewhere=""
@@ -109,15 +110,17 @@ where :erases and r.is_deleted and r.is_winner and u.source = r.source and u.sub
 """
 
 # It is due as if the person had asked us (GDPR Art. 12(3)), once however many of their submissions went there.
-ASK_ERASURE = """
-insert into intake.data_request (request_id, kind, contact_point_id, person_id, asked_at, due_at, taken_by)
-select gen_random_uuid(), 'erasure', e.contact_point_id, e.person_id, :now, :now + interval '1 month', 'the source'
+ASK_ERASURE = f"""
+insert into intake.data_request (
+    request_id, kind, contact_point_id, person_id, organiser_unit, organiser_contact, asked_at, due_at, taken_by)
+select gen_random_uuid(), 'erasure', e.contact_point_id, e.person_id, r.organiser_unit, r.organiser_contact, :now,
+       :now + interval '1 month', 'the source'
 from (select distinct u.contact_point_id, s.person_id
       from t_row r
       join intake.submission u on u.source = r.source and u.submission_id = r.submission_id
       left join intake.subject s on s.subject_id = u.subject_id
       where :erases and r.is_deleted and r.is_winner and u.erased_at_source = :now
-        and u.contact_point_id is not null) e
+        and u.contact_point_id is not null) e {organiser_of("e.contact_point_id")}
 where not exists (select from intake.data_request d where d.contact_point_id = e.contact_point_id
                   and d.person_id is not distinct from e.person_id and d.kind = 'erasure' and d.state = 'open')
 """
