@@ -154,7 +154,8 @@ DELETE_ROWS = {
         update intake.crm_row r set contact_point_id = g.contact_point_id from intake.registration g
         where :is_whole and r.contact_point_id = :contact_point_id and g.registration_id = r.row_id""",
     "subject_kept": """
-        update intake.subject set person_id = null, has_ground = false
+        update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null,
+            age_reading_id = null
         where person_id = any(cast(:persons as uuid[])) and subject_id not in (select subject_id from t_gone_subject)""",
     "subject": "delete from intake.subject where subject_id in (select subject_id from t_gone_subject)",
     "person": "delete from intake.person where person_id = any(cast(:persons as uuid[]))",

@@ -15,7 +15,8 @@ from pipelines.operations.undo import undo_run
 from schemas.consent import Actor
 from schemas.errors import ActRefused
 from schemas.purposes import Begin
-from tests.invariants.acts import NOW, T0, Who, register, sign_up
+from tests.invariants.acts import NOW, T0, Who, answer, register, sign_up
+from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.model import RELATED
 from tests.invariants.test_acts import make_act, states
@@ -275,6 +276,15 @@ def test_a_child_who_is_known_at_the_other_address_already_is_known_as_one_there
     move(asking)
     asking.run()
     assert not is_mailed(asking, MOVED.key)
+
+
+def test_who_was_erased_leaves_no_age_behind_on_a_withdrawal_without_a_name(asking: World) -> None:
+    run(asking, born(CHILD, who=NAMELESS), answer(2, NAMELESS, T0, newsletter="No"))
+    run(asking, born("", 3, MAIJA), born("", 4, ANTTI))
+    (of,) = asking.query("select person_id from intake.subject where given_key = '' and is_child")
+    erase(asking, person=str(of.person_id))
+    told = asking.query("select is_child, age_told_at, age_reading_id from intake.subject where given_key = ''")
+    assert [tuple(row) for row in told] == [(None, None, None)]
 
 
 def test_a_yes_of_a_child_is_none_when_they_are_older(asking: World) -> None:
