@@ -12,7 +12,7 @@ from pipelines.operations.undo import undo_run
 from schemas.consent import Actor
 from schemas.errors import ActRefused
 from tests.invariants.acts import NOW, T0, Act, Who, answer, register, sign_up, speak
-from tests.invariants.crm_hands import CENTRE, OPTED_IN, consents_of, edit_consent
+from tests.invariants.crm_hands import CENTRE, OPTED_IN, consents_of, edit_consent, set_crm_clock
 from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.model import MARKETING, RELATED
@@ -169,7 +169,8 @@ def test_an_opt_in_made_in_the_crms_own_centre_is_lowered_again(asking: World) -
     run(asking, sign_up(2, AINO, T0))
     child(asking)
     assert not is_mailed(asking) and consents_of(asking, AINO.key)
-    register_wording(asking)
+    register_wording(asking.at(NOW + 2 * HOUR))
+    set_crm_clock(asking, NOW + HOUR)
     told = {"msdynmkt_value": OPTED_IN, "msdynmkt_source": CENTRE}
     edit_consent(asking, AINO.key, **told)
     asking.run()
