@@ -171,6 +171,15 @@ on conflict (source, submission_id) do update set
     is_enquiry = excluded.is_enquiry
 """
 
+# What gave no ground is known by its id for some time after it came last (retention_sql): a row that keeps coming is not
+# forgotten, and so never new. Moved by weeks, as most of a full export comes each day.
+COME_AGAIN = """
+update intake.submission u set received_at = r.received_at
+from t_row r
+where r.class = 'unchanged' and u.source = r.source and u.submission_id = r.submission_id
+  and u.subject_id is null and u.contact_point_id is null and r.received_at >= u.received_at + interval '7 days'
+"""
+
 # A version that gives no ground any more (a cancellation beside an earlier grant) does not tell who the person was; an
 # earlier one of the same submission does, whether it comes in the same batch or later.
 NAME_SUBMISSIONS = """
