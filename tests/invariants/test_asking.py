@@ -89,10 +89,11 @@ def listed(world: World) -> dict[str, tuple[Any, Any]]:
 
 
 def test_what_is_asked_for_on_the_page_is_routed_to_the_organiser_open_and_done(shared: World) -> None:
-    on_the_page(shared, "erasure")
-    assert listed(shared) == {"erasure": ORGANISER}
+    for kind in ("erasure", "export"):
+        on_the_page(shared, kind)
+    assert listed(shared) == {"erasure": ORGANISER, "access": ORGANISER}
     erase(shared, AINO.address, everyone=True)
-    assert listed(shared) == {"erasure": ORGANISER}
+    assert listed(shared) == {"erasure": ORGANISER, "access": ORGANISER}
 
 
 def test_an_erasure_that_the_source_passes_on_is_routed_to_the_organiser(shared: World) -> None:
