@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from connectors.erasure_journal import JournalEntry
 from connectors.store import erasure as store
 from connectors.store.crm_links import address_of
-from connectors.store.data_requests import answer_requests, is_restricted
+from connectors.store.data_requests import answer_requests, is_restricted, nobodys_requests
 from connectors.store.erasure import CrmTarget, Found, Scope
 from connectors.store.merge import refresh_addresses
 from connectors.store.retention import is_held
@@ -132,11 +132,14 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
             found.crm_rows += sought(conn, found, crm)
             _require_known(session, found)
             answer_requests(conn, scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
+            open_still = nobodys_requests(conn, scope, ["erasure"])
             key = session.workspace.keys.current(KEY_NAME)
             stones = store.tombstones_of(found, key, erased_at=session.now)
             entry = session.workspace.journal.append(uuid4(), session.now, stones)
             report = ErasureReport(entry.erasure_id, session.now, crm_rows=len(found.crm_rows))
             store.record_erasure(conn, entry.erasure_id, by=asked.by, at=session.now, entry_hash=entry.entry_hash)
+            if open_still:
+                report.kept["requests of the address"] = open_still
             if crm is None:
                 report.kept["others' contacts"] = "The CRM was not searched for further contacts with the address."
             _erase_found(retention, conn, found, stones, report)
