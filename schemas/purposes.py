@@ -61,7 +61,6 @@ class End(StrEnum):
     OBJECTION = "objection"
     EXPIRY = "expiry"
     OCCASION_END = "occasion_end"
-    CASE_CLOSED = "case_closed"
     LATER_GRANT = "later_grant"
     FISCAL_YEARS = "fiscal_years"
     ERASURE = "erasure"

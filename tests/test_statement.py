@@ -47,6 +47,13 @@ def test_what_a_row_names_is_there(row: list[str]) -> None:
     assert listed in ("all", "all that the CRM shows") or set(listed.split(", ")) <= set(known)
 
 
+def test_what_is_said_to_be_deleted_is_shown_to_go_from_the_store() -> None:
+    """That the CRM is not shown it any more is not that it is gone."""
+    deleting = [row for row in ROWS if "deleted" in row[2]]
+    assert deleting
+    assert [row[0] for row in deleting if "tests/invariants/test_retention.py::" not in row[5]] == []
+
+
 def functions_of(path: Path) -> set[str]:
     """The names of the functions of a file."""
     return {node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)}

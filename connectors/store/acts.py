@@ -11,7 +11,6 @@ and temporary tables of its own
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +50,7 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, source text, submission_id text, address text, address_key text, is_role_address boolean,
     given_key text,
     given_name text, family_name text, phone text, organisation text, maker_id uuid, received_at timestamptz,
-    version_at timestamptz, has_ground boolean, withdraws boolean)
+    version_at timestamptz, has_ground boolean, withdraws boolean, of_age_at timestamptz)
 """
 
 _DECISIONS = """
@@ -114,12 +113,6 @@ def is_child(conn: Connection, contact_point_id: UUID, given_key: str) -> bool:
     return bool(conn.execute(text(children_sql.IS_CHILD), known).scalar())
 
 
-def note_of_age(conn: Connection, address_key: str, given_key: str, *, said_at: datetime) -> None:
-    """Somebody at an address, known there by now, was said to be old enough for marketing."""
-    known = {"address_key": address_key, "given_key": given_key, "said_at": said_at}
-    conn.execute(text(children_sql.NOTE_OF_AGE), known)
-
-
 def append_acts(
     conn: Connection,
     request: MergeRequest,
@@ -132,7 +125,8 @@ def append_acts(
     """Append the decisions that are not known yet; returns the events' ids, of known and new alike, by key.
 
     Those of a copy (`is_copy`) bring their keys with them, as `imported_key`. The columns
-    of rows and decisions are those of t_row and t_decision above; times are ISO.
+    of rows and decisions are those of t_row and t_decision above; times are ISO. `of_age_at`: when whoever acts was said
+    to be old enough for marketing, if it was said.
     """
     drop_temporary(conn)
     run = statement_runner(conn, request)
@@ -156,12 +150,16 @@ def append_acts(
         run(statement)
     keys = [bytes(row.event_key) for row in conn.execute(text("select event_key from t_event"))]
     run(ledger_sql.DROP_KNOWN_EVENTS)
-    if conn.execute(text("select exists (select from t_event)")).scalar():
+    is_new = conn.execute(text("select exists (select from t_event)")).scalar()
+    if is_new:
         for statement in (ledger_sql.ADD_EVENTS, ledger_sql.ADD_EVIDENCE, ledger_sql.SUPERSEDE_RAISING):
             run(statement)
         if any(row["has_ground"] for row in rows):
             run(people_sql.SOLE_SUBJECTS)
         assign_shared(conn, resolve)
+    if any(row.get("of_age_at") for row in rows):
+        run(children_sql.NOTE_OF_AGE)
+    if is_new:
         refold(conn, run, is_bulk=False)
     return list(conn.execute(text(_EVENTS), {"keys": keys}).scalars())
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from connectors.store.children_sql import IS_KNOWN
 from connectors.store.naming import name_contact_points
 
 SOURCE = "preference_page"
@@ -48,6 +49,22 @@ on conflict (contact_point_id, given_key) do update set has_ground = true,
 returning subject_id, person_id
 """
 
+# A restriction (GDPR Art. 18) goes along; it holds for whom they are at the other address as well.
+_RESTRICT_THERE = """
+insert into intake.restriction (person_id, contact_point_id, reason, restricted_by, restricted_at)
+select :known_id, :to, reason, restricted_by, restricted_at from intake.restriction where person_id = :person_id
+on conflict (person_id) do update set contact_point_id = excluded.contact_point_id
+"""
+
+_CARRY_AGE = f"""
+update intake.subject n set is_child = a.is_child, age_told_at = a.age_told_at, age_reading_id = a.age_reading_id
+from (select s.* from intake.subject s
+      where s.person_id = :person_id and s.contact_point_id = :from and s.is_child is not null
+      order by {IS_KNOWN.format("s")} desc, s.age_told_at desc limit 1) a
+where n.subject_id = :subject_id and (n.age_told_at is null or a.age_told_at > n.age_told_at
+    or (a.age_told_at = n.age_told_at and a.is_child))
+"""
+
 _MOVES = (
     """update intake.submission set contact_point_id = :to, subject_id = :subject_id
        where contact_point_id = :from and subject_id in (select subject_id from intake.subject
@@ -55,7 +72,8 @@ _MOVES = (
     """update intake.registration set contact_point_id = :to, subject_id = :subject_id
        where contact_point_id = :from and subject_id in (select subject_id from intake.subject
            where person_id = :person_id and contact_point_id = :from)""",
-    """update intake.subject set person_id = null, has_ground = false
+    """update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null,
+           age_reading_id = null
        where person_id = :person_id and contact_point_id = :from""",
     "update intake.person set contact_point_id = :to where person_id = :person_id",
     """update intake.crm_row r set contact_point_id = :to
@@ -117,10 +135,14 @@ def add_address(conn: Connection, contact_point_id: UUID, *, address: str, key: 
 def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID) -> bool:
     """Move a person with registrations and rows in the CRM to another address; consents stay where they were given.
 
-    False, and nothing done, where somebody of the same name is known at the other address already: that is the person.
+    That they are known as a child, or as none, goes along.
+    False, and only that and a restriction carried along, where somebody of the same name is known at the other address
+    already: that is the person.
     """
     values = {"person_id": person_id, "from": from_id, "to": to_id}
     subject = conn.execute(text(_ADD_SUBJECT), values).one()
+    conn.execute(text(_RESTRICT_THERE), values | {"known_id": subject.person_id})
+    conn.execute(text(_CARRY_AGE), values | {"subject_id": subject.subject_id})
     if subject.person_id != person_id:
         return False
     for statement in _MOVES:

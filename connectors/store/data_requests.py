@@ -1,7 +1,7 @@
 """Requests of data subjects with their deadlines, restrictions, and corrections, in the caller's transaction.
 
 A request is to be answered within a month of being made (GDPR Art. 12(3)). It is routed to who organised what the person
-last registered for, and outlives the person's data, without them.
+last registered for, whichever way it came, and outlives the person's data, without them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,28 +12,27 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from connectors.store.erasure import Scope
+from connectors.store.routing_sql import organiser_of
 
-_ADD = """
+_ADD = f"""
 insert into intake.data_request (
     request_id, kind, contact_point_id, person_id, organiser_unit, organiser_contact, asked_at, due_at, taken_by)
 select :request_id, :kind, :point, :person, r.organiser_unit, r.organiser_contact, :asked_at,
        cast(:asked_at as timestamptz) + interval '1 month', :by
-from (select 1) one left join lateral (
-    select o.organiser_unit, o.organiser_contact from intake.registration g join intake.occasion o using (occasion_pk)
-    where g.contact_point_id = :point and coalesce(o.organiser_unit, o.organiser_contact) is not null
-    order by g.registered_at desc limit 1) r on true
+from (select 1) one {organiser_of("cast(:point as uuid)")}
 """
 
 # Those that came by the people's page stand in a table of the door's own; here they are shown together.
-_LIST = """
+_LIST = f"""
 select request_id, kind, organiser_unit, organiser_contact, asked_at, due_at, taken_by, state, closed_at, outcome,
        state = 'open' and due_at < :now as is_overdue
 from intake.data_request where :every or state = 'open'
 union all
-select request_id, case kind when 'export' then 'access' when 'move' then 'rectification' else kind end, null, null,
-       asked_at, asked_at + interval '1 month', 'the person, on their page', state, closed_at, null,
+select request_id, case kind when 'export' then 'access' when 'move' then 'rectification' else kind end,
+       r.organiser_unit, r.organiser_contact, asked_at, asked_at + interval '1 month', 'the person, on their page', state,
+       closed_at, null,
        state = 'open' and asked_at + interval '1 month' < :now
-from intake.person_request where :every or state = 'open'
+from intake.person_request p {organiser_of("p.contact_point_id")} where :every or state = 'open'
 order by due_at, request_id
 """
 
@@ -53,20 +52,30 @@ where request_id = :request_id and state = 'open'
 """
 
 # What was asked for on the page is kept here when it is done, for the page's own row goes with the address.
-_KEEP_OWN = """
-insert into intake.data_request (request_id, kind, contact_point_id, asked_at, due_at, taken_by, state)
-select request_id, :kind, contact_point_id, asked_at, asked_at + interval '1 month', 'the person, on their page', 'open'
-from intake.person_request where contact_point_id = :point and state = 'open' and kind = :own_kind
+_KEEP_OWN = f"""
+insert into intake.data_request (
+    request_id, kind, contact_point_id, organiser_unit, organiser_contact, asked_at, due_at, taken_by, state)
+select p.request_id, :kind, p.contact_point_id, r.organiser_unit, r.organiser_contact, p.asked_at,
+       p.asked_at + interval '1 month', 'the person, on their page', 'open'
+from intake.person_request p {organiser_of("p.contact_point_id")}
+where p.contact_point_id = :point and p.state = 'open' and p.kind = :own_kind
 on conflict (request_id) do nothing
 """
 _DONE_OWN = """
 update intake.person_request set state = 'done', closed_at = :at
 where contact_point_id = :point and state = 'open' and kind = :own_kind
 """
+# Of several at an address, whose request it is where it names nobody, no one knows: what is done for all is done for them.
 _DONE = """
 update intake.data_request set state = 'done', closed_by = :by, closed_at = :at, outcome = :outcome
 where state = 'open' and kind = any(:kinds)
-  and contact_point_id = :point and (person_id is null or person_id = any(cast(:persons as uuid[])))
+  and contact_point_id = :point and (person_id is null and :is_whole or person_id = any(cast(:persons as uuid[])))
+"""
+_NOBODYS = """
+select (select count(*) from intake.data_request
+        where contact_point_id = :point and person_id is null and state = 'open' and kind = any(:kinds))
+     + (select count(*) from intake.person_request
+        where contact_point_id = :point and state = 'open' and kind = any(:own_kinds))
 """
 # A change of address that the person has proven is carried out by the next synchronisation, whatever else was put right.
 _OWN_KINDS = {"access": "export", "erasure": "erasure"}
@@ -118,20 +127,41 @@ def close_request(conn: Connection, request_id: UUID, *, told: Mapping[str, Any]
 def answer_requests(
     conn: Connection, scope: Scope, kinds: Sequence[str], *, by: str, at: datetime, outcome: str
 ) -> int:
-    """Close what these persons asked for of the given kinds: it was done just now."""
+    """Close what these persons asked for of the given kinds: it was done just now.
+
+    What names nobody of an address of several (as on its page) stays open until it is done for everybody there:
+    `nobodys_requests`.
+    """
     point = {"point": scope.contact_point_id}
-    for kind in kinds:
+    for kind in kinds if scope.is_whole else ():
         if own := _OWN_KINDS.get(kind):
             conn.execute(text(_KEEP_OWN), {**point, "kind": kind, "own_kind": own})
             conn.execute(text(_DONE_OWN), {**point, "at": at, "own_kind": own})
-    values = {**point, "kinds": list(kinds), "persons": list(scope.person_ids), "by": by, "at": at, "outcome": outcome}
-    return conn.execute(text(_DONE), values).rowcount
+    values = {**point, "kinds": list(kinds), "persons": list(scope.person_ids), "is_whole": scope.is_whole}
+    return conn.execute(text(_DONE), {**values, "by": by, "at": at, "outcome": outcome}).rowcount
+
+
+def nobodys_requests(conn: Connection, scope: Scope, kinds: Sequence[str]) -> str | None:
+    """What stays open of these kinds because it names nobody of the address, in words; None where nothing does."""
+    own = [_OWN_KINDS[kind] for kind in kinds if kind in _OWN_KINDS]
+    values = {"point": scope.contact_point_id, "kinds": list(kinds), "own_kinds": own}
+    found: int = conn.execute(text(_NOBODYS), values).scalar_one()
+    if not found:
+        return None
+    stay = "1 request of the address stays" if found == 1 else f"{found} requests of the address stay"
+    return f"{stay} open: who of the several there asked is not known. Ask them, or do it for everybody there."
 
 
 def restricted_among(conn: Connection, contact_point_ids: Sequence[UUID]) -> frozenset[UUID]:
     """Which of these addresses are restricted."""
     statement = "select contact_point_id from intake.restriction where contact_point_id = any(:ids)"
     return frozenset(conn.execute(text(statement), {"ids": list(contact_point_ids)}).scalars())
+
+
+def is_restricted(conn: Connection, scope: Scope) -> bool:
+    """Whether any of these persons is restricted."""
+    statement = "select exists (select from intake.restriction where person_id = any(cast(:persons as uuid[])))"
+    return bool(conn.execute(text(statement), {"persons": list(scope.person_ids)}).scalar())
 
 
 def restrict(conn: Connection, scope: Scope, *, reason: str, by: str, at: datetime) -> int:

@@ -5,6 +5,8 @@ t_gone_submission  the submissions that made them, by source and id; one that ha
                    gave the place to another) is that person's, and only what it once told of those who go goes
 """
 
+from connectors.store.routing_sql import organiser_of
+
 FIND_BY_ADDRESS = """
 select c.contact_point_id, c.address_key, array_agg(p.person_id order by p.person_id)
            filter (where p.person_id is not null) as persons
@@ -96,9 +98,23 @@ where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id = :con
   and (:is_whole or i.row_id = any(cast(:row_ids as uuid[])))
 """
 
+# What was asked for on the page is kept where other requests are, without whose it was: the page's own row goes with the
+# address, and what is open is owed an answer all the same.
+KEEP_PAGE_REQUESTS = f"""
+insert into intake.data_request (
+    request_id, kind, organiser_unit, organiser_contact, asked_at, due_at, taken_by, state, closed_at)
+select p.request_id, case p.kind when 'export' then 'access' when 'move' then 'rectification' else p.kind end,
+       r.organiser_unit, r.organiser_contact, p.asked_at, p.asked_at + interval '1 month', 'the person, on their page',
+       p.state, p.closed_at
+from intake.person_request p {organiser_of("p.contact_point_id")} where p.{{gone}}
+on conflict (request_id) do nothing
+"""
+
 _BY_SUBMISSION = "(source, submission_id) in (select source, submission_id from t_gone_submission)"
 
+# Requests of the page first: whom they are routed to is known by the registrations.
 DELETE_ROWS = {
+    "person_request_kept": KEEP_PAGE_REQUESTS.format(gone="contact_point_id = :contact_point_id and :is_whole"),
     "pending_grant": f"""
         delete from intake.pending_grant where {_BY_SUBMISSION} or (address_key = :address_key and (
             :is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject)))""",
@@ -132,6 +148,7 @@ DELETE_ROWS = {
         delete from intake.crm_review where contact_point_id = :contact_point_id
           and (:is_whole or persons && cast(:persons as uuid[]))""",
     "restriction": "delete from intake.restriction where person_id = any(cast(:persons as uuid[]))",
+    "legal_hold": "delete from intake.legal_hold where person_id = any(cast(:persons as uuid[]))",
     "data_request": """
         update intake.data_request set contact_point_id = null, person_id = null
         where (:is_whole and contact_point_id = :contact_point_id) or person_id = any(cast(:persons as uuid[]))""",
@@ -142,7 +159,8 @@ DELETE_ROWS = {
         update intake.crm_row r set contact_point_id = g.contact_point_id from intake.registration g
         where :is_whole and r.contact_point_id = :contact_point_id and g.registration_id = r.row_id""",
     "subject_kept": """
-        update intake.subject set person_id = null, has_ground = false
+        update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null,
+            age_reading_id = null
         where person_id = any(cast(:persons as uuid[])) and subject_id not in (select subject_id from t_gone_subject)""",
     "subject": "delete from intake.subject where subject_id in (select subject_id from t_gone_subject)",
     "person": "delete from intake.person where person_id = any(cast(:persons as uuid[]))",

@@ -11,6 +11,7 @@ A version that arrives after a newer one of its submission still makes events, b
 """
 
 from connectors.store.made_ids_sql import MADE_ID
+from connectors.store.routing_sql import organiser_of
 
 _MADE_ID = MADE_ID.format(
     table="intake.contact_point", key="contact_point_id", maker="n.maker_id", nth="n.nth", elsewhere=""
@@ -109,15 +110,17 @@ where :erases and r.is_deleted and r.is_winner and u.source = r.source and u.sub
 """
 
 # It is due as if the person had asked us (GDPR Art. 12(3)), once however many of their submissions went there.
-ASK_ERASURE = """
-insert into intake.data_request (request_id, kind, contact_point_id, person_id, asked_at, due_at, taken_by)
-select gen_random_uuid(), 'erasure', e.contact_point_id, e.person_id, :now, :now + interval '1 month', 'the source'
+ASK_ERASURE = f"""
+insert into intake.data_request (
+    request_id, kind, contact_point_id, person_id, organiser_unit, organiser_contact, asked_at, due_at, taken_by)
+select gen_random_uuid(), 'erasure', e.contact_point_id, e.person_id, r.organiser_unit, r.organiser_contact, :now,
+       :now + interval '1 month', 'the source'
 from (select distinct u.contact_point_id, s.person_id
       from t_row r
       join intake.submission u on u.source = r.source and u.submission_id = r.submission_id
       left join intake.subject s on s.subject_id = u.subject_id
       where :erases and r.is_deleted and r.is_winner and u.erased_at_source = :now
-        and u.contact_point_id is not null) e
+        and u.contact_point_id is not null) e {organiser_of("e.contact_point_id")}
 where not exists (select from intake.data_request d where d.contact_point_id = e.contact_point_id
                   and d.person_id is not distinct from e.person_id and d.kind = 'erasure' and d.state = 'open')
 """
@@ -166,6 +169,15 @@ on conflict (source, submission_id) do update set
     postal_code = case when excluded.subject_id is null then old.postal_code else excluded.postal_code end,
     city = case when excluded.subject_id is null then old.city else excluded.city end,
     is_enquiry = excluded.is_enquiry
+"""
+
+# What gave no ground is known by its id for some time after it came last (retention_sql): a row that keeps coming is not
+# forgotten, and so never new. Moved by weeks, as most of a full export comes each day.
+COME_AGAIN = """
+update intake.submission u set received_at = r.received_at
+from t_row r
+where r.class = 'unchanged' and u.source = r.source and u.submission_id = r.submission_id
+  and u.subject_id is null and u.contact_point_id is null and r.received_at >= u.received_at + interval '7 days'
 """
 
 # A version that gives no ground any more (a cancellation beside an earlier grant) does not tell who the person was; an

@@ -6,7 +6,7 @@ What a stopped batch may do is only to lower (`raises=False`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -62,7 +62,10 @@ class StagedTables:
 
 @dataclass(frozen=True, slots=True)
 class PurposeRules:
-    """The policy's purposes as parallel arrays, as the SQL takes them."""
+    """The policy's purposes as parallel arrays, as the SQL takes them.
+
+    `remembered_days`: how long a row that gave ground for nothing is known.
+    """
 
     names: list[str]
     begins: list[str]
@@ -71,6 +74,7 @@ class PurposeRules:
     topics: list[str]
     window_s: int
     confirmation_days: int = 7
+    remembered_days: int = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(reading_sql.ADD_READING)
     run(pending_sql.HOLD_STAFF)
     run(children_sql.HOLD_KNOWN)
+    run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
     refold(conn, run)
@@ -147,7 +152,7 @@ def refresh_addresses(
     if resolve is not None:
         conn.execute(text(people_sql.NO_ROWS))
         assign_shared(conn, resolve)
-    refold(conn, statement_runner(conn, request))
+    refold(conn, statement_runner(conn, replace(request, kind=ACT)))
 
 
 def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
@@ -165,9 +170,9 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ANALYSE_ROWS,
         intake_sql.MARK_DIRTY,
         INDEX_DIRTY,
+        children_sql.DIRTY_BY_AGE,
         ANALYSE_DIRTY,
         ledger_sql.NEW_EVENTS,
-        children_sql.END_MARKETING,
         ledger_sql.WITHDRAWN_AND_MOVED,
         ledger_sql.TURN_TO_OLD_ADDRESS,
         ledger_sql.FORGET_WHERE_FROM,
@@ -193,6 +198,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         reading_sql.KEEP_SUBMISSIONS,
         reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,
+        intake_sql.COME_AGAIN,
         intake_sql.NAME_SUBMISSIONS,
         intake_sql.MARK_ERASED,
         intake_sql.ASK_ERASURE,
@@ -223,19 +229,17 @@ def assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
 def refold(conn: Connection, run: Callable[[str], Any], *, is_bulk: bool = True) -> None:
     """Fold the addresses of `t_dirty` and derive what lives there; other transactions' folds of them wait for this one.
 
+    Who is who there is decided before, and so what children among them had said yes to is ended here first.
     Not `is_bulk`: a handful of addresses, for which the planner's own guesses do.
     """
     bulk = (ANALYSE_GROWN,), (INDEX_LATEST, ANALYSE_LATEST), (INDEX_FOLD, ANALYSE_FOLD)
     before, latest, fold = bulk if is_bulk else ((), (), ())
-    for statement in (
-        *before,
-        ANALYSE_DIRTY,
-        folding_sql.TAKE_TURNS,
-        folding_sql.LATEST,
-        *latest,
-        folding_sql.FOLD,
-        *fold,
-    ):
+    for statement in (*before, ANALYSE_DIRTY, children_sql.SUPERSEDE_OF_CHILDREN, folding_sql.TAKE_TURNS):
+        run(statement)
+    if run(children_sql.ARE_THERE).scalar():
+        for statement in children_sql.END_MARKETING:
+            run(statement)
+    for statement in (folding_sql.LATEST, *latest, folding_sql.FOLD, *fold):
         run(statement)
     for table in ("intake.person_consent", "intake.consent_state"):
         conn.execute(text(folding_sql.FORGET_STATES.format(table=table)))
@@ -271,6 +275,7 @@ def statement_runner(
         "run_id": request.run_id,
         "reading_id": None if request.kind == ACT else request.reading_id,
         "group_id": uuid4(),
+        "children_group_id": uuid4(),
         "source": request.source,
         "feed": request.feed,
         "kind": request.kind,
@@ -287,6 +292,7 @@ def statement_runner(
         "topics": request.rules.topics,
         "window_s": request.rules.window_s,
         "confirmation_days": request.rules.confirmation_days,
+        "remembered_days": request.rules.remembered_days,
         "state": "applied" if request.stop is None else "stopped",
         "stop_code": stop[0],
         "stop_reason": stop[1],

@@ -3,6 +3,7 @@
 Works on the contact points of `t_dirty`, after submissions, registrations and consent states are merged.
 """
 
+from connectors.store.children_sql import CHILDREN
 from connectors.store.made_ids_sql import MADE_ID
 
 _MADE_ID = MADE_ID.replace("{elsewhere}", "{{elsewhere}}").format(
@@ -91,14 +92,15 @@ delete from intake.person_purpose where contact_point_id in (select contact_poin
 """
 
 # :names, :begins, :days are the policy's purposes as parallel arrays; days -1 = lives until lowered.
-SAVE_PURPOSES = """
+SAVE_PURPOSES = f"""
 insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at, ends_at)
 with policy as (
     select * from unnest(cast(:names as text[]), cast(:begins as text[]), cast(:days as int[]))
         as t (purpose, begins, days)
+), child as ({CHILDREN}
 ), registered as (
     select s.person_id, g.contact_point_id, o.kind, g.registered_at, g.is_sale,
-           g.notice_shown and s.is_child is distinct from true as notice_shown,
+           g.notice_shown and s.subject_id not in (select subject_id from child) as notice_shown,
            coalesce(o.ends_at, o.starts_at, g.registered_at) as ended_at
     from intake.registration g
     join intake.subject s using (subject_id)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from connectors.store.erasure import Scope
+from connectors.store.migrate import OFFICER_ROLE
 
 _SUBJECTS = """
 select subject_id from intake.subject
@@ -55,10 +56,15 @@ _KINDS = {
         " join intake.occasion o using (occasion_pk) where g.contact_point_id = :point"
         " and g.subject_id = any(cast(:subjects as uuid[])) order by g.registered_at"
     ),
+    # Also of rows that make nobody known, under the address that they name.
     "stated_values": (
         "select v.source, v.submission_id, v.purpose, v.topic, v.value, v.stated_at from intake.submission s"
         " join intake.stated_value v on v.source = s.source and v.submission_id = s.submission_id"
-        " where s.subject_id = any(cast(:subjects as uuid[])) order by v.stated_at"
+        " where s.subject_id = any(cast(:subjects as uuid[]))"
+        " union all select v.source, v.submission_id, v.purpose, v.topic, v.value, v.stated_at from intake.stated_value v"
+        " where v.contact_point_id = :point and :is_whole and not exists (select from intake.submission s"
+        " where s.source = v.source and s.submission_id = v.submission_id and s.subject_id is not null)"
+        " order by stated_at, source, submission_id"
     ),
     "sign_ups_that_wait": (
         "select source, submission_id, purpose, topic, address, given_name, family_name, occurred_at, asked_at, expires_at"
@@ -69,7 +75,9 @@ _KINDS = {
     "overwritten": (
         "select source, submission_id, table_name, rows, kept_at from intake.row_image where contact_point_id = :point"
         " and (:is_whole or (source, submission_id) in (select source, submission_id from intake.submission"
-        " where subject_id = any(cast(:subjects as uuid[])))) order by kept_at"
+        " where subject_id = any(cast(:subjects as uuid[])))"
+        " or (table_name = 'subject' and submission_id = any(cast(cast(:subjects as uuid[]) as text[]))))"
+        " order by kept_at"
     ),
     "known_of_crm": (
         "select table_name, row_id, columns, edits, acked_at from intake.crm_row where contact_point_id = :point"
@@ -95,7 +103,24 @@ _KINDS = {
     "restrictions": (
         "select reason, restricted_at from intake.restriction where person_id = any(cast(:persons as uuid[]))"
     ),
+    # Why a course or event is held can tell of others.
+    "legal_holds": (
+        "select 'you' as of, reason, until_on, made_at, released_at from intake.legal_hold"
+        " where person_id = any(cast(:persons as uuid[]))"
+        " union all select distinct coalesce(o.name, o.occasion_id), null, h.until_on, h.made_at, h.released_at"
+        " from intake.registration g join intake.occasion o using (occasion_pk)"
+        " join intake.legal_hold h using (occasion_pk)"
+        " where g.contact_point_id = :point and g.subject_id = any(cast(:subjects as uuid[])) order by made_at"
+    ),
 }
+
+# Who looked is not told (CJEU C-579/21): by which command, when, and what for, which at an address of several can be about
+# another of them.
+_READINGS = """
+select read_at, command, purpose from intake.access_log
+where contact_point_ids @> array[cast(:point as uuid)] order by read_at
+"""
+_MAY_SEE_ALL = "select pg_has_role(session_user, :role, 'member')"
 
 # Where each submission lies in the landing; the batches that were never merged, which have to be searched; and of the
 # others the rows that the store knows nobody by: refused, quarantined, waiting for a link, or without any ground.
@@ -141,6 +166,23 @@ def read_person(conn: Connection, scope: Scope, crm_rows: Sequence[UUID] = ()) -
     """Everything of these persons, by kind; `crm_rows`: which rows of the CRM are theirs."""
     known = {**_known(conn, scope), "crm_rows": list(crm_rows)}
     return {kind: _all(conn, statement, known) for kind, statement in _KINDS.items()}
+
+
+def subjects_of(conn: Connection, scope: Scope) -> list[UUID]:
+    """The subjects that these persons are."""
+    subjects: list[UUID] = _known(conn, scope)["subjects"]
+    return subjects
+
+
+def readings_of(conn: Connection, scope: Scope) -> tuple[list[dict[str, Any]], bool]:
+    """When and for what somebody looked at the address, in a transaction of its own, which goes on as the privacy officer
+    where the login may; else those of the login itself alone. And whether it is all of them."""
+    is_all = bool(conn.execute(text(_MAY_SEE_ALL), {"role": OFFICER_ROLE}).scalar_one())
+    if is_all:
+        conn.execute(text(f"set local role {OFFICER_ROLE}"))
+    rows = _all(conn, _READINGS, {"point": scope.contact_point_id})
+    shown = ("read_at", "command", "purpose") if scope.is_whole else ("read_at", "command")
+    return [{name: row[name] for name in shown} for row in rows], is_all
 
 
 def places_of(conn: Connection, scope: Scope) -> Places:

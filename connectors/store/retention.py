@@ -71,6 +71,8 @@ def delete_overdue(conn: Connection, limits: Limits, *, now: datetime) -> dict[s
         "groundless_submissions": (limits.quarantine, {}),
         "disclosed_references": (limits.evidence, {}),
         "answered_requests": (limits.evidence, {}),
+        "ended_holds": (limits.evidence, {}),
+        "ended_accesses": (limits.evidence, {}),
         "log_of_readings": (READINGS_DAYS, {}),
         "evidence": (limits.evidence, {}),
         "quarantine": (limits.quarantine, {}),

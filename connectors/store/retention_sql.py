@@ -1,10 +1,13 @@
 """SQL of retention: what each rule finds overdue, and deletes. Each statement can be run again at any time.
 
-t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; and those
-                 of people who asked for restriction in place of erasure (GDPR Art. 18(1)(b, c))
+t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; those of
+                 people who are restricted or ask to be (GDPR Art. 18(1)(b, c)); and those of whom a copy was asked for
+                 that is still owed (Art. 15, 20)
 t_held_occasion  the occasions that one keeps
 t_touched        the addresses of which something went, to be folded and planned anew
 """
+
+from connectors.store.erasure_sql import KEEP_PAGE_REQUESTS
 
 TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
 
@@ -22,6 +25,11 @@ HELD = (
     select g.contact_point_id from intake.registration g join t_held_occasion using (occasion_pk)
     union
     select contact_point_id from intake.restriction
+    union
+    select contact_point_id from intake.data_request
+    where state = 'open' and kind in ('access', 'portability', 'restriction') and contact_point_id is not null
+    union
+    select contact_point_id from intake.person_request where state = 'open' and kind = 'export'
     """,
     "create temporary table t_touched (contact_point_id uuid)",
 )
@@ -133,6 +141,14 @@ _ANSWERED = (
     "delete from intake.person_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
 )
 
+# Of a hold its reason, of an access its names: evidence, once it has ended, by what was said of it or by its last day.
+_ENDED_HOLDS = """
+delete from intake.legal_hold where least(released_at, until_on + 1) + make_interval(days => :days) <= :now
+"""
+_ENDED_ACCESSES = """
+delete from intake.access_grant where least(revoked_at, ends_on + 1) + make_interval(days => :days) <= :now
+"""
+
 RULES = {
     "event_answers": (_ANSWERS,),
     "event_registrations": (_REGISTRATIONS,),
@@ -144,6 +160,8 @@ RULES = {
     "groundless_submissions": (_GROUNDLESS,),
     "disclosed_references": (_DISCLOSED,),
     "answered_requests": _ANSWERED,
+    "ended_holds": (_ENDED_HOLDS,),
+    "ended_accesses": (_ENDED_ACCESSES,),
     "log_of_readings": ("delete from intake.access_log where read_at + make_interval(days => :days) <= :now",),
     "evidence": (
         f"""
@@ -230,7 +248,8 @@ DELETE_PEOPLE = (
     "delete from intake.person where person_id in (select person_id from t_gone_person)",
 )
 
-# An address that nothing is known of but that it was known: no person, no decision that still counts, no row of the CRM.
+# An address that nothing is known of but that it was known: no person, no decision that still counts, no row of the CRM,
+# and nothing asked for on its page that would go with it unanswered.
 FIND_POINTS = f"""
 create temporary table t_gone_point as
 select c.contact_point_id from intake.contact_point c
@@ -239,11 +258,13 @@ where {_NOT_HELD.format("c")}
   and not exists (select from intake.consent_state s where s.contact_point_id = c.contact_point_id and s.state = 'withdrawn')
   and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
   and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.person_request q where q.contact_point_id = c.contact_point_id and q.state = 'open')
   and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
   and not exists ({_WRITTEN_ON.format("c")})
 """
 
 DELETE_POINTS = (
+    KEEP_PAGE_REQUESTS.format(gone="contact_point_id in (select contact_point_id from t_gone_point)"),
     "delete from intake.consent_evidence v using intake.consent_event e where e.event_key = v.event_key"
     " and e.contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.consent_state where contact_point_id in (select contact_point_id from t_gone_point)",

@@ -3,6 +3,7 @@
 participation      how many took part in a course or event from a region; gathered while the registrations are there, let go
                    once its month is published; final once registrations it was counted from have gone
 statistic_period   a month that was published: once, by whom, with which smallest cell
+statistic_occasion a course or event that was counted in a published month, and is counted in no other
 statistic_cell     what was published of it; null: withheld, because it or another cell would tell of fewer
 """
 
@@ -32,6 +33,14 @@ STATISTIC_PERIOD = Table(
     Column("smallest_cell", Integer, nullable=False),
     Column("published_by", Text, nullable=False),
     Column("published_at", TIMESTAMP(timezone=True), nullable=False),
+)
+
+STATISTIC_OCCASION = Table(
+    "statistic_occasion",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("occasion_id", Text, primary_key=True),
+    Column("period", Text, ForeignKey("statistic_period.period"), nullable=False),
 )
 
 STATISTIC_CELL = Table(

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STATISTIC_PERIOD
 
-# Of a course or event that is over, whose month is not published, and of which no registration has outlived its time.
+# Of a course or event that is over, that was in no month that is published, nor is now, and of which no registration has
+# outlived its time. In a second month, to which its end was moved, it would tell what was withheld in the first.
 # One that tells no end is over when it has begun; one without any date is in no month (connectors.store.watching tells).
 _OVER = """
 create temporary table t_over on commit drop as
@@ -18,6 +19,7 @@ from intake.occasion o cross join lateral (select coalesce(o.ends_at, o.starts_a
 where d.over_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
   and not exists (select from intake.statistic_period p
                   where p.period = to_char(d.over_at at time zone :timezone, 'YYYY-MM'))
+  and not exists (select from intake.statistic_occasion p where p.source = o.source and p.occasion_id = o.occasion_id)
   and not exists (select from intake.participation c
                   where c.source = o.source and c.occasion_id = o.occasion_id and c.is_final)
 """
@@ -34,6 +36,11 @@ left join intake.submission s on s.source = g.source and s.submission_id = g.sub
 left join unnest(cast(:prefixes as text[]), cast(:regions as text[])) as r(prefix, region)
     on r.prefix = left(s.postal_code, 2)
 where g.status = 'active' group by 1, 2, 3, 4, 5, 6, 7
+"""
+
+_PUBLISHED = """
+insert into intake.statistic_occasion (source, occasion_id, period)
+select distinct source, occasion_id, :period from intake.participation where month = :month
 """
 
 
@@ -79,11 +86,12 @@ def publish(
     by: str,
     at: datetime,
 ) -> None:
-    """Keep what is published and let go of the counts it was made of, in the caller's transaction."""
+    """Keep what is published and of which occasions; let go of the counts it was made of, in the caller's transaction."""
     told = {"period": period, "smallest_cell": smallest_cell, "published_by": by, "published_at": at}
     conn.execute(insert(STATISTIC_PERIOD).values(told))
     if cells:
         conn.execute(insert(STATISTIC_CELL), [{**cell, "period": period} for cell in cells])
+    conn.execute(text(_PUBLISHED), {"period": period, "month": month})
     conn.execute(delete(PARTICIPATION).where(PARTICIPATION.c.month == month))
 
 

@@ -109,16 +109,19 @@ update intake.occasion o set
 from t_back_occasion b where b.gone_pk = o.occasion_pk
 """
 
-# Whether somebody was told to be a child, as it was known before the readings.
+# Whether somebody was told to be a child: by the last telling that is not undone, the child of two. Where what was told
+# before is not kept any more, a child stays one, and who was told to be old enough is of unknown age.
 FIND_AGES = """
 create temporary table t_back_age as
-select distinct on (s.subject_id) s.subject_id, s.contact_point_id, b.*
+select s.subject_id, s.contact_point_id, b.is_child, b.age_told_at, b.age_reading_id
 from intake.subject s join t_reading g on g.reading_id = s.age_reading_id
-join intake.row_image i on i.contact_point_id = s.contact_point_id and i.table_name = 'subject'
-                       and i.submission_id = s.subject_id::text
-cross join lateral jsonb_to_recordset(i.rows) b (is_child boolean, age_told_at timestamptz, age_reading_id uuid)
-where not exists (select from intake.undone_reading u where u.reading_id = b.age_reading_id)
-order by s.subject_id, i.image_id desc
+left join lateral (
+    select b.*, true as is_kept from intake.row_image i
+    cross join lateral jsonb_to_recordset(i.rows) b (is_child boolean, age_told_at timestamptz, age_reading_id uuid)
+    where i.contact_point_id = s.contact_point_id and i.table_name = 'subject' and i.submission_id = s.subject_id::text
+      and not exists (select from intake.undone_reading u where u.reading_id = b.age_reading_id)
+    order by b.age_told_at desc nulls last, b.is_child desc nulls last limit 1) b on true
+where b.is_kept or not s.is_child
 """
 
 PUT_BACK_AGES = """

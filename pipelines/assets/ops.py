@@ -94,8 +94,10 @@ def images_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
         description="Values that writes found and wrote, forgotten once the policy's `image_days` have passed.",
     )
     def forget(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
-        with step(context, workspace, "crm") as session:
-            return dg.MaterializeResult(metadata={f"{of}_forgotten": n for of, n in purge_images(session).items()})
+        with step(context, workspace, "crm") as session, session.transaction() as conn:
+            return dg.MaterializeResult(
+                metadata={f"{of}_forgotten": n for of, n in purge_images(session, conn).items()}
+            )
 
     return forget
 

@@ -43,6 +43,7 @@ def disclose_event(
 def disclosures(
     tell: Annotated[bool, typer.Option("--to-tell", help="Whom recipients must be told of, and why.")] = False,
     told: Annotated[str | None, typer.Option("--told", help="The recipient of this disclosure was told.")] = None,
+    listing: Annotated[str, typer.Option("--listing", help="Of what, as --to-tell showed it.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who told them, by name.")] = "",
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -52,7 +53,7 @@ def disclosures(
         if told is not None:
             if not by.strip():
                 raise ConfigurationError("Say by name who told the recipient: --by NAME.")
-            rows = [{"disclosure_id": told, "told_of": mark_told(session, _id(told), by=by)}]
+            rows = [{"disclosure_id": told, "told_of": mark_told(session, _id(told), listing=listing, by=by)}]
         elif tell:
             rows = to_tell(session)
         else:

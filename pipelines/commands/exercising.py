@@ -53,11 +53,15 @@ def export(
         with session.transaction() as conn:
             kinds = ["access", "portability"]
             store.answer_requests(conn, scope, kinds, by=_named(by), at=session.now, outcome="exported")
+            open_still = store.nobodys_requests(conn, scope, kinds)
     if as_json:
-        print_json({"json": exported.json_path, "page": exported.page_path, "counts": exported.counts})
+        files = {"json": exported.json_path, "page": exported.page_path}
+        print_json({**files, "counts": exported.counts, "open_requests": open_still})
         return
     print_table("Exported", [{"what": k, "rows": n} for k, n in exported.counts.items() if n], ("what", "rows"))
     CONSOLE.print(f"{exported.json_path}\n{exported.page_path}", markup=False)
+    if open_still:
+        CONSOLE.print(open_still)
 
 
 def rectify_person(person: PersonArgument, by: ByOption, config: ConfigOption = None) -> None:

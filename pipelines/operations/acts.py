@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.store import pending
-from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording, is_child, note_of_age
+from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording, is_child
 from connectors.store.merge import ACT, MergeRequest, StagedTables
 from connectors.store.tombstones import erased_at
 from pipelines.operations.sessions import Session
@@ -72,11 +72,7 @@ def _record(session: Session, conn: Connection, acts: Sequence[Act]) -> list[UUI
     decisions = [one for row_no, act in enumerate(whole, 1) for one in _decisions(session, conn, act, row_no)]
     wordings = [_wording_row(act.evidence.wording) for act in whole if act.evidence.wording is not None]
     request = fold_request(session, wordings)
-    events = append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
-    for act, row in zip(whole, rows, strict=True):
-        if act.is_of_age:
-            note_of_age(conn, row["address_key"], row["given_key"], said_at=act.occurred_at)
-    return events
+    return append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
 
 
 def _with_objection(act: Act, policy: Policy) -> Act:
@@ -142,6 +138,7 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
         "version_at": act.occurred_at,
         "has_ground": grants,
         "withdraws": not grants,
+        "of_age_at": act.occurred_at if act.is_of_age else None,
     }
 
 

@@ -23,6 +23,7 @@ from schemas.purposes import ANSWER, Basis, PurposePolicy
 NETWORKING, PARTICIPANTS = "networking", "participants"
 CONTACTS = ("email", "phone")
 REFERENCE = "reference"
+SINCE = " @ "
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 
@@ -98,28 +99,74 @@ def purpose_for(policy: Policy, recipient: str) -> tuple[str, PurposePolicy]:
 
 
 def to_tell(session: Session) -> list[dict[str, Any]]:
-    """Whom each recipient must be told of since their file was made, by the file's own references, and why (Art. 19)."""
+    """Whom each recipient must be told of since their file was made, by the file's own references, and why (Art. 19).
+
+    `listing` is what the list of a disclosure is known by when its recipient was told of it.
+    """
+    found = _to_tell(session)
+    listings = {disclosure_id: _listing(rows) for disclosure_id, rows in _by_disclosure(found).items()}
+    kept = ("disclosure_id", "recipient", "occasion_id", "disclosed_at", "reference")
+    return [
+        {
+            **{name: row[name] for name in kept},
+            "of": "; ".join(cause.split(SINCE)[0] for cause in row["causes"]),
+            "listing": listings[row["disclosure_id"]],
+        }
+        for row in found
+    ]
+
+
+def mark_told(session: Session, disclosure_id: UUID, *, listing: str, by: str) -> int:
+    """The recipient of a disclosure was told of what was listed; of how many.
+
+    ConfigurationError, and nothing marked, where something came since: the recipient does not know of it.
+    """
+    rows = _by_disclosure(_to_tell(session)).get(disclosure_id, [])
+    if listing != _listing(rows):
+        raise ConfigurationError(
+            "What is to be told is not what that listing said: something changed since it was listed, or it was told"
+            " already. List it with --to-tell, tell the recipient of the rest, and say --told with the listing shown then."
+        )
+    told = [(row["reference"], _told_of(row)) for row in rows]
+    with session.transaction() as conn:
+        store.mark_told(conn, disclosure_id, told, by=by, at=session.now)
+    return len(told)
+
+
+def _told_of(row: dict[str, Any]) -> str:
+    """All that the recipient was told of. An erasure stands first: after it the row may go (connectors.store.retention)."""
+    causes = [*row["before"], *row["causes"]]
+    return "; ".join(sorted(causes, key=lambda cause: not cause.startswith("erased")))
+
+
+def _to_tell(session: Session) -> list[dict[str, Any]]:
+    """Who changed since, with the `causes` that the recipient was not told of, and those `before`, of which they were."""
     with session.transaction() as conn:
         changed = store.changed_since(conn)
         hashes = erased_hashes(conn, Kind.SUBMISSION)
     keys = session.workspace.keys.all_keys(KEY_NAME) if hashes else []
-    told = []
+    found = []
     for row in changed:
         value = f"{row['submission_source']}|{row['submission_id']}"
         is_erased = any(keyed_hash(key, Kind.SUBMISSION, value) in hashes for key in keys)
-        causes = _causes(row, is_erased=is_erased)
-        if causes and causes != row["told_of"]:
-            kept = ("disclosure_id", "recipient", "occasion_id", "disclosed_at", "reference")
-            told.append({**{name: row[name] for name in kept}, "of": causes})
-    return told
+        before = [cause for cause in (row["told_of"] or "").split("; ") if cause]
+        causes = [cause for cause in _causes(row, is_erased=is_erased) if cause not in before]
+        if causes:
+            found.append({**row, "causes": causes, "before": before})
+    return found
 
 
-def mark_told(session: Session, disclosure_id: UUID, *, by: str) -> int:
-    """The recipient of a disclosure was told of all that is to be told now; of how many."""
-    told = [(row["reference"], row["of"]) for row in to_tell(session) if row["disclosure_id"] == disclosure_id]
-    with session.transaction() as conn:
-        store.mark_told(conn, disclosure_id, told, by=by, at=session.now)
-    return len(told)
+def _by_disclosure(rows: list[dict[str, Any]]) -> dict[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["disclosure_id"], []).append(row)
+    return found
+
+
+def _listing(rows: list[dict[str, Any]]) -> str:
+    """What was listed, as one short word."""
+    said = "\n".join(f"{row['reference']} {cause}" for row in rows for cause in row["causes"])
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def _event(session: Session, found: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
@@ -173,13 +220,16 @@ def _reference() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
-def _causes(row: dict[str, Any], *, is_erased: bool) -> str:
+def _causes(row: dict[str, Any], *, is_erased: bool) -> list[str]:
+    """Why the recipient is to be told; what can come again with since when, or what it came to, after SINCE."""
     causes = ["erased"] if is_erased else []
     if row["status"] in ("cancelled", "deleted"):
         causes.append(f"registration {row['status']}")
-    if row["is_restricted"]:
-        causes.append("restricted")
-    if row["is_rectified"]:
-        causes.append("rectified")
-    causes += [f"withdrawn or objected: {purpose}" for purpose in row["lowered"] or ()]
-    return "; ".join(causes)
+    if row["restricted_at"]:
+        causes.append(f"restricted{SINCE}{row['restricted_at'].isoformat()}")
+    corrected_at = row["corrected_at"] and row["corrected_at"].isoformat()
+    if came_to := [str(one) for one in (row["changed_hash"], row["moved_to"], corrected_at) if one]:
+        causes.append(f"rectified{SINCE}{' '.join(came_to)}")
+    if row["lowered_at"]:
+        causes.append(f"withdrawn or objected: {row['purpose']}{SINCE}{row['lowered_at'].isoformat()}")
+    return causes

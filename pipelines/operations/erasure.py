@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from connectors.erasure_journal import JournalEntry
 from connectors.store import erasure as store
 from connectors.store.crm_links import address_of
-from connectors.store.data_requests import answer_requests
+from connectors.store.data_requests import answer_requests, is_restricted, nobodys_requests
 from connectors.store.erasure import CrmTarget, Found, Scope
 from connectors.store.merge import refresh_addresses
 from connectors.store.retention import is_held
@@ -127,15 +127,19 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
                 conn, address=asked.address, person=asked.person, everyone=asked.everyone, may_be_unknown=True
             )
             _require_not_held(session, conn, scope)
+            _require_unrestricted(conn, scope)
             found = store.find(conn, scope)
             found.crm_rows += sought(conn, found, crm)
             _require_known(session, found)
             answer_requests(conn, scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
+            open_still = nobodys_requests(conn, scope, ["erasure"])
             key = session.workspace.keys.current(KEY_NAME)
             stones = store.tombstones_of(found, key, erased_at=session.now)
             entry = session.workspace.journal.append(uuid4(), session.now, stones)
             report = ErasureReport(entry.erasure_id, session.now, crm_rows=len(found.crm_rows))
             store.record_erasure(conn, entry.erasure_id, by=asked.by, at=session.now, entry_hash=entry.entry_hash)
+            if open_still:
+                report.kept["requests of the address"] = open_still
             if crm is None:
                 report.kept["others' contacts"] = "The CRM was not searched for further contacts with the address."
             _erase_found(retention, conn, found, stones, report)
@@ -147,6 +151,15 @@ def _require_not_held(session: Session, conn: Connection, scope: Scope) -> None:
     if is_held(conn, scope.person_ids, today=session.now.date()):
         raise ConfigurationError(
             "A legal hold keeps this person's data (GDPR 17(3)(e)). See `crm-intake privacy holds`; release it first."
+        )
+
+
+def _require_unrestricted(conn: Connection, scope: Scope) -> None:
+    """Who is restricted needs the data, or contests what is done with it (GDPR 18(1)): nothing goes before that ends."""
+    if is_restricted(conn, scope):
+        raise ConfigurationError(
+            "This person's data is restricted (GDPR 18), so nothing of it is deleted. If the person wants it erased all the"
+            " same, lift the restriction first: `crm-intake privacy restrict PERSON --lift --by NAME`."
         )
 
 

@@ -24,6 +24,8 @@ HEADINGS = {
     "requests_on_your_page": ("Omalla sivullasi tekemäsi pyynnöt", "Requests you made on your page"),
     "links_mailed_to_you": ("Sinulle lähetetyt linkit", "Links mailed to you"),
     "restrictions": ("Käsittelyn rajoitukset", "Restrictions"),
+    "legal_holds": ("Säilytys oikeusvaateen vuoksi", "Legal holds"),
+    "readings": ("Milloin ja mihin tietojasi on katsottu", "When your data was looked at, and for what"),
     "quarantine": ("Epäselvät kohdat", "What could not be read"),
     "landing": ("Vastaanotettu sellaisenaan (enintään 90 päivää)", "As received (90 days at most)"),
     "crm": ("Asiakasrekisterissä nyt", "In the CRM now"),

@@ -34,6 +34,9 @@ from schemas.tables import TABLES
 FINANCE = (
     "Orders, payments and invoices are in finance's own store, kept by accounting law; ask the controller for them."
 )
+READINGS = (
+    "Of the readings only those by whoever made this copy are listed; one made by the privacy officer lists them all."
+)
 
 
 class ExportingCrm(SearchableCrm, Protocol):
@@ -74,11 +77,13 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
         data = person_export.read_person(conn, scope, [row_id for _, row_id in crm_rows])
         landed, unsearched = _landed(session, conn, found)
         places = [(UUID(row["batch_id"]), row["row_no"]) for row in landed]
-        data["disclosures"] = list_disclosures(conn, [scope.contact_point_id])
+        data["disclosures"] = list_disclosures(conn, person_export.subjects_of(conn, scope))
         data["quarantine"] = person_export.quarantine_at(conn, places)
     data["landing"] = landed
     if not (scope.is_known or any(data.values())):
         raise ConfigurationError(UNKNOWN)
+    with session.transaction() as conn:
+        data["readings"], is_all = person_export.readings_of(conn, scope)
     data["crm"], crm_note = _in_crm(crm, crm_rows)
     names = sorted({row["purpose"] for kind in ("purposes", "consents") for row in data[kind]})
     return {
@@ -88,7 +93,9 @@ def gather(session: Session, scope: Scope, *, crm: ExportingCrm | None) -> dict[
         "sources": _sources(session, data["submissions"]),
         "recipients": _recipients(policy, names),
         "organisers": _organisers(data["registrations"]),
-        "notes": [note for note in (crm_note, _unsearched_note(unsearched), FINANCE) if note],
+        "notes": [
+            note for note in (crm_note, _unsearched_note(unsearched), None if is_all else READINGS, FINANCE) if note
+        ],
         "data": data,
     }
 

@@ -132,7 +132,7 @@ def refresh_request(session: Session) -> MergeRequest:
         now=session.now,
         expires_at=session.now,
         raises=True,
-        ledger_key=b"",
+        ledger_key=session.workspace.keys.current("ledger").secret,
         staged=StagedTables("", "", "", "", ""),
         rules=purpose_rules(session.workspace.policy),
     )

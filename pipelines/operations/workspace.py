@@ -213,4 +213,5 @@ def purpose_rules(policy: Policy) -> PurposeRules:
         topics=[topic for _, topic in topical],
         window_s=policy.clock_skew_s,
         confirmation_days=policy.confirmation_days,
+        remembered_days=policy.retention.quarantine_days,
     )

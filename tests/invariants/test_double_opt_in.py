@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from pipelines.operations.acts import record_acts
 from pipelines.operations.double_opt_in import confirm, confirmations_to_mail, forget_expired, mark_mailed
+from pipelines.operations.retention import retain
+from pipelines.operations.sessions import Session
 from pipelines.transforms.preference_links import LinkKey, Scope, sign_token
 from schemas.consent import Actor
 from schemas.errors import ActRefused
@@ -96,6 +98,28 @@ def test_a_link_expires_and_its_sign_up_is_forgotten(waiting: World) -> None:
         confirm(waiting.session(), link)
     assert forget_expired(waiting.session()) == 1
     assert not waiting.query("select 1 from intake.pending_grant")
+
+
+def test_a_sign_up_that_nobody_confirmed_is_not_asked_again_when_its_submission_is_forgotten(waiting: World) -> None:
+    waiting.at(NOW + WEEK)
+    assert forget_expired(waiting.session()) == 1
+    waiting.at(NOW + timedelta(days=91))
+    assert retain(Session(waiting.workspace), waiting.crm).deleted["groundless_submissions"] == 1
+    waiting.perform([sign_up(1, AINO, T0), sign_up(2, Who("kalle@example.org", "kalle"), waiting.now)], at=waiting.now)
+    waiting.run()
+    (one,) = confirmations_to_mail(waiting.session())
+    assert one.address == "kalle@example.org", "who signed up just now"
+    outcomes = waiting.query("select distinct state, reason from intake.row_outcome")
+    assert [tuple(row) for row in outcomes] == [("withheld", "awaiting_confirmation")]
+
+
+@pytest.mark.parametrize(("age", "asked"), [(timedelta(days=90, seconds=-1), 1), (timedelta(days=90), 0)])
+def test_a_sign_up_that_is_first_read_late_is_asked_as_long_as_it_would_be_known_again(
+    world: World, age: timedelta, asked: int
+) -> None:
+    world.with_mapping("newsletter", consents=DOUBLE).perform([sign_up(1, AINO, world.now - age)])
+    world.run()
+    assert len(confirmations_to_mail(world.session())) == asked
 
 
 def test_a_later_withdrawal_stands_against_a_link_followed_before(waiting: World) -> None:

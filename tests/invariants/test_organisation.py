@@ -15,6 +15,7 @@ from pipelines.operations.sessions import Session
 from sandbox.dataverse.server import RunningEmulator
 from tests.invariants.model import Crm, expected
 from tests.invariants.organised import Organised, facts_of_history, organised
+from tests.invariants.overstaying import overstaying
 from tests.invariants.wire import check_wire
 from tests.invariants.world import SETS, tables
 from tests.sizes import sized
@@ -106,6 +107,7 @@ def test_three_years_on_nothing_overdue_remains_anywhere(lived: Organised) -> No
     assert done.waits is None and done.crm_still_there == 0 and not any(done.left.values())
     assert done.deleted["event_registrations"] and done.deleted["course_registrations"] and done.deleted["people"]
     assert done.crm_absent == sum(done.crm_removed.values()) > 0
+    assert overstaying(world) == []
     counts = world.counts()
     for table in (
         "answer",

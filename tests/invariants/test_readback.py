@@ -151,7 +151,7 @@ def test_an_opt_in_made_in_the_crm_is_a_grant_only_by_the_subject_under_a_regist
     findings = world.query("select kind, detail from intake.crm_finding order by kind, row_id")
     assert {tuple(one) for one in findings} == {("staff_opt_in", ""), ("unregistered_opt_in", "no profile")}
     assert any("registered_profiles" in alarm for alarm in check_status(world.session()).alarms)
-    _register_wording(world)
+    register_wording(world)
     new_consent(world, address("topic"), value=OPTED_IN, source=CENTRE)
     world.run()
     assert events_at(world, address("topic")) == [("marketing", "", "grant", "subject")]
@@ -163,7 +163,8 @@ def test_an_opt_in_made_in_the_crm_is_a_grant_only_by_the_subject_under_a_regist
     assert contact_of(world, address("topic"))["donotbulkemail"] is False
 
 
-def _register_wording(world: World) -> None:
+def register_wording(world: World) -> None:
+    """The CRM's own centre shows a wording that the policy knows, so that an opt-in made there is a grant."""
     purpose = world.workspace.policy.crm.purposes["marketing"].purpose_id
     profile = RegisteredProfile(wording="I want your newsletter.", language="en", version="3", notice_version="2026-05")
     policy = world.workspace.policy

@@ -73,7 +73,8 @@ def test_each_rule_has_its_days_and_its_class() -> None:
         ("enquiry_messages", 183, "07.01.01"), ("evidence", 1096, "07.02.02"),
         ("groundless_answers", 0, None), ("contact_details", 0, None),
         ("groundless_submissions", 90, "00.02.01"), ("disclosed_references", 1096, "07.02.02"),
-        ("answered_requests", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
+        ("answered_requests", 1096, "07.02.02"), ("ended_holds", 1096, "07.02.02"),
+        ("ended_accesses", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
         ("landing", 14, "00.02.01"),
         ("images_of_writes", 30, "00.02.02"), ("images_of_readings", 30, "00.02.02"), ("people", 0, None),
         ("addresses", 0, None), ("occasions", 0, None), ("submission_ids", 0, None),
@@ -124,6 +125,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 def test_it_says_what_would_go_and_keeps_it(known: World) -> None:
     before, since = known.counts(), known.emulator.control.last_sequence()
     told = foretell(at(known))
+    assert told.deleted.pop("images_of_writes") > 0, "as they go"
     assert nonzero(told.deleted) == {
         "event_answers": 2, "event_registrations": 2, "contact_details": 2, "landing": 2
     }  # fmt: skip

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connectors.store import data_requests
 from connectors.store.person_requests import add_request
+from connectors.store.retention import add_hold, release_hold
 from pipelines.operations.erasure import find_person
 from pipelines.operations.person_export import export_person, gather
 from pipelines.operations.reconciliation import reconcile
@@ -118,6 +119,50 @@ def test_of_a_restricted_person_nothing_is_written_but_lowering_until_it_is_lift
     known.at(NOW + timedelta(hours=2)).run()
     (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
     assert contact["donotbulkemail"] is False and contact["lastname"] == "Toinen"
+
+
+def test_nobody_restricted_is_erased_before_the_restriction_is_lifted(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, MAIJA, T0)])
+    world.run()
+    ids = dict(map(tuple, world.query("select given_name, person_id::text from intake.person")))
+    session, aino = meant(world, person=ids["Aino"])
+    restrict(session, aino, reason="needs it for a claim", by=BY)  # type: ignore[arg-type]
+    for asked in ({"person": ids["Aino"]}, {"address": AINO.address, "everyone": True}):
+        with pytest.raises(ConfigurationError, match="privacy restrict PERSON --lift"):
+            erase(world, **asked)
+    assert len(world.query("select from intake.restriction")) == 1
+    erase(world, person=ids["Maija"])
+    assert len(world.query("select from intake.person")) == len(world.query("select from intake.restriction")) == 1
+    assert lift(Session(world.workspace), aino) == 1  # type: ignore[arg-type]
+    erase(world, address=AINO.address)
+    assert not world.query("select from intake.person")
+
+
+def test_a_copy_that_was_asked_for_on_the_page_is_still_owed_when_the_person_is_erased(known: World) -> None:
+    session, scope = meant(known, address=AINO.address)
+    with session.transaction() as conn:
+        for kind in ("export", "erasure"):
+            add_request(conn, scope.contact_point_id, kind)  # type: ignore[attr-defined]
+    erase(known, address=AINO.address)
+    with session.transaction() as conn:
+        told = data_requests.list_requests(conn, now=NOW, every=True)
+    assert sorted((one["kind"], one["state"]) for one in told) == [("access", "open"), ("erasure", "done")]
+    assert known.query("select contact_point_id, person_id from intake.data_request") == [(None, None)] * 2
+
+
+def test_a_hold_that_was_released_does_not_tell_who_was_erased(known: World) -> None:
+    session, scope = meant(known, address=AINO.address)
+    other = {"person_id": uuid4(), "occasion_pk": None}
+    with session.under_retention() as retention, retention.transaction() as conn:
+        for hold_id, what in (
+            (one := uuid4(), {"person_id": scope.person_ids[0], "occasion_pk": None}),
+            (uuid4(), other),
+        ):  # type: ignore[attr-defined]
+            told = {"until_on": None, "reason": "Aino Virtanen's claim", "held_by": BY, "made_at": NOW}
+            add_hold(conn, hold_id, told=told, **what)
+        release_hold(conn, one, by=BY, at=NOW)
+    erase(known, address=AINO.address)
+    assert [row.person_id for row in known.query("select person_id from intake.legal_hold")] == [other["person_id"]]
 
 
 def test_an_objection_ends_what_it_names_and_nothing_else(known: World) -> None:

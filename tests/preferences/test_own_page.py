@@ -8,9 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+import sqlalchemy as sa
 import yaml
 
 from pipelines.operations.deliveries import sweep
+from pipelines.operations.disclosing import to_tell
+from pipelines.operations.erasure import find_person
+from pipelines.operations.person_export import gather
+from pipelines.operations.rights import lift, restrict
 from preferences.door import open_door
 from schemas.errors import ConfigurationError
 from tests.invariants.acts import Who
@@ -241,6 +246,53 @@ def move(house: House, address: str) -> None:
     house.post("/own/address", data={"form": house.form(), "new_address": address})
     assert house.post(link_in(house.mail.wait_for(1, address)[0])).status_code == 200
     assert house.follow().moves == 1
+
+
+@pytest.mark.parametrize("is_known_there", [False, True])
+def test_whoever_is_restricted_is_so_at_the_new_address_too(house: House, is_known_there: bool) -> None:
+    """To set the address right is their own right (GDPR Art. 16), and lifts nothing (Art. 18)."""
+    new = Who("aino.new@example.org", "aino")
+    house.reset(*subscribed(AINO, new) if is_known_there else subscribed(AINO), paid_course(), in_crm=True)
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=AINO.address)
+    restrict(session, scope, reason="accuracy contested", by="Tiina Tietosuoja")
+    house.narrow()
+    move(house, new.address)
+    house.world.run()
+    contacts = house.world.holds().contacts.values()
+    assert all(contact["donotbulkemail"] for contact in contacts), "no mail while it is contested"
+    restricted = {row.contact_point_id for row in house.world.query("select contact_point_id from intake.restriction")}
+    assert house.id_of(new.address) in restricted
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=new.address)
+    assert lift(session, scope) == 1
+    house.tick(minutes=1)
+    house.world.run()
+    assert (new.key, "aino") in house.world.holds().contacts
+
+
+def test_a_move_takes_the_record_of_disclosures_along(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course(), in_crm=True)
+    with house.world.owner.begin() as conn:
+        conn.execute(
+            sa.text(
+                "with d as (insert into intake.disclosure (disclosure_id, source, occasion_id, recipient, purpose, columns,"
+                " people, reason, disclosed_by, disclosed_at, file_hash) values (gen_random_uuid(), 'short_courses', 'LK1',"
+                " 'catering', 'disclosure:catering', '{email}', 1, 'meals', 'Olli', now(), 'h') returning disclosure_id)"
+                " insert into intake.disclosure_subject (disclosure_id, reference, source, submission_id, subject_id,"
+                " contact_point_id, content_hash) select disclosure_id, 'AB', g.source, g.submission_id, g.subject_id,"
+                " g.contact_point_id, s.content_hash from d, intake.registration g join intake.submission s"
+                " using (source, submission_id)"
+            )
+        )
+    move(house, "aino.new@example.org")
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address="aino.new@example.org")
+    assert [row["recipient"] for row in gather(session, scope, crm=None)["data"]["disclosures"]] == ["catering"]
+    assert [row["of"] for row in to_tell(session)] == ["rectified"], "the recipient has the old address"
 
 
 @pytest.mark.parametrize(("form", "kind"), [("export", "export"), ("erase", "erasure")])

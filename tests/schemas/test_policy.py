@@ -26,6 +26,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("related_events", {"ends": ["expiry"]}, "objected to"),
     ("networking", {"ends": ["expiry"]}, "objected to"),
     ("course_delivery", {"lives_after_days": None}, "together"),
+    ("enquiry", {"ends": ["expiry", "objection", "case_closed"]}, "Input should be"),
     ("marketing", {"lives_after_days": 30}, "together"),
     ("marketing", {"contact_columns": ["firstname", "crmi_diet"]}, "no column"),
     ("marketing", {"contact_columns": ["firstname", "donotbulkemail"]}, "no column"),

@@ -1,14 +1,14 @@
 """Retention of what is kept beside registrations: details, rows without ground, findings, disclosures, requests, readings."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
-from connectors.store import retention
+from connectors.store import data_requests, retention
 from connectors.store.retention import EVENT_KIND
 from tests.archiving import JUST, LIMITS, NOW, Archive, ago
 
@@ -130,9 +130,56 @@ def test_an_answered_request_is_forgotten_years_after_and_an_open_one_is_not(arc
     assert archive.column("data_request", "state") == archive.column("person_request", "state") == {"refused", "open"}
 
 
+def test_what_became_of_a_request_of_the_page_is_known_when_its_address_is_gone(archive: Archive) -> None:
+    gone, stays = archive.somebody(), archive.somebody()
+    archive.add("person_purpose", person_id=stays.person, purpose="p", contact_point_id=stays.point, ends_at=None)
+    for of, kind, state in ((gone, "export", "refused"), (gone, "move", "done"), (stays, "erasure", "refused")):
+        told = {"kind": kind, "state": state, "asked_at": ago(days=9), "closed_at": NOW}
+        archive.add("person_request", request_id=uuid4(), contact_point_id=of.point, **told)
+    asked = sorted(
+        (one["kind"], one["state"]) for one in data_requests.list_requests(archive.conn, now=NOW, every=True)
+    )
+    assert asked == [("access", "refused"), ("erasure", "refused"), ("rectification", "done")]
+    archive.gone()
+    told = data_requests.list_requests(archive.conn, now=NOW, every=True)
+    assert sorted((one["kind"], one["state"]) for one in told) == asked
+    assert {(one["asked_at"], one["closed_at"]) for one in told} == {(ago(days=9), NOW)}
+    assert archive.column("data_request", "contact_point_id") == archive.column("data_request", "person_id") == {None}
+
+
 def test_a_reading_is_forgotten_two_years_after(archive: Archive) -> None:
     over = ago(days=retention.READINGS_DAYS)
     for read_at in (over, over + JUST):
         archive.add("access_log", read_at=read_at, contact_point_ids=[])
     assert archive.overdue() == {"log_of_readings": 1}
     assert archive.column("access_log", "read_at") == {over + JUST}
+
+
+def test_a_hold_is_forgotten_years_after_it_held_and_a_standing_one_is_not(archive: Archive) -> None:
+    over = ago(days=1096)
+    for reason, told in (
+        ("released", {"released_at": over, "until_on": NOW.date()}),
+        ("ran out", {"until_on": over.date() - timedelta(days=1)}),
+        ("released just so", {"released_at": over + JUST}),
+        ("ran out just so", {"until_on": over.date()}),
+        ("released long after it ran out", {"released_at": NOW, "until_on": date(2000, 1, 1)}),
+        ("stands", {"made_at": date(2000, 1, 1)}),
+    ):
+        archive.held(person_id=uuid4(), reason=reason, **told)
+    gone = archive.overdue()
+    assert gone == {"ended_holds": 3}
+    assert archive.column("legal_hold", "reason") == {"released just so", "ran out just so", "stands"}
+
+
+def test_who_had_access_is_forgotten_years_after_it_was_taken_away_and_never_while_it_lasts(archive: Archive) -> None:
+    over = ago(days=1096)
+    for user, told in (
+        ("revoked", {"revoked_at": over, "ends_on": NOW.date()}),
+        ("ran out", {"ends_on": over.date() - timedelta(days=1)}),
+        ("revoked just so", {"revoked_at": over + JUST}),
+        ("ran out just so", {"ends_on": over.date()}),
+        ("lasts", {"granted_at": date(2000, 1, 1)}),
+    ):
+        archive.add("access_grant", user_name=user, **told)
+    assert archive.overdue() == {"ended_accesses": 2}
+    assert archive.column("access_grant", "user_name") == {"revoked just so", "ran out just so", "lasts"}

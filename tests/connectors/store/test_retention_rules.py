@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from connectors.store import retention
+from connectors.store import data_requests, retention
 from connectors.store.retention import COURSE_KIND, EVENT_KIND, Limits, Related
 from schemas.tables import EVENT
 from tests.archiving import JUST, LIMITS, NOW, ON_NOTICE, ON_SALES, Archive, ago
@@ -225,6 +225,35 @@ def test_a_hold_on_a_person_or_an_occasion_and_a_restriction_keep_all_of_the_add
     assert archive.overdue() == rules and retention.touched(archive.conn) == [nobody.point]
     assert archive.gone() == {"people": 1, "addresses": 1, "occasions": 1}
     assert archive.column("person", "person_id") == {by_name.person, by_event.person, restricted.person}
+
+
+@pytest.mark.parametrize("state", ["open", "done", "refused"])
+@pytest.mark.parametrize(
+    ("table", "kind", "keeps_data"),
+    [
+        ("data_request", "access", True), ("data_request", "portability", True), ("data_request", "restriction", True),
+        ("data_request", "erasure", False), ("data_request", "rectification", False),
+        ("data_request", "objection", False), ("person_request", "export", True), ("person_request", "erasure", False),
+        ("person_request", "move", False),
+    ],
+)  # fmt: skip
+def test_what_an_open_request_asks_for_stays_until_it_is_closed_and_what_was_asked_on_the_page_is_never_lost(
+    archive: Archive, table: str, kind: str, keeps_data: bool, state: str
+) -> None:
+    of = _everything(archive)
+    due = {"due_at": ago(days=9)} if table == "data_request" else {}
+    told = {"contact_point_id": of.point, "kind": kind, "state": state, "asked_at": ago(days=40), **due}
+    archive.add(table, request_id=(asked := uuid4()), **told)
+    archive.add("data_request", request_id=uuid4(), contact_point_id=None, kind="access", state="open")
+    is_kept = keeps_data and state == "open"
+    rules = {"event_answers": 1, "event_registrations": 1, "enquiry_messages": 1, "evidence": 1}
+    assert archive.overdue() == ({} if is_kept else rules)
+    gone = archive.gone()
+    assert gone.get("people", 0) == (not is_kept)
+    keeps_address = is_kept or (table == "person_request" and state == "open")
+    assert gone.get("addresses", 0) == (not keeps_address)
+    overdue = [one["request_id"] for one in data_requests.list_requests(archive.conn, now=NOW) if one["is_overdue"]]
+    assert overdue == ([asked] if state == "open" else [])
 
 
 @pytest.mark.parametrize(
