@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.bare_limits import Limits
 from benchmarks.consenting import make_people
 from benchmarks.deliveries import Delivered, Terms, described, open_deliveries, wanted
-from benchmarks.report import Report
+from benchmarks.report import Report, Summary
 
 # Less than we can send over four connections, so that the limit decides and not our speed.
 ROWS_PER_S = 500.0
@@ -51,6 +51,13 @@ def run_admitted_rate(directory: Path, terms: Terms, rate: float = ROWS_PER_S) -
             "On the way: sent within 0.1 s of a 429, before the thread that got it could tell the others.",
         ],
         data={"rate": rate, "shares": shares, "runs": [described(one) for one in done]},
+        summary=Summary(
+            f"{median(shares):.1%}",
+            "-",
+            f"the rate that is admitted: {rate:g} rows/s",
+            f"{median(shares):.1%} of {GOAL_SHARE:.0%}",
+            min(shares) >= GOAL_SHARE and all(wanted(made) == one.landed and not one.counts["inside"] for one in done),
+        ),
     )
 
 

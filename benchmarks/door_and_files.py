@@ -18,7 +18,7 @@ def run_clicks(directory: Path, ask: Ask) -> Report:
     with door_under_load(directory, ask.rows, is_durable=False) as door:
         found = measure_clicks(door, clicks=ask.rows, per_second=2.0 if ask.rows > 10 else 5.0)
     ordered, answered = sorted(found.to_crm), sorted(found.answers)
-    p99 = ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))]
+    p99, answer_p99 = (times[min(len(times) - 1, round(0.99 * len(times)))] for times in (ordered, answered))
     middle, answer = statistics.median(ordered), statistics.median(answered)
     return Report(
         name="b8",
@@ -27,7 +27,7 @@ def run_clicks(directory: Path, ask: Ask) -> Report:
         headings=["", "median s", "p99 s"],
         cells=[
             ["shut in the CRM", f"{middle:.2f}", f"{p99:.2f}"],
-            ["the click's own answer", f"{answer:.3f}", f"{answered[-1]:.3f}"],
+            ["the click's own answer", f"{answer:.3f}", f"{answer_p99:.3f}"],
         ],
         facts=[
             "The service and the emulator in processes of their own; the narrow synchronisation follows in this one."
@@ -64,7 +64,7 @@ def run_reading(directory: Path, ask: Ask) -> Report:
             f"{ours_s:.1f} s",
             f"pandas {seconds['pandas csv'] + seconds['pandas xlsx']:.1f} s",
             f"its bytes at memory speed: {least_s:.2f} s; {ours_s / least_s:,.0f} times that",
-            f"{faster['both']:.1f} of {GOAL_FASTER:g}",
+            f"{faster['both']:.1f} of {GOAL_FASTER:g} (CSV {faster['csv']:.1f}, workbook {faster['xlsx']:.1f})",
             faster["both"] >= GOAL_FASTER,
         ),
     )

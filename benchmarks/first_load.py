@@ -12,7 +12,7 @@ from benchmarks.bare_limits import Limits
 from benchmarks.consenting import make_people
 from benchmarks.deliveries import Delivered, Deliveries, Terms, described, open_deliveries, wanted
 from benchmarks.machine import require_peers
-from benchmarks.report import Report
+from benchmarks.report import Report, Summary
 
 OURS = "crm-intake"
 # What follows the CRM and the rows in each peer's command line.
@@ -66,6 +66,20 @@ def _report(runs: dict[str, list[Delivered]], *, rows: int, pace: str) -> Report
             "Peers have their rows in memory and keep nothing; dlt's figure has its extract and normalise steps in it.",
         ],
         data={"rows": rows, "runs": {name: [described(one) for one in done] for name, done in runs.items()}},
+        summary=_summary({name: median(one.rows_per_s for one in done) for name, done in runs.items()}),
+    )
+
+
+def _summary(speeds: dict[str, float]) -> Summary:
+    ours, most = speeds[OURS], Limits().most_rows_per_s(100)
+    ratios = {name: ours / speed for name, speed in speeds.items() if name != OURS}
+    goals = {name: AS_SHIPPED if name.endswith("as shipped") else TUNED for name in ratios}
+    return Summary(
+        f"{ours:,.0f} rows/s",
+        "; ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items() if name != OURS) or "-",
+        f"the server's latency: {most:,.0f} rows/s, {most / ours:.1f} times that",
+        "; ".join(f"{ratio:.2f} of {goals[name]:g}" for name, ratio in ratios.items()) or "-",
+        all(ratio >= goals[name] for name, ratio in ratios.items()) if ratios else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.machine import machine
-from benchmarks.report import Report, summary_of
+from benchmarks.report import Report
 from benchmarks.whole_intake import GOAL_MB, GOAL_RATIO, OURS
 
 _HEADINGS = ("", "goal", "ours", "peers", "limit", "ratio", "met")
@@ -31,8 +31,8 @@ class Line:
 
 def line_of_report(name: str, report: Report) -> Line:
     """The line of a report."""
-    found = summary_of(report)
-    met = "-" if report.summary is None else "yes" if found.is_met else "no"
+    found = report.summary
+    met = "-" if found.is_met is None else "yes" if found.is_met else "no"
     return Line(name, report.goal, found.ours, found.peers, found.limit, found.ratio, met)
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.bare_limits import Limits
 from benchmarks.consenting import Person, make_people
 from benchmarks.deliveries import Delivered, Terms, described, open_deliveries, wanted
-from benchmarks.report import Report
+from benchmarks.report import Report, Summary
 
 POISON_SHARE = 0.01
 GOAL_SHARE = 0.8
@@ -41,6 +41,8 @@ def run_poison(directory: Path, terms: Terms) -> Report:
                 runs[name].append(deliveries.ours(stores[name], made, Limits()))
                 terms.tell(f"run {number + 1} of {terms.repeat}, {name}: {runs[name][-1].rows_per_s:,.0f} rows/s")
     pace, clean = deliveries.pace, median(one.rows_per_s for one in runs[CLEAN])
+    share = median(one.rows_per_s for one in runs[POISONED]) / clean
+    lost = max(wanted(sets[POISONED]) - one.landed for one in runs[POISONED])
     return Report(
         name="b5",
         title=f"B5 poison rows: {terms.people} people, {terms.repeat} runs",
@@ -52,6 +54,13 @@ def run_poison(directory: Path, terms: Terms) -> Report:
             "A consent row of a refused contact is not sent, and is not wanted.",
         ],
         data={"runs": {name: [described(one) for one in done] for name, done in runs.items()}},
+        summary=Summary(
+            f"{share:.0%}, {lost} good rows lost",
+            "-",
+            f"its own clean speed: {clean:,.0f} rows/s",
+            f"{share:.0%} of {GOAL_SHARE:.0%}",
+            share >= GOAL_SHARE and lost == 0,
+        ),
     )
 
 

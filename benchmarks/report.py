@@ -14,13 +14,13 @@ _PACKAGES = ("requests", "urllib3", "orjson", "psycopg", "sqlalchemy", "uvicorn"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the overview, in words."""
+    """One line of the overview, in words; `is_met` None where it could not be told, for want of peers."""
 
     ours: str
     peers: str
     limit: str
     ratio: str
-    is_met: bool
+    is_met: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Report:
     cells: list[list[str]]
     facts: list[str]
     data: dict[str, Any]
-    summary: Summary | None = None
+    summary: Summary
 
 
 def table_of(report: Report) -> Table:
@@ -46,15 +46,6 @@ def table_of(report: Report) -> Table:
     for cells in report.cells:
         table.add_row(*cells)
     return table
-
-
-def summary_of(report: Report) -> Summary:
-    """The report's own summary, or one made of its first rows where it has none."""
-    if report.summary is not None:
-        return report.summary
-    ours, *others = report.cells
-    peers = "; ".join(f"{cells[0]} {cells[1]}" for cells in others) or "-"
-    return Summary(ours[1], peers, "-", ", ".join(cells[2] for cells in report.cells[1:]) or "-", False)
 
 
 def write_report(report: Report, folder: Path, *, cores: int, seed: int) -> list[Path]:

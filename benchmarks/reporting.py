@@ -82,9 +82,10 @@ def _rows(summary: dict[str, Any]) -> list[list[str]]:
 
 
 def write_results(summary: dict[str, Any], folder: Path) -> list[Path]:
-    """Write `b11.json`, `b11.md` and `b11.png` into the folder; returns their paths."""
+    """Write `b11.json`, `b11.md` and `b11.png` into the folder, `b11_1m.json` and so on for millions; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"b11.{suffix}" for suffix in ("json", "md", "png")]
+    name = f"b11_{summary['rows'] / 1e6:.0f}m" if summary["rows"] >= 1_000_000 else "b11"
+    paths = [folder / f"{name}.{suffix}" for suffix in ("json", "md", "png")]
     paths[0].write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     paths[1].write_text(_markdown(summary))
     _plot(summary, paths[2])

@@ -13,7 +13,7 @@ from benchmarks.consenting import Person, make_people
 from benchmarks.deliveries import Deliveries, Terms, open_deliveries
 from benchmarks.machine import require_peers
 from benchmarks.measuring import Run
-from benchmarks.report import Report
+from benchmarks.report import Report, Summary
 from benchmarks.troubled_crm import Tally, access_of, tally, troubled_emulator
 
 OURS = "crm-intake"
@@ -87,7 +87,18 @@ def _report(ended: dict[str, Ended], *, people: int) -> Report:
             *(f"{name}, requests by end: {one.statuses}." for name, one in ended.items()),
         ],
         data={"people": people, "contestants": {name: _described(one) for name, one in ended.items()}},
+        summary=Summary(
+            _counted(ended[OURS]),
+            "; ".join(f"{name}: {_counted(one)}" for name, one in ended.items() if name != OURS) or "-",
+            "every good row once",
+            f"{ended[OURS].tally.landed / ended[OURS].tally.wanted:.1%}",
+            (ended[OURS].tally.wanted, 0) == (ended[OURS].tally.landed, ended[OURS].tally.doubled),
+        ),
     )
+
+
+def _counted(one: Ended) -> str:
+    return f"{one.tally.landed:,} of {one.tally.wanted:,} landed, {one.tally.doubled} doubled"
 
 
 def _described(one: Ended) -> dict[str, Any]:
