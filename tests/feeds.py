@@ -70,4 +70,4 @@ def make_policy() -> Policy:
 def with_notice(written: dict[str, Any]) -> dict[str, Any]:
     """A policy as it is written, with the privacy notice that the tests' own feeds show."""
     notice = {"url": "https://www.example.org/privacy", "since": date(2026, 1, 1)}
-    return {**written, "notices": {**written["notices"], "2026-01": notice}}
+    return {**written, "notices": {**written["notices"], "2024-1": notice, "2026-01": notice}}

@@ -53,11 +53,12 @@ def _decoded(payload: bytes) -> pd.DataFrame:
 
 
 def _bring_version(session: Session, rows: pd.DataFrame, version: str | None, outcome: Evidenced) -> None:
-    """The rows that speak of one version of the wording."""
+    """The rows that speak of one version of the wording, and of the privacy notice that the policy has under that name."""
     policy = session.workspace.policy
-    mapping = evidence_mapping(version, timezone=policy.organisation.timezone)
+    fault = "spoken_incomplete" if version is None else None if version in policy.notices else "unknown_notice"
+    mapping = evidence_mapping(None if fault else version, timezone=policy.organisation.timezone)
     shaped = shape_batch(rows.drop(columns="file_row"), mapping, received_at=session.now, policy=policy)
-    refused = refusals(shaped, has_version=version is not None)
+    refused = refusals(shaped, version_fault=fault)
     file_rows = (rows["file_row"] + 1).tolist()
     outcome.refused += [{**refusal, "row_no": file_rows[refusal["row_no"] - 1]} for refusal in refused]
     kept = without_refused(shaped, {refusal["row_no"] for refusal in refused}, version=version)

@@ -63,13 +63,16 @@ def evidence_mapping(version: str | None, *, timezone: str) -> Mapping:
     )
 
 
-def refusals(shaped: StagedBatch, *, has_version: bool) -> list[dict[str, Any]]:
-    """Of every row that is no full consent record: row_no, column, reason; each fault, or the rule that withholds it."""
+def refusals(shaped: StagedBatch, *, version_fault: str | None) -> list[dict[str, Any]]:
+    """Of every row that is no full consent record: row_no, column, reason; each fault, or the rule that withholds it.
+
+    `version_fault`: what is wrong with the version that they all have.
+    """
     submissions, faults = shaped.submissions, shaped.faults
-    granted = set(shaped.decisions["row_no"]) if has_version else set()
+    granted = set() if version_fault else set(shaped.decisions["row_no"])
     lacking = submissions[~(submissions["row_no"].isin(granted) & submissions["is_usable"])]
-    if not has_version:
-        return [_refusal(row_no, "version", "spoken_incomplete") for row_no in lacking["row_no"]]
+    if version_fault:
+        return [_refusal(row_no, "version", version_fault) for row_no in lacking["row_no"]]
     is_told = faults["row_no"].isin(lacking["row_no"]) & (faults["field"] != "submitted_at")
     told = faults[is_told]
     found = [_refusal(*refusal) for refusal in zip(told["row_no"], told["field"], told["fault"], strict=True)]

@@ -79,6 +79,12 @@ def test_i18_a_row_without_its_full_record_is_refused_with_the_reason(
     assert outcome.refused == [{"row_no": 2, "column": column, "reason": reason}]
 
 
+def test_i18_evidence_under_a_notice_that_the_policy_does_not_have_is_refused(world: World) -> None:
+    outcome = bring_evidence(world.session(), listed(world, FULL.replace("2024-1", "2019"), FULL))
+    assert outcome.grants == 1
+    assert outcome.refused == [{"row_no": 1, "column": "version", "reason": "unknown_notice"}]
+
+
 def test_a_role_address_and_an_unknown_purpose_are_refused(world: World) -> None:
     titles = f"{TITLES},purpose"
     rows = [f"{FULL.replace('aino@', 'info@')},marketing", f"{FULL},banquets"]
