@@ -22,8 +22,8 @@ IS_KNOWN = """
       and length(f.given_key) > length({0}.given_key) and f.age_told_at > {0}.age_told_at))
 """
 
-# By whatever name of the person.
-_PERSONS = f"""
+# A subject whose person is known as a child, by whatever name.
+IS_CHILDS = f"""
 exists (select from intake.subject m
         where m.contact_point_id = {{0}}.contact_point_id and {IS_KNOWN.format("m")}
           and (m.subject_id = {{0}}.subject_id or m.person_id = {{0}}.person_id))
@@ -32,7 +32,7 @@ exists (select from intake.subject m
 _ALONE = f"""
 not exists (select from intake.subject o
             where o.contact_point_id = {{0}}.contact_point_id and o.given_key <> '' and o.person_id is not null
-              and not {_PERSONS.format("o")})
+              and not {IS_CHILDS.format("o")})
 """
 
 # The subjects of the addresses at hand that a child is: by a name of the person; without one where nobody but children
@@ -41,7 +41,7 @@ CHILDREN = f"""
 select distinct s.subject_id from t_dirty
 join intake.subject j on j.contact_point_id = t_dirty.contact_point_id and j.is_child
 join intake.subject s on s.contact_point_id = j.contact_point_id
-where {_PERSONS.format("s")}
+where {IS_CHILDS.format("s")}
    or (s.given_key = '' and s.is_child is distinct from false and {IS_KNOWN.format("j")} and {_ALONE.format("s")})
 """
 
@@ -55,12 +55,12 @@ _NAMED = f"""
  or (length({{name}}) <= 1 and starts_with(j.given_key, {{name}}) and not exists (
         select from intake.subject o
         where o.contact_point_id = j.contact_point_id and o.person_id is not null and starts_with(o.given_key, {{name}})
-          and (o.given_key <> '' or not o.is_child) and not {_PERSONS.format("o")}))
+          and (o.given_key <> '' or not o.is_child) and not {IS_CHILDS.format("o")}))
  or (length(j.given_key) <= 1 and starts_with({{name}}, j.given_key) and not exists (
         select from intake.subject o
         where o.contact_point_id = j.contact_point_id and o.person_id is not null
           and starts_with(o.given_key, j.given_key) and length(o.given_key) > length(j.given_key)
-          and (o.person_id = j.person_id or not {_PERSONS.format("o")}))))
+          and (o.person_id = j.person_id or not {IS_CHILDS.format("o")}))))
 """
 
 _NOTE_HELD = """

@@ -263,7 +263,7 @@ def purge_images(
     """Forget the values that intents finished before an instant wrote, and those they found there; returns how many.
 
     The names of the columns stay, with nulls, beside state, code and times. Of given addresses only, where
-    `contact_point_ids` is given (an erasure). An intent that is still open keeps what it is to write.
+    `contact_point_ids` is given. An intent that is still open keeps what it is to write.
     """
     ids = None if contact_point_ids is None else list(contact_point_ids)
     return conn.execute(text(outbox_sql.PURGE_IMAGES), {"before": before, "now": now, "ids": ids}).rowcount

@@ -50,7 +50,4 @@ where v.source = :source and v.submission_id in (
 group by v.source, v.submission_id
 """
 
-PURGE_IMAGES = """
-delete from intake.row_image
-where kept_at < :before and (cast(:ids as uuid[]) is null or contact_point_id = any(:ids))
-"""
+PURGE_IMAGES = "delete from intake.row_image where kept_at < :before"

@@ -7,6 +7,7 @@ t_held_occasion  the occasions that one keeps
 t_touched        the addresses of which something went, to be folded and planned anew
 """
 
+from connectors.store.children_sql import IS_CHILDS
 from connectors.store.erasure_sql import KEEP_PAGE_REQUESTS
 
 TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
@@ -46,12 +47,12 @@ where a.source = g.source and a.submission_id = g.submission_id and o.kind = :ki
 # A registration that news of similar events stand on stays as long as they may be sent to that person, by what the
 # purpose is made from (connectors.store.people_sql). Of an occasion of which one goes, participants are never counted
 # anew (connectors.store.statistics).
-_RELATED = """
+_RELATED = f"""
 g.notice_shown and g.status in ('active', 'waitlisted') and exists (
     select from unnest(cast(:related as text[]), cast(:related_days as int[]), cast(:without_sale as boolean[]))
         as y (purpose, days, without_sale)
     join intake.subject s on s.subject_id = g.subject_id
-    where (g.is_sale or y.without_sale) and s.person_id is not null and s.is_child is distinct from true
+    where (g.is_sale or y.without_sale) and s.person_id is not null and not {IS_CHILDS.format("s")}
       and (y.days is null or g.registered_at + make_interval(days => y.days) > :now)
       and not exists (select from intake.consent_state a where a.contact_point_id = g.contact_point_id
                         and a.purpose = y.purpose and a.topic = '' and a.state = 'withdrawn'))

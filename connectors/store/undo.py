@@ -92,10 +92,9 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
     return undone
 
 
-def purge_images(conn: Connection, *, before: datetime, contact_point_ids: Sequence[UUID] | None = None) -> int:
-    """Forget what readings overwrote before an instant (of given addresses only, where given); returns how many rows."""
-    ids = None if contact_point_ids is None else list(contact_point_ids)
-    return conn.execute(text(reading_sql.PURGE_IMAGES), {"before": before, "ids": ids}).rowcount
+def purge_images(conn: Connection, *, before: datetime) -> int:
+    """Forget what readings overwrote before an instant; returns how many rows."""
+    return conn.execute(text(reading_sql.PURGE_IMAGES), {"before": before}).rowcount
 
 
 def _put_back(conn: Connection, table: str, keys: Sequence[str], stamp: dict[str, object]) -> None:

@@ -115,6 +115,19 @@ def test_a_registration_stays_for_news_of_similar_events_only_of_whom_they_may_b
     assert archive.overdue().get(f"{kind.removesuffix('_registration')}_registrations", 0) == (not stays)
 
 
+def test_a_registration_goes_of_whom_another_name_of_theirs_is_known_as_a_childs(archive: Archive) -> None:
+    of = archive.somebody()
+    known = {"is_sale": True, "notice_shown": True, "status": "active"}
+    archive.registered(of, archive.occasion(ends_at=ago(days=730)), ago(days=699), **known)
+    by_another_name = {"contact_point_id": of.point, "given_key": "fuller name", "person_id": of.person}
+    archive.add(
+        "subject", subject_id=uuid4(), has_ground=True, is_child=False, age_told_at=ago(days=1), **by_another_name
+    )
+    assert "event_registrations" not in {rule for rule, rows in archive.overdue().items() if rows}
+    archive.conn.execute(sa.text("update intake.subject set is_child = true where given_key = 'fuller name'"))
+    assert archive.overdue()["event_registrations"] == 1
+
+
 def test_a_registration_stays_while_any_purpose_of_similar_events_stands_on_it(archive: Archive) -> None:
     at, flags = ago(days=9999), {"is_sale": True, "notice_shown": True}
     archive.registered(archive.somebody(), archive.occasion(ends_at=at), at, **flags)
