@@ -1,10 +1,12 @@
 """How much goes at once, by how many senders, and in which order."""
 
 import signal
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent import futures
 from dataclasses import replace
 from uuid import uuid4
 
@@ -52,15 +54,31 @@ def test_several_writers_send_every_row_once(
     assert report.counts["acknowledged"] == 30
 
 
+def until(is_so: Callable[[], bool]) -> None:
+    """However busy the machine is."""
+    ends = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < ends, "It never came to that."
+        time.sleep(0.01)
+
+
+def is_waited_for() -> bool:
+    """Whether the main thread waits for the senders."""
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    while frame is not None and frame.f_code is not futures.wait.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
 def test_an_interrupted_delivery_settles_what_was_under_way_and_begins_nothing_more(
     store: ServerAddress, workspace: Workspace, intent: Intent
 ) -> None:
     class Interrupted(MemoryCrm):
         def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
-            time.sleep(0.2)  # So that it is waited for.
+            until(is_waited_for)
             # A signal proper: it reaches a thread that waits, which `interrupt_main` does not.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(0.2)
+            until(lambda: self.is_stopped)
             return super().upsert_many(table, rows)
 
     crm = Interrupted(rows_at_once=2)
