@@ -113,7 +113,9 @@ def _after(
         since = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)
         ended = ended_since(context.instance, since)
         if not ended:
-            return dg.SensorResult(skip_reason="Nothing to follow has ended since the last look.", cursor=since.isoformat())
+            return dg.SensorResult(
+                skip_reason="Nothing to follow has ended since the last look.", cursor=since.isoformat()
+            )
         latest = max(record.update_timestamp for record in ended).replace(tzinfo=UTC).isoformat()
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=WAITING)):
             return dg.SensorResult(skip_reason="A run is waiting to start, and will see it.", cursor=latest)

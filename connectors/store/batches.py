@@ -47,9 +47,7 @@ _ONE_CONTENT = ("source", "feed", "content_hash")
 _FIELDS = [BATCH.c[name] for name in BatchRow.__slots__]
 
 
-def land_batch(
-    conn: Connection, received: ReceivedBatch, batch_id: UUID, *, keys: KeyRing, stay: Stay
-) -> BatchRow:
+def land_batch(conn: Connection, received: ReceivedBatch, batch_id: UUID, *, keys: KeyRing, stay: Stay) -> BatchRow:
     """Land what was received; the same content of a feed is one batch, however often it comes."""
     known = find_by_content(conn, received)
     if known is not None:

@@ -4,6 +4,8 @@ A job of its own: in the CRM's job nothing runs after a step that failed, and de
 removals in the CRM unproven.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from pipelines.assets import metadata as md
@@ -30,7 +32,7 @@ def store_retention_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
             done = retain(session, None)
             certificate = certify(session, done)
         rows = [{"rule": rule, "rows": n} for rule, n in sorted(done.deleted.items())]
-        told = {"deleted": sum(done.deleted.values()), "certificate": certificate.name}
+        told: dict[str, Any] = {"deleted": sum(done.deleted.values()), "certificate": certificate.name}
         return dg.MaterializeResult(metadata={**told, "by_rule": md.table(rows, ("rule", "rows"))})
 
     return let_go

@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection
 
 from connectors.decoders import decode, questions_in
 from connectors.sources import connector_for
