@@ -29,18 +29,18 @@ _FREE = """
 # Each half has an index of its own, which one condition with `or`, in the order of the addresses, does not use: a day on
 # a million people went through all of them. The few that have ended are put in order afterwards (`offset 0`).
 _DIRTY = f"""
-(select contact_point_id, address, version from intake.contact_point
+(select contact_point_id, address, version, is_held from intake.contact_point
  where version > acked_version and contact_point_id > :after {_FREE} order by contact_point_id limit :limit)
 union
 (select * from (
-     select contact_point_id, address, version from intake.contact_point
+     select contact_point_id, address, version, is_held from intake.contact_point
      where next_end_at <= :now and contact_point_id > :after {_FREE} offset 0) ended
  order by contact_point_id limit :limit)
 order by contact_point_id limit :limit
 """
 
 _ALL = """
-select contact_point_id, address, version from intake.contact_point
+select contact_point_id, address, version, is_held from intake.contact_point
 where contact_point_id > :after and (cast(:allowed as text[]) is null or address_key = any(:allowed))
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id limit :limit
@@ -157,7 +157,7 @@ def iter_addresses(
 def load_addresses(
     conn: Connection, addresses: Sequence[RowMapping], *, now: datetime, showing: Sequence[str]
 ) -> AddressRows:
-    """What is known of the given addresses (rows with contact_point_id, address, version)."""
+    """What is known of the given addresses (rows with contact_point_id, address, version, is_held)."""
     ids: dict[str, Any] = {"ids": [row["contact_point_id"] for row in addresses]}
     persons = _by_address(conn, _PERSONS, ids | {"now": now, "showing": list(showing)})
     queries = (_CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED, _TOLD)

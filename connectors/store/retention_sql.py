@@ -1,37 +1,19 @@
 """SQL of retention: what each rule finds overdue, and deletes. Each statement can be run again at any time.
 
-t_held_point     the addresses that a legal hold keeps: of persons, and of whoever registered for an occasion; those of
-                 people who are restricted or ask to be (GDPR Art. 18(1)(b, c)); and those of whom a copy was asked for
-                 that is still owed (Art. 15, 20)
-t_held_occasion  the occasions that one keeps
+t_held_point     the addresses of which all is kept (connectors.store.holding)
+t_held_occasion  the occasions that a legal hold keeps
 t_touched        the addresses of which something went, to be folded and planned anew
 """
 
 from connectors.store.children_sql import IS_CHILDS
 from connectors.store.erasure_sql import KEEP_PAGE_REQUESTS
+from connectors.store.holding import HELD_OCCASIONS, HELD_POINTS
 
 TEMPORARY = ("t_held_point", "t_held_occasion", "t_touched")
 
 HELD = (
-    """
-    create temporary table t_held_occasion as
-    select occasion_pk from intake.legal_hold
-    where occasion_pk is not null and released_at is null and (until_on is null or until_on >= cast(:now as date))
-    """,
-    """
-    create temporary table t_held_point as
-    select p.contact_point_id from intake.legal_hold h join intake.person p using (person_id)
-    where h.released_at is null and (h.until_on is null or h.until_on >= cast(:now as date))
-    union
-    select g.contact_point_id from intake.registration g join t_held_occasion using (occasion_pk)
-    union
-    select contact_point_id from intake.restriction
-    union
-    select contact_point_id from intake.data_request
-    where state = 'open' and kind in ('access', 'portability', 'restriction') and contact_point_id is not null
-    union
-    select contact_point_id from intake.person_request where state = 'open' and kind = 'export'
-    """,
+    f"create temporary table t_held_occasion as {HELD_OCCASIONS}",
+    f"create temporary table t_held_point as {HELD_POINTS}",
     "create temporary table t_touched (contact_point_id uuid)",
 )
 
@@ -306,10 +288,11 @@ where o.submission_id is not null and b.batch_id = o.batch_id
 """
 
 # Courses and events of ours in the CRM that are over and that nobody is registered for.
-EVENTS_OF_NO_USE = """
+EVENTS_OF_NO_USE = f"""
 select r.row_id, o.version from intake.crm_row r join intake.occasion o on o.occasion_pk = r.row_id
 where r.table_name = :events and r.is_ours
   and not exists (select from intake.registration g where g.occasion_pk = r.row_id)
   and coalesce(o.ends_at, o.starts_at, '-infinity') <= :now
+  and o.occasion_pk not in ({HELD_OCCASIONS})
 order by r.row_id
 """

@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store import bearers, outbox
+from connectors.store.holding import mark_held
 from connectors.store.planning import load_occasions
 from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.link_maker import link_maker
@@ -100,6 +101,7 @@ def _iter_planned(session: Session, conn: Connection) -> Iterator[Iterator[_Plan
     occasions = load_occasions(conn, table=EVENT.logical_name)
     yield (_Planned(_plan_occasion(row)) for row in occasions)
     bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy))
+    mark_held(conn, now=session.now)
     for chunk in iter_view_chunks(conn, policy, now=session.now, links=links):
         yield (
             _Planned(plan_address(view, acknowledged, policy, now=session.now), (view.contact_point_id, view.version))

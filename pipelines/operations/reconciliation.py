@@ -22,7 +22,7 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.views import iter_views
 from pipelines.transforms.crm_changes import LINK
 from pipelines.transforms.desired import desired_rows
-from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference
+from pipelines.transforms.differences import Difference, Known, Write, compare_row, explain_difference, is_to_go
 from pipelines.transforms.minimise import minimise_occasion
 from pipelines.transforms.plan import RAISED, emptied_columns
 from pipelines.transforms.readback import read_columns
@@ -72,6 +72,7 @@ class _Sides:
     ours: set[RowKey]
     in_review: set[RowKey] = field(default_factory=set)
     restricted: set[RowKey] = field(default_factory=set)
+    kept: set[RowKey] = field(default_factory=set)
     differing: dict[RowKey, Difference] = field(default_factory=dict)
 
 
@@ -110,6 +111,8 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
             sides.in_review |= rows.keys()
         if view.is_restricted:
             sides.restricted |= rows.keys() | acknowledged.keys()
+        if view.is_held:
+            sides.kept |= rows.keys() | acknowledged.keys() | view.merged_away
         sides.owners |= dict.fromkeys(rows, view.contact_point_id)
     if sample is None:
         for row in load_occasions(conn, table=EVENT.logical_name, every=True):
@@ -180,7 +183,10 @@ def _explain(session: Session, conn: Connection, sides: _Sides, outcome: Reconci
 def _rules_of(sides: _Sides, key: RowKey, record: RowRecord) -> str | None:
     if key in sides.in_review:
         return "in_review"
-    explained = explain_difference(sides.differing[key], _known(record))
+    difference = sides.differing[key]
+    if key in sides.kept and is_to_go(difference):
+        return "kept"
+    explained = explain_difference(difference, _known(record))
     return "restricted" if explained is None and key in sides.restricted else explained
 
 

@@ -24,6 +24,7 @@ RULES = {
     "not_planned": "The address has changed since the last plan.",
     "in_review": "Somebody has yet to decide which contact of the CRM is whose.",
     "restricted": "The person had their data restricted (GDPR Art. 18): only lowering is written until it is lifted.",
+    "kept": "A legal hold, or a request that is open, keeps what would be cleared or deleted.",
     "allow_list": "The address is not on the policy's allow list.",
 }
 _RULE_OF_STATE = {"waiting": "waiting", "pending": "in_transit", "claimed": "in_transit", "refused": "refused"}
@@ -79,6 +80,13 @@ def compare_row(table: str, wanted: Mapping[str, Any] | None, found: Mapping[str
         if name not in PROVENANCE and found.get(read_as) != as_it_reads:
             differing[name] = (as_it_reads, found.get(read_as))
     return Difference(table, DIFFERS, differing) if differing else None
+
+
+def is_to_go(difference: Difference) -> bool:
+    """Whether the CRM has nothing but what is to be cleared or deleted there."""
+    if difference.kind == DIFFERS:
+        return all(wanted is None for wanted, _ in difference.columns.values())
+    return difference.kind == LEFT_OVER
 
 
 def explain_difference(difference: Difference, known: Known) -> str | None:

@@ -84,7 +84,7 @@ class AddressView:
     we did not make, with what stands of what we wrote, once nobody at the address has such a contact. `is_in_review`: somebody
     has to decide first which contact is whose; `is_cut_over`: rows without evidence are ours to lower; `is_restricted`:
     somebody at the address had their data restricted (GDPR Art. 18), so that nothing but lowering is planned until it is
-    lifted.
+    lifted; `is_held`: what the CRM has of the address is kept by a legal hold, or owed to somebody who asked for it.
     """
 
     contact_point_id: UUID
@@ -101,6 +101,7 @@ class AddressView:
     is_in_review: bool = False
     is_cut_over: bool = False
     is_restricted: bool = False
+    is_held: bool = False
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:

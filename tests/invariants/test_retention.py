@@ -1,21 +1,26 @@
 """Retention: each rule deletes what is overdue and nothing a day before; late backfills bring nothing back; holds keep."""
 
 import gc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
+from connectors.store import data_requests
 from connectors.store import retention as store
+from connectors.store.person_requests import add_request
 from pipelines.operations.acts import record_acts
 from pipelines.operations.certificates import certify, verify_certificate
-from pipelines.operations.erasure import alone
+from pipelines.operations.erasure import alone, find_person
 from pipelines.operations.intake import land_feed
+from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.restores import replay
 from pipelines.operations.retention import Retained, foretell, retain
+from pipelines.operations.rights import take_request
 from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
 from schemas.errors import ConfigurationError, DatabaseRestored
@@ -298,6 +303,65 @@ def test_a_legal_hold_keeps_a_person_or_an_event_until_it_is_released(known: Wor
         assert not store.release_hold(conn, event, by="Leila Laki", at=known.now)
     assert retained(known, ENDS + timedelta(days=200)).deleted["event_answers"] == 1
     assert traces(known, "virtanen") == set()
+
+
+def keep(world: World, how: str) -> Callable[[], object]:
+    """Has what is of Aino kept; returns what ends that."""
+    session = Session(world.workspace)
+    with session.transaction() as conn:
+        scope = find_person(conn, address=AINO.address)
+        if how == "page":
+            add_request(conn, scope.contact_point_id, "export")
+            request_id: UUID = conn.execute(sa.text("select request_id from intake.person_request")).scalar_one()
+            return lambda: close(world, request_id)
+    if how == "access":
+        taken = take_request(session, scope, kind="access", asked_at=NOW, by="Leila Laki")
+        return lambda: close(world, taken["request_id"])
+    told = {"until_on": ENDS.date() + timedelta(days=100), "reason": "A claim", "held_by": "Leila Laki", "made_at": NOW}
+    (event,) = world.query("select occasion_pk from intake.occasion where occasion_id = 'LK1'")
+    person_id, occasion_pk = (scope.person_ids[0], None) if how == "person" else (None, event.occasion_pk)
+    hold_id = uuid4()
+    with session.under_retention() as retention, retention.transaction() as conn:
+        store.add_hold(conn, hold_id, person_id=person_id, occasion_pk=occasion_pk, told=told)
+    return lambda: None if how == "runs out" else release(world, hold_id)
+
+
+def release(world: World, hold_id: UUID) -> None:
+    with Session(world.workspace).under_retention() as session, session.transaction() as conn:
+        assert store.release_hold(conn, hold_id, by="Leila Laki", at=world.now)
+
+
+def close(world: World, request_id: UUID) -> None:
+    with Session(world.workspace).transaction() as conn:
+        told = {"state": "done", "by": "Leila Laki", "at": world.now, "outcome": "sent"}
+        assert data_requests.close_request(conn, request_id, told=told)
+
+
+@pytest.mark.parametrize("how", ["event", "runs out", "person", "access", "page"])
+def test_what_is_held_or_owed_stays_in_the_crm_too_until_that_ends(known: World, how: str) -> None:
+    ended = keep(known, how)
+    known.at(ENDS + timedelta(days=31)).run()
+    done = retained(known, ENDS + timedelta(days=32))
+    held = known.holds()
+    assert (AINO.key, "aino") in held.contacts
+    assert [who for who, _, _ in held.registrations.values()] == [(AINO.key, "aino")]
+    assert not reconcile(Session(known.workspace), known.crm).unexplained and not any(done.left.values())
+    ended()
+    known.at(ENDS + timedelta(days=101)).run()
+    assert (AINO.key, "aino") not in known.holds().contacts and not known.holds().registrations
+    assert retained(known, known.now).deleted["people"] == 1 and traces(known, "virtanen") == set()
+
+
+def test_of_whom_all_is_kept_what_they_withdraw_is_lowered_at_once(known: World) -> None:
+    known.perform([sign_up(1, AINO, T0)])
+    known.run()
+    keep(known, "person")
+    later = NOW + timedelta(hours=1)
+    known.perform([answer(9, AINO, later, newsletter="No")], at=later)
+    known.at(later + timedelta(hours=1)).run()
+    assert known.holds().consents[AINO.key, "marketing", ""] is False
+    (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
+    assert contact["donotbulkemail"] is True
 
 
 def test_a_flipped_byte_of_a_certificate_is_detected_wherever_it_is(known: World) -> None:

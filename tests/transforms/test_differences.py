@@ -5,7 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from pipelines.transforms.differences import RULES, Difference, Known, Write, compare_row, explain_difference
+from pipelines.transforms.differences import (
+    RULES,
+    Difference,
+    Known,
+    Write,
+    compare_row,
+    explain_difference,
+    is_to_go,
+)
 from schemas.tables import CONSENT, CONTACT, REGISTRATION, ConsentValue
 
 TABLE = CONTACT.logical_name
@@ -177,6 +185,12 @@ def test_a_row_that_was_seen_to_be_gone_is_missing_by_a_human_act() -> None:
 def test_rows_of_addresses_off_the_allow_list_are_left_over_and_not_missing() -> None:
     assert explain_difference(LEFT_OVER, Known([], OLD, is_allowed=False)) == "allow_list"
     assert explain_difference(MISSING, Known([], None, is_allowed=False)) is None
+
+
+def test_only_what_is_to_be_cleared_or_deleted_is_to_go() -> None:
+    assert is_to_go(LEFT_OVER) and not is_to_go(MISSING)
+    assert is_to_go(Difference(TABLE, "differs", {"firstname": (None, "A")}))
+    assert not is_to_go(Difference(TABLE, "differs", {"firstname": (None, "A"), "lastname": ("B", "C")}))
 
 
 def test_what_changed_since_the_last_plan_explains_rows_to_be_made_and_to_go() -> None:

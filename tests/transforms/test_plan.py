@@ -336,6 +336,20 @@ def test_the_id_of_a_plan_changes_with_any_write_that_is_not_a_lowering() -> Non
     assert AINO in synced(SUBSCRIBER)
 
 
+@pytest.mark.parametrize(
+    ("living", "phase"), [((), Phase.REMOVE_CONTACTS), (("enquiry",), Phase.CLEARS), ((), Phase.REMOVE_REGISTRATIONS)]
+)
+def test_of_what_is_held_nothing_is_cleared_or_deleted_and_lowering_goes(living: tuple[str, ...], phase: Phase) -> None:
+    person = make_person("marketing", "event_delivery")
+    before = synced(make_view(person, marketing="granted", registrations=(make_registration(),)))
+    over = make_view(make_person(*living), marketing="withdrawn")
+    intents = plan(over, before)
+    assert {Phase.LOWERING, phase} <= {intent.phase for intent in intents}
+    kept = plan(dataclasses.replace(over, is_held=True), before)
+    assert kept == [intent for intent in intents if intent.phase < Phase.CLEARS]
+    assert {intent.phase for intent in kept} == {Phase.LOWERING}
+
+
 def adopted(columns: dict[str, Any], **written: Any) -> dict[RowKey, AdoptedRow]:
     return {AINO: AdoptedRow(columns, written)}
 
