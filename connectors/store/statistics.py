@@ -10,7 +10,8 @@ from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STA
 
 # Of a course or event that is over, that was in no month that is published, nor is now, and of which no registration has
 # outlived its time. In a second month, to which its end was moved, it would tell what was withheld in the first.
-# One that tells no end is over when it has begun. An end is the first moment after: at midnight, of the month before. One without any date is in no month (connectors.store.watching tells).
+# An end is the first moment after: at midnight, it is of the month before. One that tells no end is over when it has begun;
+# one without any date is in no month (connectors.store.watching tells).
 _OVER = """
 create temporary table t_over on commit drop as
 select o.occasion_pk, o.source, o.occasion_id, coalesce(o.name, o.occasion_id) as name, o.kind,
