@@ -84,7 +84,7 @@ def _is_owed(raw: pd.DataFrame, mapping: Mapping) -> pd.Series:
     return raw[own].notna().any(axis=1)
 
 
-def _kept_columns(mapping: Mapping) -> frozenset[str]:
+def _kept_columns(mapping: Mapping) -> frozenset[str | None]:
     """What finance reads of a row: its own columns, and by what it knows the record and its day."""
     known_by = {*mapping.key, PART, mapping.submitted_at.column}
     return mapping.finance_columns() | known_by | ({mapping.table.key} if mapping.table else set())
@@ -92,7 +92,8 @@ def _kept_columns(mapping: Mapping) -> frozenset[str]:
 
 def _titles(raw: pd.DataFrame, mapping: Mapping, columns: Collection[str | None]) -> list[str]:
     """The frame's own titles of a mapping's columns."""
-    return [title for title, name in zip(raw, under_mapped_names(raw, mapping), strict=True) if name in columns]
+    names = under_mapped_names(raw, mapping).columns
+    return [str(title) for title, name in zip(raw.columns, names, strict=True) if name in columns]
 
 
 def _put(session: Session, conn: Connection, batch: BatchRow, raw: pd.DataFrame) -> None:
