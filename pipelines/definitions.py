@@ -13,12 +13,19 @@ from pipelines.assets.crm import crm_assets
 from pipelines.assets.finance import finance_assets
 from pipelines.assets.intake import Days, intake_assets
 from pipelines.assets.ops import ops_assets
+from pipelines.assets.retention import store_retention_asset
 from pipelines.assets.statistics import statistics_asset
 from pipelines.assets.steps import TRANSIENT
 from pipelines.checks.gate import gate_checks
 from pipelines.resources import WorkspaceResource
-from pipelines.schedules import calls_job, crm_job, finance_job, intake_job, nightly
-from pipelines.sensors import calls_waiting, crm_sync_after_intake, dropped_files, finance_after_intake
+from pipelines.schedules import calls_job, crm_job, finance_job, intake_job, nightly, retention_job
+from pipelines.sensors import (
+    calls_waiting,
+    crm_sync_after_intake,
+    dropped_files,
+    finance_after_intake,
+    retention_after_failed_sync,
+)
 from pipelines.settings import Settings, load_settings
 from pipelines.workers import executor_of
 
@@ -48,17 +55,19 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
             *finance_assets(TRANSIENT),
             calls_asset(TRANSIENT),
             statistics_asset(TRANSIENT),
+            store_retention_asset(TRANSIENT),
         ]
-    intake, crm, finance, calls = intake_job(), crm_job(), finance_job(), calls_job()
+    intake, crm, finance, calls, retention = intake_job(), crm_job(), finance_job(), calls_job(), retention_job()
     return dg.Definitions(
         assets=dg.map_asset_specs(with_policies, assets),
         asset_checks=gate_checks(),
-        jobs=[intake, crm, finance, calls],
+        jobs=[intake, crm, finance, calls, retention],
         schedules=[nightly(intake, timezone)],
         sensors=[
             dropped_files(intake, timezone),
             crm_sync_after_intake(crm),
             finance_after_intake(finance),
+            retention_after_failed_sync(retention),
             calls_waiting(calls),
             watch(),
         ],

@@ -11,7 +11,7 @@ from pipelines.assets.intake import LAYERS
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-INTAKE, CRM_SYNC, FINANCE, CRM_CALLS = "intake", "crm_sync", "finance", "crm_calls"
+INTAKE, CRM_SYNC, FINANCE, CRM_CALLS, RETENTION = "intake", "crm_sync", "finance", "crm_calls", "retention"
 NIGHTLY_CRON = "0 2 * * *"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -49,6 +49,15 @@ def calls_job() -> "AssetJob":
         CRM_CALLS,
         selection=dg.AssetSelection.groups("calls"),
         description="Tell the CRM at once of what people did on the preference page, beside whatever else runs.",
+    )
+
+
+def retention_job() -> "AssetJob":
+    """The store's own deletions, where the CRM's job did not come to them."""
+    return dg.define_asset_job(
+        RETENTION,
+        selection=dg.AssetSelection.groups("retention"),
+        description="Let go in the store of what is overdue; the CRM's job does so in both, and this where that fails.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from connectors.settled_files import SettledFile, settled_files
 from connectors.store.narrow_calls import awaited
 from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.resources import WorkspaceResource
+from pipelines.schedules import CRM_SYNC
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,17 +81,27 @@ def crm_sync_after_intake(job: "AssetJob") -> dg.SensorDefinition:
     One bad source keeps neither the others nor a withdrawal back. Several runs that ended are followed by one.
     """
     words = "The CRM follows every intake, whether it succeeded or failed. On from the start."
-    return _after_intake(job, "crm_sync_after_intake", words)
+    return _after(intake_runs_ended, job, "crm_sync_after_intake", words)
 
 
 def finance_after_intake(job: "AssetJob") -> dg.SensorDefinition:
     """Asks for finance's own job in the same way, and for nothing of the CRM."""
-    return _after_intake(
-        job, "finance_after_intake", "Finance takes its columns after every intake. On from the start."
-    )
+    words = "Finance takes its columns after every intake. On from the start."
+    return _after(intake_runs_ended, job, "finance_after_intake", words)
 
 
-def _after_intake(job: "AssetJob", name: str, description: str) -> dg.SensorDefinition:
+def retention_after_failed_sync(job: "AssetJob") -> dg.SensorDefinition:
+    """Asks for the store's own deletions when a synchronisation of the CRM has failed, and so has not come to them."""
+    words = "What is overdue in the store does not wait for a CRM that fails. On from the start."
+    return _after(syncs_failed, job, "retention_after_failed_sync", words)
+
+
+def _after(
+    ended_since: Callable[[dg.DagsterInstance, datetime], list[dg.RunRecord]],
+    job: "AssetJob",
+    name: str,
+    description: str,
+) -> dg.SensorDefinition:
     @dg.sensor(
         job=job,
         name=name,
@@ -99,9 +111,11 @@ def _after_intake(job: "AssetJob", name: str, description: str) -> dg.SensorDefi
     )
     def follow(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         since = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)
-        ended = intake_runs_ended(context.instance, since)
+        ended = ended_since(context.instance, since)
         if not ended:
-            return dg.SensorResult(skip_reason="No intake has ended since the last look.", cursor=since.isoformat())
+            return dg.SensorResult(
+                skip_reason="Nothing to follow has ended since the last look.", cursor=since.isoformat()
+            )
         latest = max(record.update_timestamp for record in ended).replace(tzinfo=UTC).isoformat()
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=WAITING)):
             return dg.SensorResult(skip_reason="A run is waiting to start, and will see it.", cursor=latest)
@@ -136,6 +150,12 @@ def intake_runs_ended(instance: dg.DagsterInstance, since: datetime) -> list[dg.
     """Runs that took a source in and ended after an instant, save those whose starter sees to the CRM."""
     records = instance.get_run_records(dg.RunsFilter(statuses=FINISHED, updated_after=since), limit=500)
     return [record for record in records if _took_in(record.dagster_run)]
+
+
+def syncs_failed(instance: dg.DagsterInstance, since: datetime) -> list[dg.RunRecord]:
+    """Synchronisations of the CRM that failed after an instant."""
+    failed = dg.RunsFilter(job_name=CRM_SYNC, statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    return list(instance.get_run_records(failed, limit=500))
 
 
 def _took_in(run: dg.DagsterRun) -> bool:

@@ -94,6 +94,11 @@ class Archive:
         self.add("consent_event", event_id=uuid4(), purpose=purpose, effective_at=at, **of_whom, **key)
         self.add("consent_evidence", address=of.key, **key)
 
+    def folded(self, of: SimpleNamespace, state: str, purpose: str = "marketing") -> None:
+        """The state of a person's own consent."""
+        told = {"person_id": of.person, "purpose": purpose, "topic": "", "state": state}
+        self.add("person_consent", contact_point_id=of.point, **told)
+
     def held(self, **told: Any) -> None:
         self.add("legal_hold", hold_id=uuid4(), **told)
 

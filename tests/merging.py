@@ -113,7 +113,7 @@ def make_request(policy: Policy, **changes: Any) -> MergeRequest:
         "kind": "mailing_list",
         "mapping_hash": "m1",
         "now": LATER,
-        "expires_at": LATER + timedelta(days=14),
+        "keep": timedelta(days=14),
         "raises": True,
         "ledger_key": b"ledger key of the tests",
         "staged": StagedTables("", "", "", "", ""),

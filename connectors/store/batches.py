@@ -35,13 +35,19 @@ class BatchRow:
     stop_remedy: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """From when a payload is in the landing, and when it is to go."""
+
+    landed_at: datetime
+    expires_at: datetime
+
+
 _ONE_CONTENT = ("source", "feed", "content_hash")
 _FIELDS = [BATCH.c[name] for name in BatchRow.__slots__]
 
 
-def land_batch(
-    conn: Connection, received: ReceivedBatch, batch_id: UUID, *, keys: KeyRing, expires_at: datetime
-) -> BatchRow:
+def land_batch(conn: Connection, received: ReceivedBatch, batch_id: UUID, *, keys: KeyRing, stay: Stay) -> BatchRow:
     """Land what was received; the same content of a feed is one batch, however often it comes."""
     known = find_by_content(conn, received)
     if known is not None:
@@ -56,12 +62,13 @@ def land_batch(
         "origin": received.origin,
         "content_hash": received.content_hash,
         "state": str(BatchState.LANDED),
-        "expires_at": expires_at,
+        "landed_at": stay.landed_at,
+        "expires_at": stay.expires_at,
     }
     # Another run may land the same content at the same time: this waits for its commit, and then finds its batch.
     landing = upsert(BATCH).values(values).on_conflict_do_nothing(index_elements=_ONE_CONTENT)
     if conn.execute(landing.returning(BATCH.c.batch_id)).scalar() is None:
-        return land_batch(conn, received, batch_id, keys=keys, expires_at=expires_at)
+        return land_batch(conn, received, batch_id, keys=keys, stay=stay)
     put_batch(conn, received, batch_id, keys=keys)
     return get_batch(conn, batch_id)
 
@@ -143,13 +150,24 @@ def _batch(row: Any) -> BatchRow:
     return BatchRow(**{**row._mapping, "state": BatchState(row.state)})
 
 
-def reopen(conn: Connection, batch_id: UUID) -> None:
-    """Let a batch be judged again: it came again, or under another mapping."""
-    conn.execute(update(BATCH).where(BATCH.c.batch_id == batch_id).values(state=str(BatchState.LANDED)))
+def reopen(conn: Connection, batch_id: UUID, received: ReceivedBatch, *, keys: KeyRing, stay: Stay) -> None:
+    """Let a batch that came again be judged again; where the landing has let go of its payload, it is put back.
+
+    A batch that is not judged again gets none: who was erased since is taken out of it by the merge alone.
+    """
+    batch = BATCH.c.batch_id == batch_id
+    # Locks the batch: another run may put the same payload back at the same time.
+    conn.execute(update(BATCH).where(batch).values(state=str(BatchState.LANDED)))
+    if replayable(conn, [batch_id]):
+        return
+    put_batch(conn, received, batch_id, keys=keys)
+    # Of a batch that was redacted the type is another than what came.
+    again = {"media_type": received.media_type, "landed_at": stay.landed_at, "expires_at": stay.expires_at}
+    conn.execute(update(BATCH).where(batch).values(again))
 
 
-def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, expires_at: datetime) -> None:
-    """Mark a batch as stopped: code, reason, remedy. Its payload is kept longer, to be replayed."""
+def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, keep: timedelta) -> None:
+    """Mark a batch as stopped: code, reason, remedy. Its payload is kept longer from when it landed, to be replayed."""
     code, reason, remedy = stop
     conn.execute(
         update(BATCH)
@@ -159,7 +177,7 @@ def stop_batch(conn: Connection, batch_id: UUID, stop: tuple[str, str, str], *, 
             stop_code=code,
             stop_reason=reason,
             stop_remedy=remedy,
-            expires_at=expires_at,
+            expires_at=BATCH.c.landed_at + keep,
         )
     )
 

@@ -106,11 +106,11 @@ with child as (
 """
 
 # What was told last counts, in whatever order it arrives; of two that were told at once the child. A row that comes again
-# tells nothing new, unless it is read otherwise now.
+# tells nothing new, unless it is read otherwise now. A row that may not be used, as of a stopped batch, makes nobody older.
 _TOLD = """
 (select distinct on (subject_id) subject_id, is_child, class, least(coalesce(version_at, received_at), received_at)
         as told_at
- from t_row where subject_id is not null and is_child is not null
+ from t_row where subject_id is not null and is_child is not null and (is_child or is_usable)
  order by subject_id, least(coalesce(version_at, received_at), received_at) desc, is_child desc) r
 """
 _COUNTS = """

@@ -22,6 +22,20 @@ where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > c
     select max(r.acked_at) from intake.crm_row r where r.contact_point_id = c.contact_point_id), '-infinity')
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
+# What the CRM did not take, though it took other rows of the address since. It waits since the newest withdrawal at least.
+_REFUSED_LOWERINGS = """
+select count(*) as open, min(w.newest_at) as oldest_at
+from intake.contact_point c cross join lateral (
+    select max(e.recorded_at) as newest_at from intake.consent_event e
+    where e.contact_point_id = c.contact_point_id and e.value = 'withdraw'
+      and not exists (select from intake.consent_void v where v.event_key = e.event_key)) w
+where c.version > c.acked_version and w.newest_at is not null and exists (
+    select from intake.outbox_intent i
+    where i.contact_point_id = c.contact_point_id and i.phase = 0 and i.state in ('refused', 'conflict')
+      and i.planned_version > c.acked_version
+      and not exists (select from intake.outbox_intent j
+                      where j.row_id = i.row_id and j.table_name = i.table_name and j.intent_id > i.intent_id))
+"""
 _QUARANTINE = """
 select q.source, q.feed, count(*) as open, min(q.first_seen_at) as oldest_at, min(b.expires_at) as first_expires_at
 from intake.quarantine q join intake.batch b using (batch_id) where q.state = 'open'
@@ -53,6 +67,7 @@ def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
         "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
         "withdrawals_planned": _one(conn, _OPEN_LOWERINGS),
         "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS),
+        "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),
         "quarantine": _all(conn, _QUARANTINE),
         "feeds": _all(conn, _SILENCE),
         "stopped": _all(conn, _STOPPED),

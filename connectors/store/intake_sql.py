@@ -200,11 +200,16 @@ select occasion_pk, :source, occasion_id, kind, name, starts_at, ends_at, field,
        version_at, :reading_id
 from {occasions} where :raises
 on conflict (source, occasion_id) do update set
-    name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at, field = excluded.field,
-    organiser_unit = excluded.organiser_unit, organiser_contact = excluded.organiser_contact,
+    name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    field = coalesce(excluded.field, old.field),
+    organiser_unit = coalesce(excluded.organiser_unit, old.organiser_unit),
+    organiser_contact = coalesce(excluded.organiser_contact, old.organiser_contact),
     version_at = excluded.version_at, version = old.version + 1, reading_id = excluded.reading_id
 where coalesce(excluded.version_at, '-infinity') >= coalesce(old.version_at, '-infinity')
-  and (old.name, old.starts_at, old.ends_at) is distinct from (excluded.name, excluded.starts_at, excluded.ends_at)
+  and (old.name, old.starts_at, old.ends_at, old.field, old.organiser_unit, old.organiser_contact)
+      is distinct from (excluded.name, excluded.starts_at, excluded.ends_at, coalesce(excluded.field, old.field),
+                        coalesce(excluded.organiser_unit, old.organiser_unit),
+                        coalesce(excluded.organiser_contact, old.organiser_contact))
 returning occasion_pk
 """
 

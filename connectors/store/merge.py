@@ -7,7 +7,7 @@ What a stopped batch may do is only to lower (`raises=False`).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -83,6 +83,7 @@ class MergeRequest:
 
     `tombstone_keys` are the ring's, oldest first: what was erased is known by them.
     `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
+    `keep`: how long the landing keeps their payloads, from when they landed.
     `is_part`: only some rows of them are staged, which were read before by the same mapping.
     """
 
@@ -93,7 +94,6 @@ class MergeRequest:
     kind: str
     mapping_hash: str
     now: datetime
-    expires_at: datetime
     raises: bool
     ledger_key: bytes
     staged: StagedTables
@@ -103,6 +103,7 @@ class MergeRequest:
     stop: tuple[str, str, str] | None = None
     erases: bool = False
     is_part: bool = False
+    keep: timedelta = timedelta()
     reading_id: UUID = field(default_factory=uuid4)
     tombstone_keys: Sequence[Key] = ()
 
@@ -281,7 +282,7 @@ def statement_runner(
         "kind": request.kind,
         "mapping_hash": request.mapping_hash,
         "now": request.now,
-        "expires_at": request.expires_at,
+        "keep": request.keep,
         "raises": request.raises,
         "erases": request.erases,
         "ledger_key": request.ledger_key,

@@ -112,7 +112,7 @@ CLOSE_BATCH = """
 update intake.batch b set state = :state, applied_at = :now, row_count = (
         select count(*) from intake.row_outcome r where r.batch_id = b.batch_id), mapping_hash = :mapping_hash,
     stop_code = :stop_code, stop_reason = :stop_reason, stop_remedy = :stop_remedy,
-    expires_at = case when :is_part then b.expires_at else :expires_at end
+    expires_at = case when :is_part then b.expires_at else b.landed_at + cast(:keep as interval) end
 where b.batch_id = any(:batch_ids)
 """
 

@@ -102,6 +102,22 @@ with living as (
 insert into t_touched select contact_point_id from cleared
 """
 
+# A consent lives as long as its own person's fold is granted, though somebody else at the address holds it down: when they
+# are erased it counts again, and must be shown then. By the groups of the fold (connectors.store.folding_sql).
+_EVIDENCE = f"""
+delete from intake.consent_evidence v
+using intake.consent_event e left join intake.subject s on s.subject_id = e.subject_id
+where e.event_key = v.event_key and {_NOT_HELD.format("e")}
+  and not exists (select from intake.person_consent c where c.contact_point_id = e.contact_point_id
+                    and c.person_id = coalesce(s.person_id, e.subject_id) and c.purpose = e.purpose
+                    and c.state = 'granted')
+  and (select max(l.effective_at)
+       from intake.consent_event l left join intake.subject t on t.subject_id = l.subject_id
+       where l.contact_point_id = e.contact_point_id and l.purpose = e.purpose
+         and (t.given_key = '' or coalesce(t.person_id, l.subject_id) = coalesce(s.person_id, e.subject_id)))
+      + make_interval(days => :days) <= :now
+"""
+
 # Whom a disclosure told of: until the recipient has been told of the erasure, or as long as a claim may be made of it.
 _DISCLOSED = f"""
 delete from intake.disclosure_subject t using intake.disclosure d
@@ -146,17 +162,7 @@ RULES = {
     "ended_holds": (_ENDED_HOLDS,),
     "ended_accesses": (_ENDED_ACCESSES,),
     "log_of_readings": ("delete from intake.access_log where read_at + make_interval(days => :days) <= :now",),
-    "evidence": (
-        f"""
-        delete from intake.consent_evidence v using intake.consent_event e
-        where e.event_key = v.event_key and {_NOT_HELD.format("e")}
-          and not exists (select from intake.consent_state s where s.contact_point_id = e.contact_point_id
-                            and s.purpose = e.purpose and s.state = 'granted')
-          and (select max(l.effective_at) from intake.consent_event l
-               where l.contact_point_id = e.contact_point_id and l.purpose = e.purpose)
-              + make_interval(days => :days) <= :now
-        """,
-    ),
+    "evidence": (_EVIDENCE,),
     "quarantine": ("delete from intake.quarantine where first_seen_at + make_interval(days => :days) <= :now",),
     "landing": (
         """

@@ -56,7 +56,10 @@ class Access:
 
 
 def grant_access(address: ServerAddress, access: Access, *, password: str | None = None) -> None:
-    """Give a role to a login, made where there is none. ConfigurationError for a role that there is not.
+    """Give a role to a login, made where there is none.
+
+    ConfigurationError for a role that there is not, and for another last day than that of a role the login has: a login
+    has one end, and a role that outlived its day by another's would be nobody's decision.
 
     The password, if any, reaches the server as a SCRAM verifier only; without one the login is let in as the server's
     pg_hba.conf says (certificate, directory, peer).
@@ -68,6 +71,7 @@ def grant_access(address: ServerAddress, access: Access, *, password: str | None
             raise ConfigurationError(f"{access.user} is no person's login: give access to a login of the person's own.")
         if not _exists(conn, access.user):
             conn.execute(sql.SQL("CREATE ROLE {}").format(user))
+        _require_one_end(conn, access)
         until = sql.Literal("infinity" if access.ends_on is None else f"{access.ends_on} 23:59:59")
         conn.execute(
             sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB VALID UNTIL {}").format(user, until)
@@ -77,6 +81,17 @@ def grant_access(address: ServerAddress, access: Access, *, password: str | None
             conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, sql.Literal(verifier.decode())))
         conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), user))
         conn.execute(_NOTE, (access.user, role, access.by, access.ends_on))
+
+
+def _require_one_end(conn: psycopg.Connection[Any], access: Access) -> None:
+    role = _db_role(access.role)
+    for held in _members(conn):
+        if held["user_name"] == access.user and held["db_role"] != role and held["ends_on"] != access.ends_on:
+            end = f"--until {held['ends_on']}" if held["ends_on"] else "without --until"
+            raise ConfigurationError(
+                f"{access.user} has another role with another last day. Give this one {end}, or take the other away first:"
+                f" `crm-intake access revoke {access.user} --by NAME`."
+            )
 
 
 def revoke_access(address: ServerAddress, user: str, *, by: str) -> int:

@@ -10,12 +10,14 @@ from connectors.store.statistic_tables import PARTICIPATION, STATISTIC_CELL, STA
 
 # Of a course or event that is over, that was in no month that is published, nor is now, and of which no registration has
 # outlived its time. In a second month, to which its end was moved, it would tell what was withheld in the first.
-# One that tells no end is over when it has begun; one without any date is in no month (connectors.store.watching tells).
+# An end is the first moment after: at midnight, it is of the month before. One that tells no end is over when it has begun;
+# one without any date is in no month (connectors.store.watching tells).
 _OVER = """
 create temporary table t_over on commit drop as
 select o.occasion_pk, o.source, o.occasion_id, coalesce(o.name, o.occasion_id) as name, o.kind,
     coalesce(o.field, 'unknown') as topic, date_trunc('month', d.over_at at time zone :timezone)::date as month
-from intake.occasion o cross join lateral (select coalesce(o.ends_at, o.starts_at) as over_at) d
+from intake.occasion o cross join lateral (
+    select coalesce(o.ends_at - interval '1 microsecond', o.starts_at) as over_at) d
 where d.over_at <= :now and exists (select from intake.registration g where g.occasion_pk = o.occasion_pk)
   and not exists (select from intake.statistic_period p
                   where p.period = to_char(d.over_at at time zone :timezone, 'YYYY-MM'))

@@ -82,6 +82,7 @@ def land_delivery(conn: Connection, delivery: Delivery, *, keys: KeyRing, keep: 
             origin=f"{ORIGIN}/{received.origin}",
             content_hash=received.content_hash,
             state=str(BatchState.LANDED),
+            landed_at=received.received_at,
             expires_at=received.received_at + keep,
         )
     )

@@ -125,7 +125,10 @@ def retention_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
             with as_writer(own):
                 erased = finish_in_crm(own, crm)
             done = retain(own, crm)
-            return _retained(done, certify(own, done).name, open_erasures=erased.open)
+            certificate = certify(own, done)
+            if done.failed is not None:
+                raise done.failed
+            return _retained(done, certificate.name, open_erasures=erased.open)
 
     return keep_no_longer
 

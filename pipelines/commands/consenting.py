@@ -94,16 +94,20 @@ def record(
 
 @CONSENT.command("receipt")
 def receipt_of(person: Person, config: ConfigOption = None) -> None:
-    """The consent receipt for a person, as JSON-LD with the Data Privacy Vocabulary."""
+    """The consent receipt for a person, as JSON-LD with the Data Privacy Vocabulary. This shows a person's data."""
     with session_for(config) as session:
-        print_json(receipt(session, **_who(person)))
+        made = receipt(session, **_who(person))
+    print_json(made)
 
 
 @CONSENT.command("export")
 def export(
     file: Annotated[Path, typer.Argument(help="A new file; it will hold people's data.")], config: ConfigOption = None
 ) -> None:
-    """Write the ledger with its evidence as signed JSON lines, readable by its owner alone."""
+    """Write the ledger with its evidence as signed JSON lines, readable by its owner alone.
+
+    It shows a person's data, and everybody's.
+    """
     with session_for(config) as session:
         count = export_ledger(session, file)
     CONSOLE.print(f"{count} events written.")

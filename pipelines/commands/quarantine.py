@@ -118,7 +118,10 @@ def export(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write a feed's open rows into a workbook for the owner of the form, the bad cells coloured."""
+    """Write a feed's open rows into a workbook for the owner of the form, the bad cells coloured.
+
+    It shows a person's data.
+    """
     with session_for(config) as session:
         rows = mending.export_workbook(session, feed, to)
     if as_json:

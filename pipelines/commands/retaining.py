@@ -37,7 +37,8 @@ def retention(
 ) -> None:
     """Delete what has outlived its purpose, in the store and in the CRM, and sign a certificate of it.
 
-    Exit 1 where something overdue is left, because a plan waits for approval or the CRM still holds a row.
+    Exit 1 where something overdue is left, because a plan waits for approval or the CRM still holds a row; 3 where the
+    CRM failed: what the store let go of is certified all the same.
     """
     with session_for(config) as session:
         if verify is not None:
@@ -50,6 +51,8 @@ def retention(
         with client_or_none(session) as crm:
             done = retain(session, crm)
         _show(session, done, certify(session, done), as_json=as_json, is_rehearsal=False)
+        if done.failed is not None:
+            raise done.failed
     raise typer.Exit(INCOMPLETE if done.waits or done.crm_still_there or any(done.left.values()) else 0)
 
 

@@ -240,7 +240,6 @@ def fold_request(session: Session, wordings: Sequence[dict[str, str]] = ()) -> M
         kind=ACT,
         mapping_hash="",
         now=session.now,
-        expires_at=session.now,
         raises=True,
         ledger_key=session.workspace.keys.current("ledger").secret,
         staged=StagedTables("", "t_decision", "", "", ""),

@@ -4,7 +4,7 @@ Ed25519 (RFC 8032) under the ring's `certificate` key. The public half stands in
 the ring.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def certify(session: Session, done: Retained) -> Path:
         "left_overdue": {rule: rows for rule, rows in done.left.items() if rows},
         "legal_holds": done.holds,
         "waits": done.waits,
+        "crm_failed": done.failed and str(done.failed),
         "key_id": key.key_id,
         "public_key": _private(key).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex(),
     }
@@ -68,7 +69,8 @@ def verify_certificate(session: Session, path: Path) -> dict[str, Any]:
 
 def as_told(done: Retained) -> dict[str, Any]:
     """What a run did, as plain values."""
-    return {**asdict(done), "crm_removed": dict(done.crm_removed)}
+    told = asdict(replace(done, failed=None))
+    return {**told, "crm_removed": dict(done.crm_removed), "failed": done.failed and str(done.failed)}
 
 
 def _private(key: Key) -> Ed25519PrivateKey:

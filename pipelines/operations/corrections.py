@@ -109,7 +109,6 @@ def _request(session: Session) -> MergeRequest:
         kind="correction",
         mapping_hash="",
         now=session.now,
-        expires_at=session.now,
         raises=True,
         ledger_key=session.workspace.keys.current("ledger").secret,
         staged=StagedTables("", "", "", "", ""),

@@ -53,7 +53,7 @@ def stage_decisions(session: Session, found: Sequence[CrmDecision]) -> MergeRequ
         kind="readback",
         mapping_hash="",
         now=session.now,
-        expires_at=session.workspace.landing_ends_at(session.now, stopped=False),
+        keep=session.workspace.landing_keeps(stopped=False),
         raises=True,
         ledger_key=session.workspace.keys.current("ledger").secret,
         tombstone_keys=session.workspace.keys.all_keys("tombstone"),

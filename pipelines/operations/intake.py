@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection
 
 from connectors.decoders import decode, questions_in
 from connectors.sources import connector_for
@@ -70,12 +69,17 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
     require_replayed(session)
     report = LandReport()
     connector = connector_for(mapping, session.workspace.sources)
-    expires_at = session.workspace.landing_ends_at(session.now, stopped=False)
+    keys, stay = session.workspace.keys, session.workspace.stay_from(session.now)
     try:
         for received in connector.iter_batches(mapping, window, now=session.now):
             with session.transaction() as conn:
-                batch = batches.land_batch(conn, received, uuid4(), keys=session.workspace.keys, expires_at=expires_at)
-                _classify(session, conn, batch, mapping, report)
+                batch = batches.land_batch(conn, received, uuid4(), keys=keys, stay=stay)
+                if _is_known(batch, mapping):
+                    batches.count_again(conn, batch, session.run_id)
+                    report.seen_again.append(batch.batch_id)
+                else:
+                    batches.reopen(conn, batch.batch_id, received, keys=keys, stay=stay)
+                    report.landed.append(batch.batch_id)
             if not session.is_rehearsal:
                 connector.acknowledge(received)
     except BatchRefused as refused:
@@ -83,15 +87,9 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
     return report
 
 
-def _classify(session: Session, conn: Connection, batch: BatchRow, mapping: Mapping, report: LandReport) -> None:
+def _is_known(batch: BatchRow, mapping: Mapping) -> bool:
     is_read = batch.state in (BatchState.APPLIED, BatchState.UNDONE)
-    known = is_read and batch.mapping_hash == mapping_hash(mapping)
-    if known:
-        batches.count_again(conn, batch, session.run_id)
-        report.seen_again.append(batch.batch_id)
-    else:
-        batches.reopen(conn, batch.batch_id)
-        report.landed.append(batch.batch_id)
+    return is_read and batch.mapping_hash == mapping_hash(mapping)
 
 
 @dataclass(frozen=True)
@@ -212,8 +210,7 @@ def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> No
     workspace = session.workspace
     with session.transaction() as conn:
         batch = batches.get_batch(conn, batch_id)
-        payload = get_payload(conn, batch_id, keys=workspace.keys)
-        cells = get_mended(conn, batch_id, keys=workspace.keys)
+    payload, cells = _landed(session, batch_id)
     mapping = workspace.mappings[batch.feed]
     raw = only_rows(_as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping), row_nos, mapping)
     shaped = shape_batch(raw, mapping, received_at=batch.received_at, policy=workspace.policy)
@@ -234,14 +231,24 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
         for batch_id in batch_ids:
             with session.transaction() as conn:
                 batch = batches.get_batch(conn, batch_id)
-                payload = get_payload(conn, batch_id, keys=session.workspace.keys)
-                cells = get_mended(conn, batch_id, keys=session.workspace.keys)
+            try:
+                payload, cells = _landed(session, batch_id)
+            except BatchRefused as refused:
+                gated.append(_stop(session, batch, refused))
+                continue
             mapping = session.workspace.mappings[batch.feed]
             ahead.append((batch, pool.submit(_decoded, batch, payload, cells, mapping)))
             if len(ahead) > DECODED_AHEAD:
                 yield from _taken(session, *ahead.popleft(), gated)
         while ahead:
             yield from _taken(session, *ahead.popleft(), gated)
+
+
+def _landed(session: Session, batch_id: UUID) -> tuple[bytes, list[MendedCell]]:
+    """A batch's payload and its mended cells, as they are now. BatchRefused where the landing has none (any more)."""
+    with session.transaction() as conn:
+        payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+        return payload, get_mended(conn, batch_id, keys=session.workspace.keys)
 
 
 def _decoded(batch: BatchRow, payload: bytes, cells: Sequence[MendedCell], mapping: Mapping) -> _Decoded:
@@ -275,8 +282,7 @@ def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
 def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
     stop = (refused.code, str(refused), refused.remedy)
     with session.transaction() as conn:
-        expires_at = session.workspace.landing_ends_at(session.now, stopped=True)
-        batches.stop_batch(conn, batch.batch_id, stop, expires_at=expires_at)
+        batches.stop_batch(conn, batch.batch_id, stop, keep=session.workspace.landing_keeps(stopped=True))
     return Gated(batch, (), stop)
 
 
@@ -369,7 +375,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         kind=str(mapping.kind),
         mapping_hash=mapping_hash(mapping),
         now=session.now,
-        expires_at=workspace.landing_ends_at(session.now, stopped=stop is not None or request["has_faults"]),
+        keep=workspace.landing_keeps(stopped=stop is not None or request["has_faults"]),
         raises=stop is None,
         ledger_key=workspace.keys.current("ledger").secret,
         tombstone_keys=workspace.keys.all_keys("tombstone"),

@@ -70,6 +70,8 @@ def export_workbook(session: Session, feed: str, path: Path) -> int:
     from connectors.mending_workbooks import Baseline, write_workbook
 
     mapping = mapping_of(session, feed)
+    if session.reading is not None:
+        session.reading.about = f"feed {feed}"
     wrong: dict[tuple[UUID, int], list[dict[str, Any]]] = defaultdict(list)
     for entry in list_entries(session, Filter(feed=feed, limit=MOST_ROWS)):
         wrong[entry["batch_id"], entry["row_no"]].append(entry)

@@ -26,7 +26,7 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
 from pipelines.operations.sync import Crm, sync_crm
 from pipelines.operations.undo import refresh_request
-from schemas.errors import RaisingRefused
+from schemas.errors import CrmError, RaisingRefused
 from schemas.intents import Phase
 from schemas.policy import Policy
 from schemas.purposes import Begin, PersonalData
@@ -51,13 +51,17 @@ class RetainingCrm(Crm, Protocol):
 
 @dataclass
 class Retained:
-    """What one run of retention did: rows by rule, rows of the CRM by table, and how many were read back as absent."""
+    """What one run of retention did: rows by rule, rows of the CRM by table, and how many were read back as absent.
+
+    `failed`: why the CRM could not be told; what the store deleted is deleted all the same.
+    """
 
     deleted: dict[str, int] = field(default_factory=dict)
     crm_removed: Counter[str] = field(default_factory=Counter)
     crm_absent: int = 0
     crm_still_there: int = 0
     waits: str | None = None
+    failed: CrmError | None = None
     left: dict[str, int] = field(default_factory=dict)
     holds: int = 0
 
@@ -125,7 +129,8 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
 def retain(session: Session, crm: RetainingCrm | None) -> Retained:
     """Let go of all that is overdue now. Without the CRM's client the store alone, and nobody whom the CRM still shows.
 
-    Raises DatabaseRestored where the database is older than what was erased since.
+    The store does not wait for a CRM that fails: `failed` of what was done says why, for the caller to raise once it is
+    certified. Raises DatabaseRestored where the database is older than what was erased since.
     """
     require_replayed(session)
     done = Retained()
@@ -136,7 +141,10 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
         with retention.transaction() as conn:
             done.deleted = _delete_overdue(retention, conn) | _purge_images(retention, conn)
         if crm is not None:
-            _in_crm(session, crm, done)
+            try:
+                _in_crm(session, crm, done)
+            except CrmError as error:
+                done.failed = error
         with retention.transaction() as conn:
             done.deleted |= _delete_people(retention, conn)
             done.holds = sum(hold["holds"] for hold in store.list_holds(conn, today=session.now.date()))
@@ -144,7 +152,8 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
     done.left = {rule: rows for rule, rows in foretell(session).deleted.items() if not rule.startswith(_IMAGES)}
     with session.transaction() as conn:
         counts = {"deleted": done.deleted, "left": done.left, "crm": dict(done.crm_removed)}
-        batches.finish_run(conn, session.run_id, "done", counts, at=session.workspace.now())
+        state = "done" if done.failed is None else "failed"
+        batches.finish_run(conn, session.run_id, state, counts, at=session.workspace.now())
     return done
 
 

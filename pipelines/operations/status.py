@@ -43,6 +43,11 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     age = oldest_withdrawal_s(facts, now)
     if age > WITHDRAWAL_DUE_S:
         alarms.append(f"A withdrawal has waited {age / 3600:.1f} hours for the CRM: run `crm-intake run`.")
+    if refused := facts["withdrawals_refused"]["open"]:
+        alarms.append(
+            f"The CRM refused to take the withdrawals of {refused} addresses: see `refused` in `crm-intake status --json`,"
+            " mend what it says there, and run `crm-intake run`."
+        )
     for feed in facts["feeds"]:
         if now - feed["last_at"] > timedelta(days=SILENT_DAYS):
             alarms.append(f"Feed {feed['feed']} has been silent since {feed['last_at']:%Y-%m-%d}: ask its owner.")
@@ -94,7 +99,7 @@ def oldest_withdrawal_s(facts: dict[str, Any], now: datetime) -> float:
     """Age in seconds of the oldest withdrawal not yet in the CRM; 0 where there is none."""
     oldest = [
         facts[name]["oldest_at"]
-        for name in ("withdrawals_planned", "withdrawals_unplanned")
+        for name in ("withdrawals_planned", "withdrawals_unplanned", "withdrawals_refused")
         if facts[name]["oldest_at"]
     ]
     return max(((now - at).total_seconds() for at in oldest), default=0.0)

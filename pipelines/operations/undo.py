@@ -130,7 +130,6 @@ def refresh_request(session: Session) -> MergeRequest:
         kind="undo",
         mapping_hash="",
         now=session.now,
-        expires_at=session.now,
         raises=True,
         ledger_key=session.workspace.keys.current("ledger").secret,
         staged=StagedTables("", "", "", "", ""),

@@ -105,7 +105,8 @@ def tell_breaches(session: Session, alarms: list[str]) -> list[str]:
 
 def breach_of(alarm: str) -> str:
     """The breach that a sentence tells of, whatever its numbers are today."""
-    return re.sub(r"[0-9][0-9.,:-]*", "#", alarm)
+    # Digits of a name, as of a feed or a login, are not numbers.
+    return re.sub(r"(?<!\w)[0-9][0-9.,:-]*(?!\w)", "#", alarm)
 
 
 def alert_settings(settings: Settings, policy: Policy) -> AlertSettings:

@@ -25,6 +25,7 @@ from connectors.rest_feeds import RestSettings
 from connectors.short_courses import ShortCoursesSettings
 from connectors.sources import SourceSettings
 from connectors.store.address import ServerAddress
+from connectors.store.batches import Stay
 from connectors.store.engine import create_store_engine
 from connectors.store.keys import KeyRing
 from connectors.store.merge import PurposeRules
@@ -70,10 +71,14 @@ class Workspace:
         """The journal of erasures, outside the database."""
         return ErasureJournal(self.settings.erasure_journal())
 
-    def landing_ends_at(self, now: datetime, *, stopped: bool) -> datetime:
-        """When a landed batch's payload is to go."""
+    def landing_keeps(self, *, stopped: bool) -> timedelta:
+        """How long a batch's payload is kept, from when it landed; however often it is read meanwhile."""
         retention = self.policy.retention
-        return now + timedelta(days=retention.stopped_landing_days if stopped else retention.landing_days)
+        return timedelta(days=retention.stopped_landing_days if stopped else retention.landing_days)
+
+    def stay_from(self, now: datetime) -> Stay:
+        """The stay of what lands now."""
+        return Stay(now, now + self.landing_keeps(stopped=False))
 
 
 def server_address(settings: Settings) -> ServerAddress:

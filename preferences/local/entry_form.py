@@ -76,8 +76,9 @@ def take_entry(session: Session, mapping: Mapping, cells: Fields[str, str | None
     """Land the entry and take it in at once; a withdrawal in it goes out with the next synchronisation."""
     workspace = session.workspace
     received = typed_entry(mapping, cells, now=session.now, timezone=workspace.policy.organisation.timezone)
-    expires_at = workspace.landing_ends_at(session.now, stopped=False)
+    keys, stay = workspace.keys, workspace.stay_from(session.now)
     with session.transaction() as conn:
-        batch = batches.land_batch(conn, received, uuid4(), keys=workspace.keys, expires_at=expires_at)
+        batch = batches.land_batch(conn, received, uuid4(), keys=keys, stay=stay)
+        batches.reopen(conn, batch.batch_id, received, keys=keys, stay=stay)
     with as_merger(session):
         apply_batches(session, [batch.batch_id])

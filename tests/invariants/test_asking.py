@@ -37,6 +37,20 @@ def ids(world: World) -> dict[str, str]:
     }
 
 
+def test_a_changed_organiser_reaches_an_event_that_is_known(shared: World) -> None:
+    moved = {**OCCASION, "organiser_unit": "Short courses", "organiser_contact": "new@example.org"}
+    shared.with_mapping("courses", occasion=moved)
+    shared.perform([register(3, Who("kalle@example.org", "kalle"), T0)])
+    shared.run()
+    found = shared.query("select organiser_unit, organiser_contact, version from intake.occasion")
+    assert [tuple(row) for row in found] == [("Short courses", "new@example.org", 2)]
+    shared.with_mapping("courses", occasion=MAPPINGS["courses"]["occasion"])
+    shared.perform([register(4, Who("ville@example.org", "ville"), T0)])
+    shared.run()
+    found = shared.query("select organiser_unit, version from intake.occasion")
+    assert [tuple(row) for row in found] == [("Short courses", 2)], "a form that names nobody changes nobody"
+
+
 def on_the_page(world: World, kind: str) -> None:
     ((point,),) = world.query("select contact_point_id from intake.contact_point")
     with world.session().transaction() as conn:

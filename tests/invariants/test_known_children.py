@@ -175,6 +175,15 @@ def test_a_form_makes_a_child_no_older_by_a_weaker_name(asking: World) -> None:
     assert not is_mailed(asking) and not asking.query("select from intake.consent_event")
 
 
+def test_a_stopped_batch_makes_nobody_older(asking: World) -> None:
+    run(asking, born(CHILD))
+    grown = born(GROWN, changed_at=LATER)
+    asking.receive("courses", [{**grown.row, "Shoe size": "43"}])
+    assert asking.run().stops() == {"unmapped_column": 1}
+    run(asking, sign_up(2, AINO, LAST))
+    assert ages(asking) == {True} and not is_mailed(asking)
+
+
 def test_who_is_old_enough_by_the_full_name_is_so_by_the_initial(asking: World) -> None:
     run(asking, born(CHILD, who=INITIAL))
     run(asking, register(2, AINO, LATER, course="LK2").written(Born=GROWN))

@@ -5,13 +5,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import dagster as dg
 import pytest
 
 from connectors.store import retention as store
 from connectors.store.retention import Limits, Related
+from pipelines.assets.retention import store_retention_asset
+from pipelines.assets.steps import TRANSIENT
+from pipelines.operations.certificates import as_told, certify, verify_certificate
 from pipelines.operations.retention import foretell, limits_of, retain, rules_of
 from pipelines.operations.sessions import Session
-from schemas.errors import DatabaseRestored
+from schemas.errors import CrmUnavailable, DatabaseRestored
 from schemas.policy import BlastRadius, Policy
 from schemas.purposes import Begin
 from tests.feeds import make_policy
@@ -205,6 +209,48 @@ def test_a_crm_that_is_not_set_up_safely_is_told_of(known: World) -> None:
     known.emulator.control.edit("msdynmkt_purposes", purpose, {"msdynmkt_enforcementmodel": NON_RESTRICTIVE})
     done = retain(at(known), known.crm)
     assert done.waits is not None and done.waits.startswith("Nothing was raised, lowerings were sent")
+    assert [state for state, _ in runs(known)] == ["done"]
+
+
+def test_the_store_does_not_wait_for_a_crm_that_is_down_and_what_it_let_go_of_is_certified(known: World) -> None:
+    class Down:
+        """The CRM, which answers nothing."""
+
+        def __getattr__(self, name: str) -> Any:
+            def answer(*asked: Any, **told: Any) -> Any:
+                raise CrmUnavailable(f"{name} was not answered", status=503)
+
+            return answer
+
+    session = at(known)
+    done = retain(session, Down())  # type: ignore[arg-type]
+    assert isinstance(done.failed, CrmUnavailable) and done.deleted["event_registrations"] == 2
+    certificate = verify_certificate(session, certify(session, done))
+    assert "503" in certificate["crm_failed"] and as_told(done)["failed"] == certificate["crm_failed"]
+    assert {rule["rule"]: rule["deleted"] for rule in certificate["rules"]}["event_registrations"] == 2
+    ((state, counts),) = runs(known)
+    assert state == "failed" and counts["deleted"]["event_registrations"] == 2
+    again = retain(at(known), known.crm)
+    assert again.failed is None and again.crm_removed[REGISTRATION] == 2 and again.deleted["people"] == 1
+
+
+def test_the_job_that_follows_a_failed_synchronisation_deletes_in_the_store_and_certifies_it(known: World) -> None:
+    class Opened:
+        """The workspace, which is open."""
+
+        def open(self) -> Any:
+            return known.at(OVER).workspace
+
+        def tell(self, text: str) -> None:
+            pass
+
+    since = known.emulator.control.last_sequence()
+    done = dg.materialize([store_retention_asset(TRANSIENT)], resources={"workspace": Opened()})
+    (told,) = done.asset_materializations_for_node("retention__store")
+    assert count(known, "registration") == 0 and not known.requests(since)
+    path = known.settings.certificates_dir() / str(told.metadata["certificate"].value)
+    certificate = verify_certificate(at(known), path)
+    assert {rule["rule"]: rule["deleted"] for rule in certificate["rules"]}["event_registrations"] == 2
     assert [state for state, _ in runs(known)] == ["done"]
 
 

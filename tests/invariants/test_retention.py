@@ -16,6 +16,7 @@ from connectors.store.person_requests import add_request
 from pipelines.operations.acts import record_acts
 from pipelines.operations.certificates import certify, verify_certificate
 from pipelines.operations.erasure import alone, find_person
+from pipelines.operations.intake import land_feed
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.restores import replay
 from pipelines.operations.retention import Retained, foretell, retain
@@ -23,10 +24,11 @@ from pipelines.operations.rights import take_request
 from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
 from schemas.errors import ConfigurationError, DatabaseRestored
-from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, ask, register, sign_up
+from schemas.records import Window
+from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, iso, register, sign_up
 from tests.invariants.erasing import erase, traces
 from tests.invariants.test_acts import make_act
-from tests.invariants.world import World, opened
+from tests.invariants.world import FIRST_ON, Ran, World, opened
 from tests.throwaway import fresh_database
 
 AINO, KALLE, MAIJA = (Who(f"{name}@example.org", name) for name in ("aino", "kalle", "maija"))
@@ -181,6 +183,23 @@ def test_evidence_lives_with_the_consent_and_three_years_after_and_suppression_l
     assert not any(retained(world, gone_at + timedelta(days=1097)).left.values())
 
 
+def test_evidence_of_a_yes_stays_while_somebody_else_holds_its_address_down(world: World) -> None:
+    aino, maija = (Who(AINO.address, given) for given in ("aino", "maija"))
+    ends = iso(T0 + timedelta(days=2000))
+    for no, who in enumerate((aino, maija)):
+        world.perform([sign_up(no, who, T0), register(no, who, T0).written(Ends=ends)])
+    world.run()
+    left_at = NOW + timedelta(hours=1)
+    world.perform([answer(3, aino, left_at, newsletter="No")], at=left_at + timedelta(minutes=1))
+    world.at(NOW + timedelta(hours=2)).run()
+    assert world.holds().consents[AINO.key, "marketing", ""] is False
+    assert retained(world, left_at + timedelta(days=1096)).deleted["evidence"] == 2, "Aino's yes and her no"
+    erase(world, person=str(world.query("select person_id from intake.person where given_name = 'Aino'")[0][0]))
+    world.run()
+    assert world.holds().consents[AINO.key, "marketing", ""] is True, "Maija's yes counts again"
+    assert [row.given_name for row in world.query("select given_name from intake.consent_evidence")] == ["Maija"]
+
+
 def test_landing_and_quarantine_go_on_their_days(world: World) -> None:
     world.receive("newsletter", [{"Id": "n1", "Time": "never", "Email": "not an address", "First": "Aino"}])
     world.run()
@@ -196,6 +215,72 @@ def test_landing_and_quarantine_go_on_their_days(world: World) -> None:
     )
     retained(world, seen + timedelta(seconds=1))
     assert count(world, "quarantine") == 0
+
+
+def surprising(world: World) -> None:
+    """A file that has a column of which the mapping says nothing, and so is stopped."""
+    world.receive("newsletter", [{**sign_up(1, AINO, T0).row, "Surprise": "x"}])
+
+
+def test_a_stopped_batch_goes_90_days_after_it_landed_however_often_it_was_tried_again(world: World) -> None:
+    surprising(world)
+    assert world.run().stops()
+    surprising(world)
+    assert world.at(NOW + timedelta(days=80)).run().stops()
+    assert retained(world, NOW + timedelta(days=90, seconds=-1)).deleted["landing"] == 0
+    assert retained(world, NOW + timedelta(days=90)).deleted["landing"] == 1
+    assert count(world, "landing_key") == count(world, "landing_payload") == 0
+
+
+def test_a_batch_goes_14_days_after_it_landed_whenever_it_was_read(world: World) -> None:
+    surprising(world)
+    world.run()
+    world.with_mapping("newsletter", ignored=["Surprise"])
+    surprising(world)
+    assert not world.at(NOW + timedelta(days=5)).run().stops()
+    assert retained(world, NOW + timedelta(days=14, seconds=-1)).deleted["landing"] == 0
+    assert retained(world, NOW + timedelta(days=14)).deleted["landing"] == 1
+
+
+def came_again(world: World, *acts: Act) -> Ran:
+    """The sign-ups of Aino and Kalle in the file that they came in at first, beside what else came."""
+    world.perform([sign_up(1, AINO, T0), sign_up(2, KALLE, T0), *acts])
+    return world.run()
+
+
+def test_a_file_that_comes_again_after_its_landing_is_read_by_another_mapping(world: World) -> None:
+    came_again(world)
+    assert retained(world, NOW + timedelta(days=15)).deleted["landing"] == 1
+    came_again(world)
+    assert count(world, "landing_key") == 0, "it is not read again by the same mapping"
+    world.with_mapping("newsletter", title="Another title")
+    ran = came_again(world, answer(3, KALLE, NOW + timedelta(days=15), stop="Yes"))
+    assert not ran.stops() and world.holds().consents[KALLE.key, "marketing", ""] is False
+    assert {row.state for row in world.query("select state from intake.batch")} == {"applied"}
+    assert retained(world, NOW + timedelta(days=29, seconds=-1)).deleted["landing"] == 0
+    assert retained(world, NOW + timedelta(days=29)).deleted["landing"] == 2
+
+
+def test_who_was_erased_is_taken_out_of_a_file_that_comes_again_after_its_landing(world: World) -> None:
+    came_again(world)
+    retained(world, NOW + timedelta(days=15))
+    erase(world, AINO.address)
+    came_again(world)
+    assert traces(world, AINO.key) == set()
+    world.with_mapping("newsletter", title="Another title")
+    came_again(world)
+    assert traces(world, AINO.key) == set() and "landing newsletter" in traces(world, KALLE.key)
+
+
+def test_a_batch_whose_payload_went_before_it_was_read_stops_alone_until_it_comes_again(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, KALLE, T0)])
+    session = world.session()
+    land_feed(session, world.workspace.mappings["newsletter"], Window(FIRST_ON, session.now.date()))
+    assert retained(world, NOW + timedelta(days=15)).deleted["landing"] == 1
+    world.perform([answer(3, KALLE, NOW + timedelta(days=15), stop="Yes")])
+    assert world.run().stops() == {"payload_erased": 1}
+    assert world.holds().consents[KALLE.key, "marketing", ""] is False
+    assert not came_again(world).stops() and world.holds().consents[AINO.key, "marketing", ""] is True
 
 
 def test_a_legal_hold_keeps_a_person_or_an_event_until_it_is_released(known: World) -> None:

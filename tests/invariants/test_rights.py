@@ -21,7 +21,8 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.status import check_status
 from schemas.errors import ConfigurationError
 from schemas.intents import Phase
-from tests.invariants.acts import NOW, RECEIVED, T0, Who, ask, register, sign_up
+from schemas.tables import CONSENT, ConsentValue
+from tests.invariants.acts import NOW, RECEIVED, T0, Who, answer, ask, register, sign_up
 from tests.invariants.crm_hands import edit_contact
 from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
@@ -266,3 +267,26 @@ def test_retention_that_does_not_run_is_an_alarm(known: World) -> None:
     assert alarms(NOW + timedelta(days=1)) == []
     (alarm,) = alarms(NOW + timedelta(days=3))
     assert f"since {NOW:%Y-%m-%d}" in alarm
+
+
+def test_a_withdrawal_that_the_crm_refuses_waits_though_other_rows_of_the_address_are_taken(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    out = {"kind": "poison", "table": CONSENT.logical_name, "column": "msdynmkt_value", "value": ConsentValue.OPTED_OUT}
+    world.emulator.control.faults({**out, "times": None, "status": 400, "code": "0x80040265"})
+    world.perform([answer(2, AINO, T0 + timedelta(days=1), stop="Yes")])
+    world.run()
+    ((waiting,),) = world.query("select count(*) from intake.contact_point where version > acked_version")
+    assert waiting == 1
+
+    def alarms() -> list[str]:
+        # By the store's own clock, which is not the world's.
+        session = Session(world.at(datetime.now(UTC) + timedelta(hours=3)).workspace)
+        return [alarm for alarm in check_status(session).alarms if "ithdrawal" in alarm]
+
+    waits, refused = alarms()
+    assert "has waited" in waits and refused.startswith("The CRM refused to take the withdrawals of 1 addresses")
+    world.at(NOW + timedelta(hours=1))
+    world.emulator.control.clear_faults()
+    world.run()
+    assert alarms() == []

@@ -57,7 +57,8 @@ def log(bursar: Bursar) -> list[dict[str, Any]]:  # noqa: F811
 
 
 def test_the_commands_that_show_people_are_known(environment: dict[str, str]) -> None:
-    assert {"explain", "consent show", "quarantine show", "finance show"} <= set(SHOWING)
+    shown = {"explain", "consent show", "consent receipt", "quarantine show", "finance show"}
+    assert shown | {"consent export", "quarantine export", "privacy export", "privacy disclose"} <= set(SHOWING)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ DEPENDENCIES: dict[str, set[str]] = {
     "finance__entries": {f"raw_{source}__{noun}" for source, noun in SOURCES.items()},
     "finance__retention": {"finance__entries"},
     "calls__people": set(),
+    "retention__store": set(),
 }
 
 
@@ -109,6 +110,7 @@ def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start
         "crm_sync_after_intake": "RUNNING",
         "dropped_files": "STOPPED",
         "finance_after_intake": "RUNNING",
+        "retention_after_failed_sync": "RUNNING",
         "watch": "RUNNING",
     }
     [nightly] = repository.schedule_defs

@@ -105,14 +105,20 @@ def add_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **changes
     instance.add_run(dg.DagsterRun(changes.pop("job", "intake"), status=status, **changes))
 
 
-def follow(settings: Settings, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+def follow(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    cursor: str | None = None,
+    *,
+    by: str = "crm_sync_after_intake",
+) -> Any:
     definitions = build_definitions(settings)
     context = dg.build_sensor_context(
         instance=instance,
         cursor=cursor or (datetime.now(UTC) - timedelta(hours=1)).isoformat(),
         repository_def=definitions.get_repository_def(),
     )
-    return definitions.resolve_sensor_def("crm_sync_after_intake").evaluate_tick(context)
+    return definitions.resolve_sensor_def(by).evaluate_tick(context)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +157,20 @@ def test_a_synchronisation_that_waits_to_start_is_enough(settings: Settings, ins
     add_run(instance, dg.DagsterRunStatus.SUCCESS)
     add_run(instance, dg.DagsterRunStatus.NOT_STARTED, job="crm_sync")
     assert not follow(settings, instance).run_requests
+
+
+@pytest.mark.parametrize(
+    ("job", "status", "asked"),
+    [
+        ("crm_sync", dg.DagsterRunStatus.FAILURE, 1),
+        ("crm_sync", dg.DagsterRunStatus.SUCCESS, 0),
+        ("intake", dg.DagsterRunStatus.FAILURE, 0),
+    ],
+)
+def test_the_store_lets_go_by_itself_where_a_synchronisation_failed(
+    settings: Settings, instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, asked: int
+) -> None:
+    add_run(instance, status, job=job)
+    first = follow(settings, instance, by="retention_after_failed_sync")
+    assert len(first.run_requests or []) == asked
+    assert not follow(settings, instance, first.cursor, by="retention_after_failed_sync").run_requests

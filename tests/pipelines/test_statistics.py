@@ -46,6 +46,20 @@ def test_a_course_that_tells_no_end_is_over_once_it_has_begun_and_one_without_a_
         conn.execute(sa.text("delete from intake.participation"))
 
 
+def test_a_course_that_ends_at_midnight_is_of_the_month_before(bursar: Bursar) -> None:  # noqa: F811
+    ((begins, ends),) = bursar.rows("select starts_at, ends_at from intake.occasion")
+    told = {"at": datetime(2026, 10, 31, 22, tzinfo=UTC), "begins": begins, "ends": ends}  # the 1st, 00:00 in Helsinki
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text("update intake.occasion set starts_at = :at - interval '1 day', ends_at = :at"), told)
+    try:
+        assert gather_participations(at(bursar, 2026, 11, 1)) == 1
+        assert bursar.rows("select to_char(month, 'YYYY-MM') from intake.participation") == [("2026-10",)]
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text("update intake.occasion set starts_at = :begins, ends_at = :ends"), told)
+            conn.execute(sa.text("delete from intake.participation"))
+
+
 def test_a_month_is_published_once_when_it_is_closed_and_outlives_the_people(bursar: Bursar) -> None:  # noqa: F811
     assert gather_participations(at(bursar, 2026, 12, 3)) == 1
     with pytest.raises(ConfigurationError, match="not closed"):

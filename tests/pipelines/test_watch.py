@@ -129,6 +129,11 @@ def test_a_breach_is_the_same_whatever_its_numbers() -> None:
     )
 
 
+def test_digits_of_a_name_are_no_numbers() -> None:
+    for sentence in ("Feed survey_{} has been silent since 2026-11-01.", "The access of maija{} ended on 2026-11-01."):
+        assert breach_of(sentence.format(1)) != breach_of(sentence.format(2))
+
+
 def test_a_landing_key_is_rotated_and_every_batch_is_under_it(bursar: Bursar) -> None:  # noqa: F811
     session = watched(bursar)
     [(batch_id,)] = bursar.rows("select batch_id from intake.landing_key limit 1")

@@ -134,6 +134,16 @@ def test_a_login_is_listed_with_who_gave_it_what_until_when(store: ServerAddress
     )
 
 
+def test_no_role_outlives_its_day_by_another_of_the_login(store: ServerAddress) -> None:
+    user = f"visitor_{store.database[-8:]}"
+    grant_access(store, Access(user, "finance", by="Bo Boss", ends_on=date(2026, 12, 31)))
+    with pytest.raises(ConfigurationError, match="--until 2026-12-31"):
+        grant_access(store, Access(user, "operator", by="Bo Boss"))
+    assert [row["role"] for row in list_access(store) if row["user_name"] == user] == ["finance"]
+    grant_access(store, Access(user, "operator", by="Bo Boss", ends_on=date(2026, 12, 31)))
+    assert revoke_access(store, user, by="Anna Admin") == 0
+
+
 def test_a_role_that_nobody_granted_by_the_command_is_listed_so(store: ServerAddress) -> None:
     user = f"stranger_{store.database[-8:]}"
     with psycopg.connect(store.uri_adbc, autocommit=True) as conn:

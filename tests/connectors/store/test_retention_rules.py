@@ -179,11 +179,35 @@ def test_evidence_goes_three_years_after_the_last_decision_on_a_purpose_that_is_
     archive.decided(other, over, "related_events")
     archive.decided(other, NOW, "marketing")
     for of, purpose in ((withdrawn, "related_events"), (granted, "marketing"), (other, "marketing")):
-        archive.add("consent_state", contact_point_id=of.point, purpose=purpose, topic="", state="granted")
-    archive.add("consent_state", contact_point_id=withdrawn.point, purpose="marketing", topic="", state="withdrawn")
+        archive.folded(of, "granted", purpose)
+    archive.folded(withdrawn, "withdrawn")
     assert archive.overdue() == {"evidence": 3}
     addresses = archive.conn.execute(sa.text("select address from intake.consent_evidence order by 1")).scalars().all()
     assert sorted(addresses) == sorted([granted.key, recent.key, recent.key, other.key])
+
+
+def test_evidence_lives_with_the_consent_of_its_own_person_whoever_else_lowered_the_address(archive: Archive) -> None:
+    stays, over = archive.somebody(), ago(days=1096)
+    withdrew, recent = archive.somebody(point=stays.point), archive.somebody(point=stays.point)
+    archive.add("consent_state", contact_point_id=stays.point, purpose="marketing", topic="", state="withdrawn")
+    for of, at, state in ((stays, over, "granted"), (withdrew, over, "withdrawn"), (recent, over + JUST, "withdrawn")):
+        archive.decided(of, at)
+        archive.folded(of, state)
+    assert archive.overdue() == {"evidence": 1}
+    assert archive.column("consent_evidence", "address") == {stays.key, recent.key}
+
+
+def test_evidence_lives_on_after_a_nameless_withdrawal_that_counted_for_everybody(archive: Archive) -> None:
+    of = archive.somebody()
+    nameless = archive.somebody(point=of.point)
+    archive.conn.execute(
+        sa.text("update intake.subject set given_key = '', person_id = null where subject_id = :s"),
+        {"s": nameless.subject},
+    )
+    archive.decided(of, ago(days=2000))
+    archive.decided(nameless, ago(days=1096) + JUST)
+    archive.folded(of, "withdrawn")
+    assert archive.overdue() == {}
 
 
 def test_quarantine_goes_after_its_days_and_what_was_received_when_its_batch_expires(archive: Archive) -> None:
