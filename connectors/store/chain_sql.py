@@ -95,6 +95,8 @@ left join intake.ledger_group g using (group_id)
 where e.commitment <> {COMMITMENT} order by g.group_no, e.nth limit :limit
 """
 
+WORDINGS = "select wording_hash, text, language, version from intake.consent_wording order by wording_hash"
+
 LAST_GROUP = "select group_no, head from intake.ledger_group where group_no is not null order by group_no desc limit 1"
 LAST_HEAD = "select group_no, head, signed_at from intake.ledger_head order by group_no desc limit 1"
 HEADS = """

@@ -85,6 +85,12 @@ def _evidence(conn: Connection, limit: int) -> Iterator[Broken]:
         yield Broken("evidence_changed", row["group_no"], row["nth"], str(row["id"]))
 
 
+def iter_wordings(conn: Connection) -> Iterator[RowMapping]:
+    """Each wording that is kept, by its hash: wording_hash, text, language, version."""
+    pages = {"stream_results": True, "yield_per": 1000}
+    yield from conn.execute(text(chain_sql.WORDINGS), execution_options=pages).mappings()
+
+
 def last_group(conn: Connection) -> tuple[int, bytes] | None:
     """The number and head of the chain's last group; None where nothing was ever appended."""
     row = conn.execute(text(chain_sql.LAST_GROUP)).one_or_none()

@@ -22,11 +22,12 @@ from connectors.store.tombstones import erased_at
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.children import MARKETING_BASES
-from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS, wording_hash
+from pipelines.transforms.decisions import MARKETING, OBJECTION, RELATED_EVENTS
 from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.names import given_name_key
 from pipelines.transforms.row_ids import row_id
+from pipelines.transforms.wordings import wording_row
 from schemas.acts import DOUBLE_OPT_IN, Act, ActEvidence, Deed, ShownWording, covered, missing_of
 from schemas.consent import NAMELESS, Actor, effective_at
 from schemas.errors import ActRefused, StoreError
@@ -222,12 +223,11 @@ def _reason(act: Act, purpose: str) -> str | None:
 
 def _hash_of(act: Act) -> str | None:
     wording = act.evidence.wording
-    return wording_hash(wording.text) if wording is not None else act.evidence.wording_hash
+    return _wording_row(wording)["wording_hash"] if wording is not None else act.evidence.wording_hash
 
 
 def _wording_row(wording: ShownWording) -> dict[str, str]:
-    told = {"text": wording.text, "language": wording.language, "version": wording.version}
-    return {"wording_hash": wording_hash(wording.text), **told}
+    return wording_row(wording.text, language=wording.language, version=wording.version)
 
 
 def fold_request(session: Session, wordings: Sequence[dict[str, str]] = ()) -> MergeRequest:

@@ -16,10 +16,10 @@ from connectors.store.migrate import PIPELINE_ROLE
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.crm_changes import CrmDecision
-from pipelines.transforms.decisions import wording_hash
 from pipelines.transforms.emails import canonical_address, is_role_address
 from pipelines.transforms.readings import conform
 from pipelines.transforms.row_ids import row_ids
+from pipelines.transforms.wordings import wording_row
 from schemas.consent import NAMELESS, Value
 from schemas.mappings import Source
 from schemas.policy import RegisteredProfile
@@ -148,15 +148,10 @@ def _decision(decision: CrmDecision, row_no: int, session: Session) -> dict[str,
         "states_current_value": False,
         "reason": decision.reason,
         "channel": CHANNEL,
-        "wording_hash": wording_hash(profile.wording) if profile else None,
+        "wording_hash": _wording(profile)["wording_hash"] if profile else None,
         "notice_version": profile.notice_version if profile else None,
     }
 
 
 def _wording(profile: RegisteredProfile) -> dict[str, str]:
-    return {
-        "wording_hash": wording_hash(profile.wording),
-        "text": profile.wording,
-        "language": profile.language,
-        "version": profile.version,
-    }
+    return wording_row(profile.wording, language=profile.language, version=profile.version)

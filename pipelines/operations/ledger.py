@@ -4,7 +4,7 @@ Whoever can write to the database could write the chain anew; they could not sig
 ring, outside the database: keep a copy of the signed heads, or of the key's public half, elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,13 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Connection
 
 from connectors.store import ledger_chain
 from connectors.store.keys import Key
 from connectors.store.ledger_chain import Broken, SignedHead, place_of
 from pipelines.operations.sessions import Session
+from pipelines.transforms.wordings import is_as_kept
 from schemas.errors import ConfigurationError
 
 KEY_NAME = "ledger_head"
@@ -36,6 +38,7 @@ _SAID = {
     "group_out_of_order": "a group does not stand on the one before it",
     "head_changed": "a group is not what was written",
     "evidence_changed": "the evidence is not what the event committed to",
+    "wording_changed": "text, language or version are not what its hash was made of",
     "signature_wrong": "the signed head bears no true signature",
     "signed_head_differs": "the chain's head is not the one that was signed",
     "signing_key_missing": "the key that signed this head is not in the ring",
@@ -74,9 +77,9 @@ def sign_head(session: Session, *, at_once: bool = False) -> SignedHead | None:
 
 
 def verify(session: Session) -> Verified:
-    """Compute every link, group and head anew, and compare; check every signature."""
+    """Compute every link, group, head and hash of a wording anew, and compare; check every signature."""
     with session.transaction() as conn:
-        found = ledger_chain.find_broken(conn)
+        found = [*ledger_chain.find_broken(conn), *_changed_wordings(conn)]
         heads = ledger_chain.signed_heads(conn)
         group = ledger_chain.last_group(conn)
         counts = ledger_chain.counts(conn)
@@ -124,6 +127,12 @@ def _check_head(session: Session, head: SignedHead) -> list[Broken]:
     return [] if head.head_now == head.head else [Broken("signed_head_differs", head.group_no)]
 
 
+def _changed_wordings(conn: Connection) -> Iterator[Broken]:
+    for kept in ledger_chain.iter_wordings(conn):
+        if not is_as_kept(dict(kept)):
+            yield Broken("wording_changed", None, row_id=kept["wording_hash"])
+
+
 def _private(key: Key) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(key.secret)
 
@@ -139,7 +148,8 @@ def _is_today(session: Session, at: datetime) -> bool:
 
 
 def _in_words(broken: Broken) -> str:
-    place = "in no group" if broken.group_no is None else f"group {broken.group_no}"
+    is_wording = broken.what == "wording_changed"
+    place = "the wording" if is_wording else "in no group" if broken.group_no is None else f"group {broken.group_no}"
     place += f", row {broken.row_no}" if broken.row_no is not None else ""
     named = f" ({broken.row_id})" if broken.row_id else ""
     return f"{place}{named}: {_SAID[broken.what]}."

@@ -6,17 +6,17 @@ does not list, a yes without a readable time. GDPR Art. 7(1), 21(3); recital 32 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import pandas as pd
 
 from pipelines.transforms.allow_list import has_other_label
 from pipelines.transforms.answers import normalise_answers, without_silence
 from pipelines.transforms.readings import Reading, Span, conform
+from pipelines.transforms.wordings import wording_hash, wording_row
 from schemas.arrangements import PART
 from schemas.consent import Actor, Value
 from schemas.errors import MappingError
-from schemas.mappings import ConsentMap, Mapping, Polarity, Wording
+from schemas.mappings import ConsentMap, Mapping, Polarity
 from schemas.policy import Policy
 from schemas.records import DECISION_COLUMNS, LIFTED, PENDING
 
@@ -67,18 +67,9 @@ def dated(value: str, span: Span, received_at: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"occurred_at": span.earliest, "precision_s": precision, "effective_at": effective_at})
 
 
-def wording_hash(text: str) -> str:
-    """The id of a wording: BLAKE2b of 16 bytes of its text, in hexadecimal."""
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def wordings_of(mapping: Mapping) -> list[dict[str, str]]:
     """The wordings that the form shows: wording_hash, text, language, version."""
-    return [_wording_row(consent.wording) for consent in mapping.consents if consent.wording]
-
-
-def _wording_row(wording: Wording) -> dict[str, str]:
-    return {"wording_hash": wording_hash(wording.text), **wording.model_dump()}
+    return [wording_row(**consent.wording.model_dump()) for consent in mapping.consents if consent.wording]
 
 
 def _known(consent: ConsentMap, mapping: Mapping, policy: Policy) -> ConsentMap:
@@ -187,7 +178,7 @@ def _decided(
         "states_current_value": consent.states_current_value,
         "reason": reason,
         "channel": str(mapping.kind),
-        "wording_hash": wording_hash(consent.wording.text) if consent.wording else None,
+        "wording_hash": wording_hash(**consent.wording.model_dump()) if consent.wording else None,
         "notice_version": consent.notice_version,
     }
     frame = dated(value, span, reading.received_at).assign(row_no=reading.index + 1, **constants)

@@ -13,11 +13,11 @@ from pipelines.transforms.decisions import (
     dated,
     in_order,
     refuse_unknown_notice,
-    wording_hash,
 )
 from pipelines.transforms.identity_codes import redact_free_text
 from pipelines.transforms.readings import Reading, conform, each_text, folded
 from pipelines.transforms.text import clean_text
+from pipelines.transforms.wordings import wording_hash, wording_row
 from schemas.consent import Actor, Value
 from schemas.mappings import ColumnRef, Mapping, SpokenMap, TimeRef
 from schemas.policy import Policy
@@ -91,7 +91,7 @@ def _evidence(reading: Reading, spoken: SpokenMap) -> pd.DataFrame:
     """`collected_by`, `method`, `wording` and its hash; identity codes and the like are cut out of the words."""
     read = {name: clean_text(reading.column(getattr(spoken, name))).values for name in _EVIDENCE}
     read["wording"] = redact_free_text(read["wording"]).values
-    return pd.DataFrame({**read, "wording_hash": each_text(read["wording"], wording_hash)}, index=reading.index)
+    return pd.DataFrame({**read, "wording_hash": each_text(read["wording"], _hash_of)}, index=reading.index)
 
 
 def _is_complete(reading: Reading, spoken: SpokenMap, stated: pd.DataFrame, *, is_dated: pd.Series) -> pd.Series:
@@ -118,7 +118,8 @@ def _objections(withdrawals: pd.DataFrame, policy: Policy) -> list[pd.DataFrame]
 
 def _wordings(granted: pd.DataFrame) -> list[dict[str, str]]:
     texts = [str(text) for text in granted["wording"].unique()]
-    return [
-        {"wording_hash": wording_hash(text), "text": text, "language": _NO_LANGUAGE, "version": SPOKEN}
-        for text in texts
-    ]
+    return [wording_row(text, language=_NO_LANGUAGE, version=SPOKEN) for text in texts]
+
+
+def _hash_of(text: str) -> str:
+    return wording_hash(text, language=_NO_LANGUAGE, version=SPOKEN)

@@ -3,6 +3,7 @@
 The tampering is done as the database's owner, whom no privilege keeps off.
 """
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -147,6 +148,9 @@ def test_a_row_changed_with_its_link_betrays_its_group(filled: World) -> None:
         ("delete from intake.consent_void", "void_missing"),
         ("update intake.consent_evidence set address = 'other@example.org'", "evidence_changed"),
         ("update intake.consent_evidence set notice_version = 'other'", "evidence_changed"),
+        ("update intake.consent_wording set text = 'other'", "wording_changed"),
+        ("update intake.consent_wording set version = 'other'", "wording_changed"),
+        ("update intake.consent_wording set language = 'sv'", "wording_changed"),
         ("update intake.ledger_head set signature = sha256(signature) || sha256(signature)", "signature_wrong"),
         ("update intake.ledger_head set head = sha256(head)", "signature_wrong"),
         ("update intake.ledger_head set key_id = 'ledger_head-0009-00000000'", "signing_key_missing"),
@@ -154,6 +158,17 @@ def test_a_row_changed_with_its_link_betrays_its_group(filled: World) -> None:
 )
 def test_groups_voids_evidence_and_heads_are_held_too(filled: World, statement: str, what: str) -> None:
     assert what in {one.what for one in tamper(filled, statement).broken}
+
+
+def test_a_changed_wording_is_named_by_the_hash_it_is_kept_under(filled: World) -> None:
+    ((kept, text),) = filled.query("select wording_hash, text from intake.consent_wording order by 1 limit 1")
+    changed = "update intake.consent_wording set text = text || ' ' where wording_hash = :kept"
+    assert tamper(filled, changed, kept=kept).said() == [
+        f"the wording ({kept}): text, language or version are not what its hash was made of."
+    ]
+    older = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    moved = "update intake.consent_wording set wording_hash = :older where wording_hash = :kept"
+    assert tamper(filled, moved, kept=kept, older=older).said() == [], "as wordings were kept before"
 
 
 def test_a_chain_written_anew_does_not_fit_the_signed_head(filled: World) -> None:

@@ -19,7 +19,7 @@ from schemas.errors import ActRefused, ConfigurationError
 from tests.invariants.acts import T0, Who, answer, iso, prohibit, register, sign_up, speak
 from tests.invariants.histories import address_of, examples
 from tests.invariants.model import MARKETING, RELATED
-from tests.invariants.test_acts import AINO, make_act
+from tests.invariants.test_acts import AINO, LATER, make_act
 from tests.invariants.test_consent_commands import say
 from tests.invariants.world import World
 
@@ -69,6 +69,19 @@ def test_a_record_has_every_mandatory_field_and_speaks_of_consent_alone(known: W
     assert [(o["purpose"], o["basis"], o["reason"]) for o in found["objections"]] == [
         (RELATED, "soft_opt_in", "objection")
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+def test_the_same_words_under_another_version_or_language_are_told_as_they_were_shown(
+    world: World, language: str
+) -> None:
+    shown = [ShownWording("News, please", "1", "en"), ShownWording("News, please", "2", language)]
+    for number, wording in enumerate(shown):
+        at = LATER + timedelta(minutes=number)
+        record_acts(world.session(), None, [make_act(evidence={"wording": wording}, occurred_at=at)])
+    (record,) = consent_record(world.session(), address=AINO.address)["records"]
+    told = [(event["wording"], event["language"], event["wording_version"]) for event in record["events"]]
+    assert told == [("News, please", "en", "1"), ("News, please", language, "2")]
 
 
 @pytest.mark.parametrize(

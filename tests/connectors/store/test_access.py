@@ -57,6 +57,7 @@ ALLOWED = {
     "privacy_officer": [
         (PIPELINE_ROLE, "select count(*) from intake.person"),
         (RETENTION_ROLE, "select count(*) from intake.consent_void"),
+        (RETENTION_ROLE, "delete from intake.consent_evidence"),
         (OFFICER_ROLE, "select count(*) from intake.access_log"),
     ],
     "finance": [("intake_finance", "select count(*) from finance.party")],
@@ -66,12 +67,25 @@ ALLOWED = {
 # (role acted as, statement): each is refused, the role or the statement.
 REFUSED = {
     "operator": [
+        *(
+            (PIPELINE_ROLE, f"update intake.consent_{table}")
+            for table in ("evidence set address = ''", "wording set text = ''")
+        ),
+        *((PIPELINE_ROLE, f"delete from intake.consent_{table}") for table in ("event", "void", "evidence", "wording")),
         (RETENTION_ROLE, "select 1"),
         (OFFICER_ROLE, "select 1"),
         ("intake_finance", "select 1"),
         (PIPELINE_ROLE, "update intake.consent_event set value = 'grant'"),
     ],
-    "privacy_officer": [("intake_finance", "select 1"), (PIPELINE_ROLE, "select count(*) from finance.party")],
+    "privacy_officer": [
+        ("intake_finance", "select 1"),
+        (PIPELINE_ROLE, "select count(*) from finance.party"),
+        *((RETENTION_ROLE, f"delete from intake.consent_{table}") for table in ("event", "void", "wording")),
+        *(
+            (RETENTION_ROLE, f"update intake.consent_{table}")
+            for table in ("evidence set address = ''", "wording set text = ''")
+        ),
+    ],
     "finance": [
         (PIPELINE_ROLE, "select 1"),
         (RETENTION_ROLE, "select 1"),
