@@ -35,6 +35,7 @@ class MediaType(StrEnum):
     PULLED_JSON = "application/vnd.crm-intake.pulled+json"
     REST_JSON = "application/vnd.crm-intake.rest+json"
     ARROW = "application/vnd.apache.arrow.file"
+    OWED_ARROW = "application/vnd.crm-intake.owed-to-finance+arrow"
 
 
 def decode(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFra
             return decode_json_file(payload, mapping)
         case MediaType.PULLED_JSON | MediaType.REST_JSON:
             return _decode_pulled(media_type, payload, mapping)
-        case MediaType.ARROW:
+        case MediaType.ARROW | MediaType.OWED_ARROW:
             return _decode_arrow(payload)
         case PushedType.DRUPAL_FORM | PushedType.DRUPAL_JSON | PushedType.TYPEFORM:
             return submissions_frame([pushed_row(media_type, payload)], mapping)

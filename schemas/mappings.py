@@ -25,7 +25,9 @@ ROW_NO = "__row_no"
 """In a frame of some rows of a batch: which row each was, from 1, as text."""
 SUBMISSION_ID = "__submission_id"
 """In a frame with mended cells: the id of a row without a key, as it was before it was mended."""
-OWN_COLUMNS = frozenset({RECEIVED_AT, BATCH_ID, ROW_NO, SUBMISSION_ID})
+ERASED = "__erased"
+"""In a redacted batch: has a value in each row that is erased, and of which finance has yet to take what it keeps."""
+OWN_COLUMNS = frozenset({RECEIVED_AT, BATCH_ID, ROW_NO, SUBMISSION_ID, ERASED})
 
 
 class Source(StrEnum):

@@ -18,12 +18,29 @@ HELD = (
 )
 
 _ENDED = "coalesce(o.ends_at, o.starts_at, g.registered_at)"
+_HAS_ANSWERS = "s.table_name = 'submission' and jsonb_array_length(s.rows -> 0 -> 'answers') > 0"
 _NOT_HELD = "{0}.contact_point_id not in (select contact_point_id from t_held_point)"
 
 _ANSWERS = f"""
 delete from intake.answer a using intake.registration g join intake.occasion o using (occasion_pk)
 where a.source = g.source and a.submission_id = g.submission_id and o.kind = :kind
   and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("g")}
+"""
+
+# Copies of answers that a reading overwrote (connectors.store.reading_sql), which an undo would put back: of the registration
+# that they were given for, as it was overwritten by the same reading.
+_IMAGED_ANSWERS = f"""
+update intake.row_image i set rows = jsonb_set(i.rows, '{{0,answers}}', '[]')
+from intake.row_image s
+left join intake.row_image b on b.table_name = 'registration' and b.source = s.source
+  and b.submission_id = s.submission_id and b.reading_id = s.reading_id
+left join intake.registration n on n.source = s.source and n.submission_id = s.submission_id
+cross join lateral (
+    select coalesce((b.rows -> 0 ->> 'occasion_pk')::uuid, n.occasion_pk) as occasion_pk,
+           coalesce((b.rows -> 0 ->> 'registered_at')::timestamptz, n.registered_at) as registered_at) g
+join intake.occasion o on o.occasion_pk = g.occasion_pk
+where i.image_id = s.image_id and {_HAS_ANSWERS} and o.kind = :kind
+  and {_ENDED} + make_interval(days => :days) <= :now and {_NOT_HELD.format("s")}
 """
 
 # A registration that news of similar events stand on stays as long as they may be sent to that person, by what the
@@ -58,6 +75,14 @@ delete from intake.answer a using intake.submission u
 where u.source = a.source and u.submission_id = a.submission_id and u.is_enquiry
   and coalesce(u.submitted_from, u.received_at) + make_interval(days => :days) <= :now and {_NOT_HELD.format("u")}
   and not exists (select from intake.registration g where g.source = a.source and g.submission_id = a.submission_id)
+"""
+
+_IMAGED_MESSAGES = f"""
+update intake.row_image s set rows = jsonb_set(s.rows, '{{0,answers}}', '[]')
+where {_HAS_ANSWERS} and (s.rows -> 0 ->> 'is_enquiry')::boolean
+  and coalesce((s.rows -> 0 ->> 'submitted_from')::timestamptz, (s.rows -> 0 ->> 'received_at')::timestamptz)
+      + make_interval(days => :days) <= :now and {_NOT_HELD.format("s")}
+  and not exists (select from intake.registration g where g.source = s.source and g.submission_id = s.submission_id)
 """
 
 # Neither of a registration nor of an enquiry (any more).
@@ -149,11 +174,11 @@ delete from intake.access_grant where least(revoked_at, ends_on + 1) + make_inte
 """
 
 RULES = {
-    "event_answers": (_ANSWERS,),
+    "event_answers": (_ANSWERS, _IMAGED_ANSWERS),
     "event_registrations": (_REGISTRATIONS,),
-    "course_answers": (_ANSWERS,),
+    "course_answers": (_ANSWERS, _IMAGED_ANSWERS),
     "course_registrations": (_REGISTRATIONS,),
-    "enquiry_messages": (_ENQUIRIES,),
+    "enquiry_messages": (_ENQUIRIES, _IMAGED_MESSAGES),
     "groundless_answers": (_GROUNDLESS_ANSWERS,),
     "contact_details": (_DETAILS,),
     "groundless_submissions": (_GROUNDLESS,),

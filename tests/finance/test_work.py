@@ -10,8 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.finance.desk import Correction
+from connectors.store import batches
+from connectors.store.landing import get_payload
+from pipelines.operations.erasure import Asked, alone, erase_person
 from pipelines.operations.finance import work
 from pipelines.operations.finance.taking import take_file, take_landed
+from pipelines.operations.intake import apply_batches, merge_staged, stage_source
 from pipelines.operations.sessions import Session
 from schemas.errors import BatchRefused, ConfigurationError, StoreError
 from schemas.mappings import Mapping
@@ -70,6 +74,62 @@ def test_a_batch_is_taken_once_and_a_newer_delivery_of_a_record_stands(bursar: B
     taken = bursar.take(make_row(20, Account=OTHER_IBAN), make_row(21))
     assert taken.entries == 1
     assert party(bursar, "r20")["iban"] == OTHER_IBAN
+
+
+def erase(bursar: Bursar, address: str) -> None:
+    session = Session(bursar.workspace)
+    with alone(session):
+        erase_person(session, Asked("Tiina Tietosuoja", address=address), crm=None)
+
+
+def in_landing(bursar: Bursar) -> str:
+    """What stands in the landing, whatever its batches are."""
+    keys = bursar.workspace.keys
+    with bursar.workspace.transaction() as conn:
+        payloads = [get_payload(conn, one.batch_id, keys=keys) for one in batches.landed_with_payload(conn)]
+    return str(payloads)
+
+
+def merge(bursar: Bursar) -> None:
+    session = Session(bursar.workspace)
+    stage_source(session, "webropol")
+    merge_staged(session, "webropol")
+
+
+def test_a_payment_of_somebody_erased_before_it_came_is_taken_and_then_nothing_of_it_is_left(bursar: Bursar) -> None:
+    bursar.take(make_row(35, Last="Poistettu", Price="0", Account=""))
+    erase(bursar, "person35@example.org")
+    late = {"Email": "person35@example.org", "Last": "Poistettu", "Account": OTHER_IBAN, "Company": "Poistettu Oy"}
+    bursar.land([make_row(36, **late), make_row(37)])
+    merge(bursar)
+    assert "person35@" not in in_landing(bursar), "what finance does not read of it is gone at once"
+    states = "select state, reason from intake.row_outcome where reason = 'erased' and row_no = 1"
+    assert bursar.rows(states)
+    [taken] = take_landed(Session(bursar.workspace), bursar.office)
+    assert (
+        taken.entries == 2
+        and party(bursar, "r36")["iban"] == OTHER_IBAN
+        and party(bursar, "r36")["name"] == "Poistettu"
+    )
+    left = in_landing(bursar)
+    assert "Poistettu" not in left and "person37@" in left
+    assert not bursar.rows("select from intake.submission where family_name = 'Poistettu'")
+    assert take_landed(Session(bursar.workspace), bursar.office)[0].deliveries == 0
+
+
+def test_a_payment_that_finance_has_yet_to_take_outlives_an_erasure_and_is_read_by_nobody_else(bursar: Bursar) -> None:
+    bursar.land([make_row(38, Last="Lahtenyt", Account=OTHER_IBAN), make_row(39)])
+    merge(bursar)
+    erase(bursar, "person38@example.org")
+    assert "person38@" not in in_landing(bursar)
+    [batch] = bursar.rows("select batch_id from intake.submission where submission_id = 'courses:r39'")
+    apply_batches(Session(bursar.workspace), [batch[0]])
+    assert not bursar.rows("select from intake.quarantine") and not bursar.rows(
+        "select from intake.submission where submission_id = 'courses:r38'"
+    )
+    take_landed(Session(bursar.workspace), bursar.office)
+    assert party(bursar, "r38")["iban"] == OTHER_IBAN
+    assert "Lahtenyt" not in in_landing(bursar)
 
 
 def test_a_row_without_a_payment_makes_no_entry(bursar: Bursar) -> None:

@@ -1,11 +1,14 @@
 """Answers are kept for a registration or an enquiry, by the days of that, and for nothing else."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import pytest
 
 from schemas.purposes import Begin
 from tests.feeds import make_policy
 from tests.invariants.acts import NOW, T0, Who, answer, ask, register
 from tests.invariants.test_retention import count, retained, with_answers
+from tests.invariants.test_undo import undo
 from tests.invariants.world import World
 
 AINO = Who("aino@example.org", "aino")
@@ -54,3 +57,38 @@ def test_a_purpose_without_days_keeps_answers_and_one_that_there_is_not_keeps_no
         world.perform([ask(1, AINO, T0, newsletter="Yes")])
         world.run()
         assert (count(world, "person"), count(world, "answer")) == (1, kept)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"), [("event_registration", T0 + timedelta(days=90)), ("course_registration", T0 + timedelta(days=790))]
+)
+def test_answers_that_a_later_version_overwrote_go_with_the_others_and_no_undo_brings_them_back(
+    world: World, kind: str, at: datetime
+) -> None:
+    with_answers(world, kind).perform([register(1, AINO, T0, **TICKED)])
+    world.run()
+    changed_at = at - timedelta(days=10)
+    world.perform([register(1, AINO, T0, changed_at=changed_at, charge="paid", **TICKED)], at=changed_at)
+    world.at(changed_at).run()
+    (run_id,) = world.query("select run_id from intake.run where kind = 'run' order by started_at desc limit 1")[0]
+    rule = f"{kind.removesuffix('_registration')}_answers"
+    assert retained(world, at - timedelta(seconds=1)).deleted[rule] == 0 < len(imaged(world))
+    assert retained(world, at).deleted[rule] == 2 and imaged(world) == []
+    undo(world, run_id)
+    assert count(world, "answer") == 0 and not any(retained(world, at).left.values())
+
+
+def test_a_message_that_a_later_version_overwrote_goes_with_its_enquiry(world: World) -> None:
+    world.with_mapping("contact", answers={"Newsletter": "Message"}).perform([ask(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    at = T0 + timedelta(days=183)
+    world.perform([ask(1, AINO, T0, newsletter="No")], at=at - timedelta(days=10))
+    world.at(at - timedelta(days=10)).run()
+    assert retained(world, at - timedelta(seconds=1)).deleted["enquiry_messages"] == 0 < len(imaged(world))
+    assert retained(world, at).deleted["enquiry_messages"] == 2 and imaged(world) == []
+
+
+def imaged(world: World) -> list[str]:
+    """The answers that images of readings hold."""
+    query = "select a ->> 'answer' from intake.row_image, jsonb_array_elements(rows -> 0 -> 'answers') a"
+    return [row[0] for row in world.query(query)]

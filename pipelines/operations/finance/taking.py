@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from connectors.decoders import decode
+from connectors.decoders import MediaType, decode
 from connectors.files import DroppedFiles, media_type_of
 from connectors.finance.merging import Delivery, merge_delivery, taken_batches
 from connectors.store import batches
 from connectors.store.landing import get_payload
 from pipelines.operations.finance.office import FinanceOffice
 from pipelines.operations.intake import mapping_hash
+from pipelines.operations.redaction import release_taken
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import source_settings
 from pipelines.transforms.finance.entries import read_entries
@@ -36,7 +37,9 @@ class Taken:
 
 def take_landed(session: Session, office: FinanceOffice) -> list[Taken]:
     """Read every batch in the landing that finance has not read by its present mapping, of each feed that has a part for
-    finance. A batch that cannot be read is a problem, stays, and is tried again."""
+    finance. A batch that cannot be read is a problem, stays, and is tried again.
+
+    What the landing kept for finance of people who are erased goes from there once it is taken."""
     mappings = [mapping for mapping in session.workspace.mappings.values() if mapping.finance]
     return [_take_feed(session, office, mapping) for mapping in mappings]
 
@@ -68,16 +71,23 @@ def _take_feed(session: Session, office: FinanceOffice, mapping: Mapping) -> Tak
     with office.transaction() as conn:
         known = taken_batches(conn, mapping_hash(mapping))
     with session.transaction() as conn:
-        landed = [batch for batch in batches.landed_of_feed(conn, mapping.feed) if batch.batch_id not in known]
+        landed = batches.landed_of_feed(conn, mapping.feed)
     for batch in landed:
-        with session.transaction() as conn:
-            payload = get_payload(conn, batch.batch_id, keys=session.workspace.keys)
-        origin = _Origin(batch.media_type, batch.received_at, batch.batch_id)
         try:
-            _take(office, payload, mapping, origin, taken=taken)
+            if batch.batch_id not in known:
+                _take_batch(session, office, batch.batch_id, mapping, taken=taken)
+            if batch.media_type == MediaType.OWED_ARROW:
+                release_taken(session, batch.batch_id)
         except BatchRefused as refused:
             taken.problems.append(f"batch {batch.batch_id}: {refused}")
     return taken
+
+
+def _take_batch(session: Session, office: FinanceOffice, batch_id: UUID, mapping: Mapping, *, taken: Taken) -> None:
+    with session.transaction() as conn:
+        batch = batches.get_batch(conn, batch_id)
+        payload = get_payload(conn, batch_id, keys=session.workspace.keys)
+    _take(office, payload, mapping, _Origin(batch.media_type, batch.received_at, batch_id), taken=taken)
 
 
 def _take_dropped(office: FinanceOffice, mapping: Mapping, now: datetime) -> Taken:
