@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from connectors.mappings import load_mappings, load_policy
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.keys import KeyRing
+from connectors.store.lost_keys import refuse_lost
 from connectors.store.mailbox_proofs import Mailbox, find_mailbox
 from connectors.store.migrate import PREFERENCES_ROLE
 from pipelines.operations.workspace import Workspace, server_address, source_settings
@@ -137,11 +139,12 @@ def open_narrow_workspace(settings: Settings, *, address: ServerAddress | None =
     """A workspace whose every session acts as the door's role; it migrates nothing."""
     policy = load_policy(settings.config_dir)
     address = address or server_address(settings)
+    engine = create_store_engine(address, role=PREFERENCES_ROLE, pool_size=POOL)
     return Workspace(
         settings=settings,
         address=address,
-        engine=create_store_engine(address, role=PREFERENCES_ROLE, pool_size=POOL),
-        keys=KeyRing(settings.keys_dir()),
+        engine=engine,
+        keys=KeyRing(settings.keys_dir(), before_first=partial(refuse_lost, engine)),
         policy=policy,
         mappings=load_mappings(settings.config_dir),
         sources=replace(source_settings(settings, policy.organisation.timezone), webropol=None, web_forms=None),

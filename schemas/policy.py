@@ -15,6 +15,7 @@ from schemas.finance import FinancePolicy
 from schemas.purposes import (
     COUNTS_FROM,
     DISCLOSURE,
+    REMAINS,
     STORES,
     Basis,
     Begin,
@@ -227,9 +228,11 @@ class Policy(_Strict):
         marketing = self.purposes.get("marketing")
         if marketing and marketing.basis is not Basis.CONSENT:
             raise ValueError("purposes.marketing.basis must be consent")
-        unknown = set(self.retention.class_ids) - set(STORES)
+        unknown = set(self.retention.class_ids) - {*STORES, *REMAINS}
         if unknown:
-            raise ValueError(f"retention.class_ids: {', '.join(sorted(unknown))} is no store; a purpose has class_id")
+            raise ValueError(
+                f"retention.class_ids: {', '.join(sorted(unknown))} is no rule of retention; a purpose has class_id"
+            )
         return self
 
     @model_validator(mode="after")

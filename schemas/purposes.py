@@ -184,6 +184,10 @@ COUNTS_FROM: dict[Begin, str] = {
     Begin.DISCLOSURE: "the end of the event",
     Begin.ORDER: "the end of the fiscal year",
 }
+# What else retention lets go of: what nothing needs any more, and the database's own log of who read whose data.
+REMAINS = (
+    *("readings", "groundless_answers", "contact_details", "people", "addresses", "occasions", "submission_ids"),
+)
 STORES: dict[str, str] = {
     "landing": "landing",
     "stopped_landing": "landing",

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,15 +42,19 @@ class KeyRing:
 
     The directory is 0700 and each file 0600; wider permissions are refused. It needs a backup apart from the
     database's: without the landing key no batch, without the tombstone key no erasure can be recognised again.
+    `before_first` is told each name of which the first key is about to be made, and may refuse.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, before_first: Callable[[str], None] | None = None) -> None:
         self.directory = directory
+        self._before_first = before_first
 
     def current(self, name: str) -> Key:
         """The newest key of that name, made if there is none."""
         numbers = self._numbers(name)
         if not numbers:
+            if self._before_first is not None:
+                self._before_first(name)
             self._make(name, 1)
             numbers = self._numbers(name)
         return self._read(name, numbers[-1])

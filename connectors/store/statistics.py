@@ -28,6 +28,12 @@ where d.over_at <= :now and exists (select from intake.registration g where g.oc
 _AGAIN = """
 delete from intake.participation p using t_over o where p.source = o.source and p.occasion_id = o.occasion_id
 """
+# Nobody is left of it, and not by retention, which would have made its numbers final: those people were erased, or undone.
+_EMPTIED = """
+delete from intake.participation p where not p.is_final and not exists (
+    select from intake.occasion o join intake.registration g using (occasion_pk)
+    where o.source = p.source and o.occasion_id = p.occasion_id)
+"""
 _COUNTED = """
 insert into intake.participation (source, occasion_id, region, name, kind, topic, month, participants)
 select o.source, o.occasion_id,
@@ -55,6 +61,7 @@ def gather(conn: Connection, regions: dict[str, str], *, now: datetime, timezone
     """
     conn.execute(text(_OVER), {"now": now, "timezone": timezone})
     conn.execute(text(_AGAIN))
+    conn.execute(text(_EMPTIED))
     told = {"prefixes": list(regions), "regions": list(regions.values())}
     gathered = conn.execute(text(_COUNTED), told).rowcount
     conn.execute(text("drop table t_over"))

@@ -1,7 +1,7 @@
 """Certificates: what a run of retention deleted, signed, so that it can be shown later and to others. No person is in it.
 
-Ed25519 (RFC 8032) under the ring's `certificate` key. The public half stands in the certificate; whose it is, is told by
-the ring.
+Ed25519 (RFC 8032) under the ring's `certificate` key. The public half stands in the certificate, for whoever
+has no ring; we verify by the ring's key, for anybody can sign with one of their own.
 """
 
 from dataclasses import asdict, replace

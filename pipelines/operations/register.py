@@ -1,6 +1,6 @@
 """The record of processing (GDPR Art. 30(1)), made from what the software does: policy, mappings, tables, roles.
 
-Nothing of it is written by hand, so that it cannot say anything else than is done. It reads no row of the store.
+Nothing of it but the measures is written by hand, so that it says what is done. It reads no row of the store.
 """
 
 import importlib
@@ -12,10 +12,11 @@ import connectors.finance
 import connectors.store
 from connectors.store.metadata import METADATA
 from connectors.store.roles import ROLES
+from pipelines.operations.retention import rules_of
 from schemas.finance import FinancePolicy
 from schemas.mappings import Mapping as Feed
 from schemas.policy import Policy
-from schemas.purposes import COUNTS_FROM, PurposePolicy
+from schemas.purposes import COUNTS_FROM, STORES, PurposePolicy
 
 SECURITY = (
     "What was received is encrypted under a key of its batch; keys are kept outside the database and its dumps.",
@@ -26,6 +27,16 @@ SECURITY = (
     "Statistics are of ten people a cell or more, with complementary suppression, published once.",
     "No personal data is in logs, errors, metadata or addresses of pages.",
 )
+
+
+# What is written down about the work itself, by rule of retention.
+_ALSO_KEPT = {
+    "disclosed_references": "the disclosure; until the recipient was told of an erasure",
+    "answered_requests": "the answer",
+    "ended_holds": "the end of the hold",
+    "ended_accesses": "the end of the access",
+    "log_of_readings": "the reading",
+}
 
 
 def make_register(policy: Policy, feeds: Iterable[Feed]) -> dict[str, Any]:
@@ -149,10 +160,11 @@ def _retention(policy: Policy) -> list[dict[str, Any]]:
         if purpose.lives_after_days is not None
     ]
     kept = policy.retention.model_dump()
-    stores = [(name, days) for name, days in kept.items() if name.endswith("_days")]
+    days = {str(one["rule"]): one["days"] for one in rules_of(policy)}
+    beside = [(name, kept[f"{name}_days"], since) for name, since in STORES.items()]
+    beside += [(rule, days[rule], since) for rule, since in _ALSO_KEPT.items()]
     return lived + [
-        {"what": name.removesuffix("_days").replace("_", " "), "kept": f"{days} days", "from": "its receipt or making"}
-        for name, days in stores
+        {"what": name.replace("_", " "), "kept": f"{days} days", "from": since} for name, days, since in beside
     ]
 
 

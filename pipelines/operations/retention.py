@@ -107,8 +107,10 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     ]
     rules += [
         {"rule": "evidence", "days": kept.evidence_days, "class_id": classes.get("evidence")},
-        {"rule": "groundless_answers", "days": 0, "class_id": None},
-        {"rule": "contact_details", "days": 0, "class_id": None},
+        *(
+            {"rule": rule, "days": 0, "class_id": classes.get(rule)}
+            for rule in ("groundless_answers", "contact_details")
+        ),
         {"rule": "groundless_submissions", "days": kept.quarantine_days, "class_id": classes.get("quarantine")},
         *(
             {"rule": rule, "days": kept.evidence_days, "class_id": classes.get("evidence")}
@@ -120,10 +122,8 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
         {"rule": "images_of_writes", "days": kept.image_days, "class_id": classes.get("image")},
         {"rule": "images_of_readings", "days": kept.image_days, "class_id": classes.get("image")},
     ]
-    rules += [
-        {"rule": rule, "days": 0, "class_id": None} for rule in ("people", "addresses", "occasions", "submission_ids")
-    ]
-    return rules
+    remains = ("people", "addresses", "occasions", "submission_ids")
+    return rules + [{"rule": rule, "days": 0, "class_id": classes.get(rule)} for rule in remains]
 
 
 def retain(session: Session, crm: RetainingCrm | None) -> Retained:

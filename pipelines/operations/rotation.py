@@ -37,13 +37,14 @@ USES = {
         "Links under older keys work as long as those stay in the ring: keep them for a year after the last newsletter.",
     ),
     "ledger_head": Use(
-        "no new head can be signed; heads that were signed verify by their public key",
-        "Heads signed by older keys verify by their own public keys.",
+        "heads that it signed cannot be verified until its backup is back",
+        "Keep the older ones: heads are verified by the key that signed them.",
     ),
-    "ledger": Use("the same decision read again would be a new event: put back its backup", "It never rotates."),
-    "guid_salt": Use("the next run would make every CRM row a second time: put back its backup", "It never rotates."),
+    "ledger": Use("nothing is read or recorded until its backup is back", "It never rotates."),
+    "guid_salt": Use("nothing is read or recorded until its backup is back", "It never rotates."),
     "certificate": Use(
-        "no new certificate of deletion can be signed", "Certificates under older keys verify by those."
+        "certificates that it signed cannot be verified until its backup is back",
+        "Keep the older ones: certificates are verified by the key that signed them.",
     ),
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -28,6 +29,7 @@ from connectors.store.address import ServerAddress
 from connectors.store.batches import Stay
 from connectors.store.engine import create_store_engine
 from connectors.store.keys import KeyRing
+from connectors.store.lost_keys import refuse_lost
 from connectors.store.merge import PurposeRules
 from connectors.store.migrate import PIPELINE_ROLE, RETENTION_ROLE, upgrade
 from connectors.store.server import ensure_server, external_server
@@ -103,11 +105,12 @@ def open_workspace(settings: Settings, *, address: ServerAddress | None = None) 
         policy = policy.model_copy(update={"crm": policy.crm.model_copy(update={"blast_radius": radius})})
     address = address or server_address(settings)
     upgrade(address)
+    engine = create_store_engine(address, role=PIPELINE_ROLE, pool_size=STORE_CONNECTIONS)
     return Workspace(
         settings=settings,
         address=address,
-        engine=create_store_engine(address, role=PIPELINE_ROLE, pool_size=STORE_CONNECTIONS),
-        keys=KeyRing(settings.keys_dir()),
+        engine=engine,
+        keys=KeyRing(settings.keys_dir(), before_first=partial(refuse_lost, engine)),
         policy=policy,
         mappings=load_mappings(settings.config_dir),
         sources=source_settings(settings, policy.organisation.timezone),

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
+from pydantic import ValidationError
 
 from connectors.store import retention as store
 from connectors.store.retention import Limits, Related
@@ -75,21 +76,30 @@ def test_each_rule_has_its_days_and_its_class() -> None:
         ("event_answers", 30, "07.03.01"), ("event_registrations", 30, "07.03.01"),
         ("course_answers", 730, "05.04.01"), ("course_registrations", 730, "05.04.01"),
         ("enquiry_messages", 183, "07.01.01"), ("evidence", 1096, "07.02.02"),
-        ("groundless_answers", 0, None), ("contact_details", 0, None),
+        ("groundless_answers", 0, "00.02.04"), ("contact_details", 0, "00.02.04"),
         ("groundless_submissions", 90, "00.02.01"), ("disclosed_references", 1096, "07.02.02"),
         ("answered_requests", 1096, "07.02.02"), ("ended_holds", 1096, "07.02.02"),
-        ("ended_accesses", 1096, "07.02.02"), ("log_of_readings", 731, None), ("quarantine", 90, "00.02.01"),
+        ("ended_accesses", 1096, "07.02.02"), ("log_of_readings", 731, "00.02.03"), ("quarantine", 90, "00.02.01"),
         ("landing", 14, "00.02.01"),
-        ("images_of_writes", 30, "00.02.02"), ("images_of_readings", 30, "00.02.02"), ("people", 0, None),
-        ("addresses", 0, None), ("occasions", 0, None), ("submission_ids", 0, None),
+        ("images_of_writes", 30, "00.02.02"), ("images_of_readings", 30, "00.02.02"), ("people", 0, "00.02.04"),
+        ("addresses", 0, "00.02.04"), ("occasions", 0, "00.02.04"), ("submission_ids", 0, "00.02.04"),
     ]  # fmt: skip
 
 
 def test_a_rule_has_the_class_that_the_policy_names_for_it() -> None:
-    policy = make_policy()
-    kept = policy.retention.model_copy(update={"class_ids": {"readings": "00.09"}})
-    told = {one["rule"]: one["class_id"] for one in rules_of(policy.model_copy(update={"retention": kept}))}
-    assert told["log_of_readings"] == "00.09" and told["evidence"] is told["landing"] is None
+    told = {one["rule"]: one["class_id"] for one in rules_of(with_classes(readings="00.09", people="00.08"))}
+    assert (told["log_of_readings"], told["people"]) == ("00.09", "00.08")
+    assert told["evidence"] is told["landing"] is told["addresses"] is None
+
+
+def test_a_class_is_named_for_a_rule_that_there_is() -> None:
+    with pytest.raises(ValidationError, match="reading is no rule of retention"):
+        with_classes(reading="00.09")
+
+
+def with_classes(**class_ids: str) -> Policy:
+    told = make_policy().model_dump()
+    return Policy.model_validate(told | {"retention": told["retention"] | {"class_ids": class_ids}})
 
 
 def test_a_rule_whose_purpose_the_policy_does_not_have_is_none() -> None:

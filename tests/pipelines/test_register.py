@@ -46,6 +46,16 @@ def test_a_recipient_outside_the_economic_area_is_named_as_a_transfer(record: di
     assert make_register(policy, [])["third_countries"] == ["US"]
 
 
+def test_every_kind_of_what_is_kept_has_its_time_from_when_it_is_counted(record: dict[str, Any]) -> None:
+    kept = {one["what"]: (one["kept"], one["from"]) for one in record["retention"]}
+    assert kept["evidence"] == ("1096 days", "the end of the consent")
+    assert kept["landing"] == ("14 days", "landing") and kept["quarantine"] == ("90 days", "the fault's first sight")
+    years = f"{POLICY.retention.evidence_days} days"
+    ended = ("disclosed references", "answered requests", "ended holds", "ended accesses")
+    assert [kept[what][0] for what in ended] == [years] * 4
+    assert kept["log of readings"] == ("731 days", "the reading")
+
+
 def test_a_changed_policy_changes_the_record(record: dict[str, Any]) -> None:
     longer = POLICY.purposes["event_delivery"].model_copy(update={"lives_after_days": 31})
     policy = POLICY.model_copy(update={"purposes": {**POLICY.purposes, "event_delivery": longer}})

@@ -50,6 +50,23 @@ def test_ring_open_to_others_is_refused(tmp_path: Path, opened: str) -> None:
         KeyRing(ring).current("link")
 
 
+def test_only_the_first_key_of_a_name_is_asked_about_and_may_be_refused(tmp_path: Path) -> None:
+    asked: list[str] = []
+    ring = KeyRing(tmp_path / "keys", before_first=asked.append)
+    for _ in range(2):
+        ring.current("ledger")
+    ring.rotate("landing")
+    ring.current("landing")
+    assert asked == ["ledger"]
+
+    def refuse(name: str) -> None:
+        raise ConfigurationError(name)
+
+    with pytest.raises(ConfigurationError, match="link"):
+        KeyRing(tmp_path / "keys", before_first=refuse).current("link")
+    assert KeyRing(tmp_path / "keys").all_keys("link") == []
+
+
 def test_rotation_keeps_the_older_keys(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "keys")
     first = ring.current("landing")

@@ -33,6 +33,17 @@ def test_an_attack_over_two_months_recovers_no_cell_of_a_course_whose_end_was_mo
     assert [row["participants"] for row in counted] == [30]
 
 
+def test_of_whom_all_are_erased_before_the_month_closes_nothing_is_counted(archive: Archive) -> None:
+    held(archive, 11, IN_OCTOBER)
+    gone = [held(archive, 12, IN_OCTOBER) for _ in range(2)]
+    gather(archive.conn, {}, now=IN_NOVEMBER, timezone="Europe/Helsinki")
+    assert [row["participants"] for row in counts_of(archive.conn, OCTOBER)] == [11, 12, 12]
+    for table, occasions in (("registration", gone), ("occasion", gone[1:])):
+        erased = sa.text(f"delete from intake.{table} where occasion_pk = any(:gone)")
+        archive.conn.execute(erased, {"gone": occasions})
+    assert [row["participants"] for row in close(archive, OCTOBER)] == [11]
+
+
 def held(archive: Archive, participants: int, ends_at: datetime) -> UUID:
     occasion = archive.occasion(ends_at=ends_at)
     for _ in range(participants):
