@@ -95,9 +95,10 @@ class Archive:
         self.add("consent_evidence", address=of.key, **key)
 
     def folded(self, of: SimpleNamespace, state: str, purpose: str = "marketing") -> None:
-        """The state of a person's own consent."""
+        """The state of a person's own consent, of whom some purpose lives."""
         told = {"person_id": of.person, "purpose": purpose, "topic": "", "state": state}
         self.add("person_consent", contact_point_id=of.point, **told)
+        self.add("person_purpose", person_id=of.person, purpose=purpose, contact_point_id=of.point, ends_at=NOW + JUST)
 
     def held(self, **told: Any) -> None:
         self.add("legal_hold", hold_id=uuid4(), **told)

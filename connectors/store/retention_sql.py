@@ -128,14 +128,15 @@ insert into t_touched select contact_point_id from cleared
 """
 
 # A consent lives as long as its own person's fold is granted, though somebody else at the address holds it down: when they
-# are erased it counts again, and must be shown then. By the groups of the fold (connectors.store.folding_sql).
+# are erased it counts again, and must be shown then; unless nothing else keeps the person, who goes meanwhile. By the groups
+# of the fold (connectors.store.folding_sql).
 _EVIDENCE = f"""
 delete from intake.consent_evidence v
 using intake.consent_event e left join intake.subject s on s.subject_id = e.subject_id
 where e.event_key = v.event_key and {_NOT_HELD.format("e")}
-  and not exists (select from intake.person_consent c where c.contact_point_id = e.contact_point_id
-                    and c.person_id = coalesce(s.person_id, e.subject_id) and c.purpose = e.purpose
-                    and c.state = 'granted')
+  and not exists (select from intake.person_consent c join intake.person_purpose u using (person_id)
+                  where c.contact_point_id = e.contact_point_id and c.person_id = s.person_id
+                    and c.purpose = e.purpose and c.state = 'granted' and (u.ends_at is null or u.ends_at > :now))
   and (select max(l.effective_at)
        from intake.consent_event l left join intake.subject t on t.subject_id = l.subject_id
        where l.contact_point_id = e.contact_point_id and l.purpose = e.purpose

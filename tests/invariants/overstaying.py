@@ -138,17 +138,29 @@ def _addresses(store: Store) -> Iterator[str]:
     used |= {row.contact_point_id for row in store.submissions.values()}
     used |= {row.contact_point_id for row in store.rows("consent_state") if row.state == "withdrawn"}
     yield from ("address" for row in store.rows("contact_point") if row.contact_point_id not in used)
-    granted = {(row.contact_point_id, row.purpose) for row in store.rows("consent_state") if row.state == "granted"}
-    last: dict[Any, datetime] = {}
-    events = {
-        row.event_key: (row.contact_point_id, row.purpose, row.effective_at) for row in store.rows("consent_event")
+    granted = {
+        (row.contact_point_id, row.person_id, row.purpose)
+        for row in store.rows("person_consent")
+        if row.state == "granted" and store.living[row.person_id]
     }
-    for point, purpose, at in events.values():
-        last[point, purpose] = max(at, last.get((point, purpose), at))
-    for row in store.rows("consent_evidence"):
-        about = events[row.event_key][:2]
-        if about not in granted and store.is_past(last[about], EVIDENCE):
+    last: dict[Any, datetime] = {}
+    events = {row.event_key: row for row in store.rows("consent_event")}
+    for row in events.values():
+        for whose in _whose(store, row):
+            about = row.contact_point_id, whose, row.purpose
+            last[about] = max(row.effective_at, last.get(about, row.effective_at))
+    for evidence in store.rows("consent_evidence"):
+        row = events[evidence.event_key]
+        about, by_all = ((row.contact_point_id, whose, row.purpose) for whose in (_whose(store, row)[0], ""))
+        if about not in granted and store.is_past(max(last[about], last.get(by_all, last[about])), EVIDENCE):
             yield "evidence"
+
+
+def _whose(store: Store, event: Any) -> list[Any]:
+    """Whose an event is: the person's, or the name's where it is no person's; and everybody's ('') where it has no name."""
+    subject = store.subjects.get(event.subject_id)
+    own = (subject and subject.person_id) or event.subject_id
+    return [own, ""] if subject is not None and not subject.given_key else [own]
 
 
 def _dated(store: Store) -> Iterator[str]:
