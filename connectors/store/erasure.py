@@ -24,7 +24,8 @@ _TEMPORARY = ("t_gone_subject", "t_gone_submission")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Who goes: persons at an address; with `is_whole` nobody else is there, and the address goes with them.
+    """Who goes: persons at an address; with `is_whole` nobody else is there, and the address goes with them, and so do
+    `leftovers`: persons whose names all stand with these by now.
 
     Without `is_known` the store has no such address, whose id is then a new one: it may be in a sign-up that waits for its
     link, in what was received and never understood, or in the CRM.
@@ -35,10 +36,11 @@ class Scope:
     person_ids: tuple[UUID, ...]
     is_whole: bool
     is_known: bool = True
+    leftovers: tuple[UUID, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """As the SQL takes it."""
-        persons = list(self.person_ids)
+        persons = [*self.person_ids, *self.leftovers]
         known = {"contact_point_id": self.contact_point_id, "address_key": self.address_key}
         return {**known, "persons": persons, "is_whole": self.is_whole}
 
@@ -78,7 +80,9 @@ def person_of(conn: Connection, row_id: UUID) -> Scope | None:
     row = conn.execute(text(erasure_sql.FIND_BY_ID), {"id": row_id}).first()
     if row is None:
         return None
-    return Scope(row.contact_point_id, row.address_key, tuple(row.named), set(row.named) == set(row.persons))
+    is_whole = set(row.persons or ()) <= set(row.named)
+    leftovers = tuple(set(row.everybody) - set(row.named)) if is_whole else ()
+    return Scope(row.contact_point_id, row.address_key, tuple(row.named), is_whole, leftovers=leftovers)
 
 
 def find(conn: Connection, scope: Scope) -> Found:

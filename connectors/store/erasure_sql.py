@@ -14,13 +14,17 @@ from intake.contact_point c left join intake.person p using (contact_point_id)
 where c.address_key = :address_key group by c.contact_point_id
 """
 
-# An id of ours or of the contact in the CRM, each by its own index.
+# An id of ours or of the contact in the CRM, each by its own index. A person whose names all stand with somebody else by now
+# is nobody apart from them; where a name stands with nobody (its reading was undone, and may be done again) they may be.
 FIND_BY_ID = """
 with meant as (
     select person_id from intake.person where person_id = :id
     union select person_id from intake.crm_link where row_id = :id and state <> 'gone'
 )
-select c.contact_point_id, c.address_key, array_agg(distinct o.person_id) as persons,
+select c.contact_point_id, c.address_key, array_agg(distinct o.person_id) as everybody,
+       array_agg(distinct o.person_id) filter (where exists (
+           select from intake.subject s where s.contact_point_id = c.contact_point_id
+              and (s.person_id = o.person_id or s.person_id is null))) as persons,
        array_agg(distinct p.person_id) as named
 from meant join intake.person p using (person_id)
 join intake.contact_point c on c.contact_point_id = p.contact_point_id

@@ -148,7 +148,7 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
 
 
 def _require_not_held(session: Session, conn: Connection, scope: Scope) -> None:
-    if is_held(conn, scope.person_ids, today=session.now.date()):
+    if is_held(conn, [*scope.person_ids, *scope.leftovers], today=session.now.date()):
         raise ConfigurationError(
             "A legal hold keeps this person's data (GDPR 17(3)(e)). See `crm-intake privacy holds`; release it first."
         )

@@ -18,6 +18,7 @@ from tests.invariants.crm_hands import new_contact
 from tests.invariants.erasing import BY, erase, traces
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.test_acts import make_act
+from tests.invariants.test_undo import run_on, undo
 from tests.invariants.world import World, take_in
 from tests.sizes import sized
 
@@ -149,6 +150,39 @@ def test_erasing_one_of_two_at_an_address_leaves_the_other(world: World) -> None
     assert world.query("select status from intake.registration") == [("cancelled",)], (
         "a lowering of hers is not refused"
     )
+
+
+def person_id(world: World, given: str) -> str:
+    return str(world.query("select person_id from intake.person where given_name = :given", given=given)[0][0])
+
+
+def test_the_last_name_at_an_address_takes_the_address_along_when_another_name_had_come_to_stand_with_it(
+    world: World,
+) -> None:
+    """A sign-up without a name stood for itself while two people were there, and stands with the one who is left."""
+    for no, given in enumerate(("aino", "maija", "")):
+        world.perform([sign_up(no, Who(AINO.address, given), T0)])
+        world.run()
+    erase(world, person=person_id(world, "Maija"))
+    world.run()
+    report, _ = erase(world, person=person_id(world, "Aino"))
+    assert report.counts["contact_point"] == 1 and traces(world, AINO.key) == set()
+    for table in ("person", "subject", "consent_state", "person_consent"):
+        assert not world.query(f"select from intake.{table}"), table
+
+
+def test_somebody_whose_reading_was_undone_may_come_back_though_the_other_at_the_address_was_erased(
+    world: World,
+) -> None:
+    maija = Who(AINO.address, "maija")
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    world.perform([sign_up(2, maija, T0)])
+    undo(world, run_on(world, 1))
+    erase(world, person=person_id(world, "Aino"))
+    world.with_mapping("newsletter", title="Another title")
+    world.run()
+    assert (AINO.key, "maija") in world.holds().contacts
 
 
 def test_a_contact_that_others_use_is_cleared_lowered_and_given_to_its_owner(known: World) -> None:
