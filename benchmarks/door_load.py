@@ -27,8 +27,8 @@ import requests
 import sqlalchemy as sa
 
 from benchmarks.door_crowd import points_of, seed_crowd
+from benchmarks.seeding import make_keys
 from connectors.store.address import ServerAddress
-from connectors.store.keys import KeyRing
 from connectors.store.migrate import upgrade
 from connectors.store.server import ensure_server, stop_server
 from pipelines.transforms.preference_links import LinkKey, Scope, sign_token
@@ -87,7 +87,7 @@ def door_under_load(directory: Path, people: int, *, is_durable: bool = True) ->
     secrets = directory / "doors.json"
     secrets.touch(mode=0o600)
     secrets.write_text(json.dumps({"consent_provider": [PROVIDER]}))
-    made = KeyRing(directory / "keys").current("link")
+    made = make_keys(directory / "keys").current("link")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -17,7 +17,7 @@ from time import perf_counter, process_time
 import psutil
 from sqlalchemy import text
 
-from benchmarks.seeding import address_of
+from benchmarks.seeding import address_of, make_keys
 from connectors.store import batches, outbox
 from connectors.store.address import ServerAddress
 from connectors.store.outbox import Settled
@@ -52,6 +52,7 @@ class Cost:
 def opened(address: ServerAddress, directory: Path) -> Iterator[Workspace]:
     """The workspace over a seeded store, with a drop folder of its own."""
     settings = load_settings(data_dir=directory, settle_s=0.0, fixed_now=NOW, database_url=address.uri_adbc)
+    make_keys(settings.keys_dir())
     workspace = open_workspace(settings, address=address)
     try:
         yield workspace

@@ -6,10 +6,12 @@ number: `md5('contact_point ' || n)`. Events are of before the ledger was chaine
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 
 from connectors.store.address import ServerAddress
+from connectors.store.keys import UNROTATABLE, KeyRing
 from connectors.store.migrate import upgrade
 
 GRANTED_AT = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -47,6 +49,14 @@ _SEEDS = (
     f" select 'contact', {_PERSON}, {_POINT}, true, c, c from generate_series(%(a)s::int, %(b)s::int) n,"
     f" lateral (select jsonb_build_object('firstname', 'Aino', 'lastname', 'Esimerkki', 'emailaddress1', {_ADDRESS}) c) j",
 )
+
+
+def make_keys(directory: Path) -> KeyRing:
+    """The ring of a store that was seeded, in which no row was made under a key: with those that never rotate."""
+    ring = KeyRing(directory)
+    for name in UNROTATABLE:
+        ring.current(name)
+    return ring
 
 
 def seed_known(address: ServerAddress, people: int) -> None:

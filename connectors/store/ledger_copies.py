@@ -26,7 +26,9 @@ _VOIDED = (
 
 def iter_lines(conn: Connection, *, rows: int) -> Iterator[list[dict[str, Any]]]:
     """The events in the order in which they were recorded, `rows` at a time."""
-    result = conn.execution_options(stream_results=True, yield_per=rows).execute(text(_LINES)).mappings()
+    # Of this statement alone: set on the connection, what is written beside it would be asked for as a cursor, too.
+    pages = {"stream_results": True, "yield_per": rows}
+    result = conn.execute(text(_LINES), execution_options=pages).mappings()
     for part in result.partitions(rows):
         yield [dict(row) for row in part]
 

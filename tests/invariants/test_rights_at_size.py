@@ -14,7 +14,7 @@ from pipelines.operations.erasure import find_person
 from pipelines.operations.explain import explain
 from pipelines.operations.person_export import export_person
 from pipelines.operations.sessions import Session
-from pipelines.operations.workspace import Workspace, open_workspace
+from pipelines.operations.workspace import Workspace, open_workspace, under_retention
 from pipelines.settings import load_settings
 from tests.invariants.world import write_config
 from tests.sizes import sized
@@ -148,7 +148,7 @@ def test_no_read_of_one_person_goes_through_a_whole_table(crowd: Workspace, area
         "explain": list(inspection._EXPLAIN.values()),
         "erasure": [erasure_sql.FIND_BY_ADDRESS, erasure_sql.FIND_BY_ID, *_GONE],
     }[area]
-    with crowd.engine.connect() as conn:
+    with under_retention(crowd) as erasing, erasing.engine.connect() as conn:
         conn.execute(sa.text("create temporary table if not exists t_gone_subject (subject_id uuid, given_key text)"))
         conn.execute(
             sa.text("create temporary table if not exists t_gone_submission (source text, submission_id text)")

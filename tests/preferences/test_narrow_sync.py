@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 from sqlalchemy import text
 
 from connectors.dataverse import DataverseClient
@@ -89,6 +90,33 @@ def test_a_click_does_not_wait_for_a_run_that_takes_long(house: House) -> None:
     house.world.run()
     assert len(house.world.rows("contacts")) == len(CROWD)
     assert reconcile(Session(house.world.workspace), house.world.crm).unexplained == []
+
+
+def test_after_a_click_a_second_passes_at_most_beyond_the_crms_own_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_crm: list[float] = []
+    send = HTTPAdapter.send
+
+    def timed(*given: Any, **options: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return send(*given, **options)
+        finally:
+            in_crm.append(time.monotonic() - began)
+
+    monkeypatch.setattr(HTTPAdapter, "send", timed)
+    beyond = []
+    for _ in range(3):
+        house.reset(*subscribed(AINO), in_crm=True)
+        house.post(f"/p/{house.token()}/leave")
+        in_crm.clear()
+        began = time.monotonic()
+        assert house.narrow().served == 1
+        beyond.append(time.monotonic() - began - sum(in_crm))
+        assert in_crm
+    # The quickest of three: what else runs on the machine is none of ours.
+    assert min(beyond) <= 1
 
 
 def test_an_address_with_a_write_under_way_is_taken_up_when_it_is_answered(house: House) -> None:
