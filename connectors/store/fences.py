@@ -5,9 +5,12 @@ still live, and with it the lock? `hold` within a transaction: is the token stil
 the commit? A new holder waits for transactions that hold the old token, so nothing of an old one commits after it began.
 """
 
+import math
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from sqlalchemy import BigInteger, Column, Connection, Engine, Table, Text, text
@@ -30,16 +33,30 @@ _NEXT = text(
 _HOLD = text("select token from intake.lock_fence where name = :name for share")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Fence:
     """The right that a lock gives, as long as it lasts. Thread-safe."""
 
     name: str
     token: int
     session: psycopg.Connection
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _asked_at: float = field(default=-math.inf, repr=False)
 
     def require(self) -> None:
-        """LockLost unless the lock's own session answers, and so holds the lock, just now."""
+        """LockLost unless the lock's own session answers, and so holds the lock, just now.
+
+        Of threads that wait for their turn one asks for all: what was asked after they came answers them, too.
+        """
+        came_at = time.monotonic()
+        with self._turn:
+            if self._asked_at > came_at:
+                return
+            asked_at = time.monotonic()
+            self._ask()
+            self._asked_at = asked_at
+
+    def _ask(self) -> None:
         try:
             found = self.session.execute("select token from intake.lock_fence where name = %s", (self.name,)).fetchone()
         except psycopg.Error:
