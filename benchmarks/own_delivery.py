@@ -40,7 +40,7 @@ def run(data_dir: Path, config_dir: Path, database: str, crm: CrmAccess) -> dict
     with session.transaction() as conn:
         batches.start_run(conn, session.run_id, "benchmark", at=session.now)
     client = dataverse_client(settings, workspace.policy)
-    with as_writer(session):
+    with as_writer(session, client):
         return _synchronise(session, client)
 
 

@@ -133,7 +133,7 @@ class CrmPolicy(_Strict):
     erasure_task_days: int = Field(default=14, ge=1)
     approval_days: int = Field(default=7, ge=1)
     chunk_rows: int = Field(default=100, ge=1, le=1000)
-    writers: int = Field(default=24, ge=1, le=64)
+    writers: int = Field(default=48, ge=1, le=64)
 
 
 class Organisation(_Strict):

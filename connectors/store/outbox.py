@@ -204,11 +204,14 @@ def _claimed(row: Any) -> Claimed:
     )
 
 
-def settle(conn: Connection, settled: Sequence[Settled]) -> None:
+def settle(conn: Connection, settled: Sequence[Settled], *, at_leisure: bool = False) -> None:
     """Record what became of claimed intents, what the CRM was known to hold before, and what it holds now.
 
     `before` holds the columns written, null where the row was known without a value for one; of a deleted row all that
     was known; nothing at all where no row was known. An intent that is not claimed any more is left as it is.
+
+    `at_leisure` does not wait for the disk at the commit of the transaction: after a crash of the server what was settled
+    last may be claimed still, and is read back like any other (https://www.postgresql.org/docs/current/wal-async-commit.html).
     """
     if not settled:
         return
@@ -217,6 +220,8 @@ def settle(conn: Connection, settled: Sequence[Settled]) -> None:
         for s in settled
     ]
     conn.execute(text(outbox_sql.BY_KEY))
+    if at_leisure:
+        conn.execute(text("set local synchronous_commit = off"))
     # One document: the driver's arrays of text cost ten times as much of our processor.
     conn.execute(text(outbox_sql.SETTLE), {"answers": orjson.dumps(answers).decode()})
 

@@ -1,14 +1,15 @@
-"""Dispatching: one thread claims and settles in the store, several send; what is claimed is sent at once.
+"""Dispatching: one thread claims in the store, one settles, several send; what is claimed is sent at once.
 
-As many chunks are claimed as senders are free, so nothing that was claimed waits in a queue, and the answers that came
-meanwhile are settled in the transaction that claims the next chunks. Several threads that claimed for themselves stood
-in each other's way: 16 of them took 20 times as long in the database (measured).
+No more chunks are claimed than senders are free, so nothing that was claimed waits in a queue; and few at a time, for the
+first are sent while the next are claimed. The answers that came meanwhile are settled by a thread of its own. Several threads
+that claimed for themselves stood in each other's way: 16 of them took 20 times as long in the database (measured).
 """
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -19,6 +20,9 @@ from pipelines.operations.sessions import Session
 from schemas.intents import Method, Phase
 
 Sent = Future[list[Settled]]
+
+# Chunks claimed in one transaction: more would keep the senders waiting for the first of them.
+_CLAIMED_AT_ONCE = 6
 
 
 @dataclass
@@ -52,6 +56,9 @@ class Dispatch:
         self._groups = groups
         self._senders = session.workspace.policy.crm.writers
         self._running: dict[Sent, Phase] = {}
+        self._unsettled: list[Settled] = []
+        self._settling: Future[None] | None = None
+        self._may_find_more = True
         self._error: BaseException | None = None
         self.progress = Progress()
 
@@ -60,9 +67,12 @@ class Dispatch:
 
         Interrupted, it begins no request any more, and settles what was under way before it lets the interruption through.
         """
-        with ThreadPoolExecutor(self._senders, thread_name_prefix="crm-sender") as pool:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="crm-settler") as settler,
+            ThreadPoolExecutor(self._senders, thread_name_prefix="crm-sender") as senders,
+        ):
             try:
-                while self._send_next(pool):
+                while self._turn(senders, settler):
                     pass
             except BaseException:
                 self._wind_up()
@@ -71,14 +81,29 @@ class Dispatch:
             raise self._error
         return self.progress
 
-    def _send_next(self, pool: ThreadPoolExecutor) -> bool:
-        """One turn; False once nothing moves any more."""
-        chunks, may_find_more = self._claim_and_settle(self._answers())
-        for phase, chunk in chunks:
-            self._running[pool.submit(send_chunk, self._crm, chunk, partial(self._still_stand, chunk))] = phase
-        if self._running:
-            wait(self._running, return_when=FIRST_COMPLETED)
-        return bool(self._running) or may_find_more
+    def _turn(self, senders: ThreadPoolExecutor, settler: ThreadPoolExecutor) -> bool:
+        """Claim and send what there are senders for, have settled what came; False once nothing moves any more."""
+        if self._may_find_more and self._free() > 0:
+            for phase, chunk in self._claim_some():
+                self._running[senders.submit(send_chunk, self._crm, chunk, partial(self._still_stand, chunk))] = phase
+        self._unsettled += self._answers()
+        if self._settling is None and self._unsettled:
+            self._settling, self._unsettled = settler.submit(self._settle, self._unsettled), []
+        under_way: list[Future[Any]] = [*self._running, *([self._settling] if self._settling else [])]
+        if under_way and not (self._may_find_more and self._free() > 0):
+            wait(under_way, return_when=FIRST_COMPLETED)
+        self._note_settled()
+        return bool(under_way) or self._may_find_more
+
+    def _free(self) -> int:
+        return self._senders - len(self._running)
+
+    def _note_settled(self) -> None:
+        """Where answers have been settled, what stood behind them may go now; what settling raised is raised."""
+        if self._settling is not None and self._settling.done():
+            settled, self._settling = self._settling, None
+            settled.result()
+            self._may_find_more = True
 
     def _still_stand(self, chunk: Sequence[Claimed]) -> bool:
         """Whether the ledger justifies all of a chunk now; asked by a sender whose claim had to wait."""
@@ -89,8 +114,9 @@ class Dispatch:
     def _wind_up(self) -> None:
         with self._crm.stopped():
             wait(self._running)
-        self._groups = ()
-        self._claim_and_settle(self._answers())
+        if self._settling is not None:
+            wait([self._settling])
+        self._settle([*self._unsettled, *self._answers()])
 
     def _answers(self) -> list[Settled]:
         """The answers that have come, taken off what is on its way."""
@@ -105,21 +131,27 @@ class Dispatch:
             self.progress.settled.setdefault(phase, []).extend(sent.result())
         return answers
 
-    def _claim_and_settle(self, answers: Sequence[Settled]) -> tuple[list[tuple[Phase, list[Claimed]]], bool]:
-        """One transaction; gives the chunks to send, and whether looking again may find more."""
+    def _settle(self, answers: Sequence[Settled]) -> None:
+        """Record answers. The store may lose in a crash what it recorded last: that is claimed still, and is read back."""
+        with self._session.transaction() as conn:
+            outbox.settle(conn, answers, at_leisure=True)
+
+    def _claim_some(self) -> list[tuple[Phase, list[Claimed]]]:
+        """One transaction; gives the chunks to send, and notes whether looking again may find more."""
         chunks: list[tuple[Phase, list[Claimed]]] = []
         superseded = 0
         groups = self._groups if self._error is None else ()
+        most = min(self._free(), _CLAIMED_AT_ONCE)
         has_skipped = any(group.after for group in groups)
-        with self._session.transaction() as conn:
-            outbox.settle(conn, answers)
-            for group in groups:
-                free = self._senders - len(self._running) - len(chunks)
-                if free > 0:
-                    found, fell = self._claim(conn, group, free)
-                    chunks += [(group.phase, chunk) for chunk in found]
-                    superseded += fell
-        return chunks, bool(chunks or superseded or has_skipped)
+        if groups:
+            with self._session.transaction() as conn:
+                for group in groups:
+                    if len(chunks) < most:
+                        found, fell = self._claim(conn, group, most - len(chunks))
+                        chunks += [(group.phase, chunk) for chunk in found]
+                        superseded += fell
+        self._may_find_more = bool(len(chunks) == most or superseded or has_skipped) and bool(groups)
+        return chunks
 
     def _claim(self, conn: Connection, group: Group, free: int) -> tuple[list[list[Claimed]], int]:
         """Chunks of a group for so many free senders, and how many intents were superseded instead."""
