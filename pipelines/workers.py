@@ -106,8 +106,6 @@ def serve_worker(settings: Settings, *, name: str, processes: int = 1) -> None:
     from pipelines.launch import tell_dagster
 
     tell_dagster(settings)
-    import great_expectations.expectations  # noqa: F401
-
     import pipelines.definitions  # noqa: F401
 
     options = ["--hostname", f"{name}@%h", "--queues", QUEUE, "--concurrency", str(processes)]

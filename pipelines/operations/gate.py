@@ -1,8 +1,10 @@
-"""The gate: contracts on a shaped batch, checked with Great Expectations. What fails stops the batch, not its lowerings.
+"""The gate: contracts on a shaped batch, in Great Expectations' words. What fails stops the batch, not its lowerings.
 
 Row-level reasons are not made here: they come with the rows (pipelines.transforms.shape). The suites look at a batch as
 a whole: its contract, ranges, uniqueness, its volume and unreadable share against the feed's own history.
-Only counts leave: `partial_unexpected_count` is 0, and of each result only whitelisted keys are read.
+The library is asked where a rule does not plainly hold (pipelines.operations.plain_rules): its import takes three seconds,
+and a suite a tenth of one for however few rows. Only counts leave: `partial_unexpected_count` is 0, and of each result only
+whitelisted keys are read.
 """
 
 from collections.abc import Sequence
@@ -12,44 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pipelines.operations.gate_rules import Rule, RuleResult, suite_for
+from pipelines.operations.plain_rules import plain_results
 from pipelines.transforms.shape import StagedBatch
 from schemas.errors import BatchRefused
-from schemas.mappings import Mapping, SubmissionKind
+from schemas.mappings import Mapping
 
 if TYPE_CHECKING:
     from great_expectations.core.batch_definition import BatchDefinition
 
 COUNT_KEYS = ("element_count", "unexpected_count", "missing_count", "unexpected_percent")
 RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
-MAX_UNREADABLE_SHARE = 0.25
-MIN_ROWS_FOR_SHARES = 20
-VOLUME_FACTOR = 20
-MIN_VOLUME = 1000
-STATUSES = ["active", "waitlisted", "cancelled", "deleted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One expectation: its type in the library's words, the column (None: the table) and its bounds."""
-
-    expectation: str
-    column: str | None
-    bounds: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What the rule is called in reports."""
-        return self.expectation if self.column is None else f"{self.expectation}:{self.column}"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleResult:
-    """How one rule came out: `could_not_run` is neither passed nor failed, and stops the batch all the same."""
-
-    name: str
-    passed: bool
-    could_not_run: bool
-    counts: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +43,8 @@ class Verdict:
 def gate_batch(shaped: StagedBatch, mapping: Mapping, *, median_rows: float | None = None) -> Verdict:
     """Check one shaped batch; `median_rows` is the usual size of the feed's batches, None while unknown."""
     rules = suite_for(mapping, rows=len(shaped.submissions), median_rows=median_rows)
-    results = validate(checked_frame(shaped, rules), rules)
+    frame = checked_frame(shaped, rules)
+    results = plain_results(frame, rules) or validate(frame, rules)
     failed = [result.name for result in results if not result.passed]
     if not failed:
         return Verdict(results, None)
@@ -96,33 +72,6 @@ def checked_frame(shaped: StagedBatch, rules: Sequence[Rule]) -> pd.DataFrame:
 
 def _plain(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.astype("object") if pd.api.types.is_string_dtype(column) else column
-
-
-def suite_for(mapping: Mapping, *, rows: int, median_rows: float | None) -> list[Rule]:
-    """The rules of a feed, by its kind and source."""
-    rules = [
-        Rule("ExpectColumnValuesToBeUnique", "row_no", {}),
-        Rule("ExpectColumnValuesToNotBeNull", "submission_id", {}),
-        Rule("ExpectColumnValuesToNotBeNull", "content_hash", {}),
-        Rule("ExpectColumnValuesToMatchRegex", "phone", {"regex": r"^\+[1-9]\d{5,14}$"}),
-        Rule("ExpectColumnValuesToMatchRegex", "address_key", {"regex": r"^[^@\s]+@[^@\s]+$"}),
-        Rule("ExpectColumnValueLengthsToBeBetween", "address", {"max_value": 100}),
-        Rule("ExpectColumnValueLengthsToBeBetween", "given_name", {"max_value": 50}),
-        Rule("ExpectColumnValueLengthsToBeBetween", "family_name", {"max_value": 50}),
-        Rule("ExpectColumnValuesToBeInSet", "registration_status", {"value_set": STATUSES}),
-    ]
-    if mapping.needs_person:
-        rules.append(Rule("ExpectColumnValuesToNotBeNull", "usable_address_key", {}))
-    registers = mapping.kind in (SubmissionKind.COURSE_REGISTRATION, SubmissionKind.EVENT_REGISTRATION)
-    # A booker who books for others registers for nothing; a row that lost its occasion is unreadable anyway.
-    if registers and all(block.registers == "always" for block in mapping.arrangement.blocks):
-        rules.append(Rule("ExpectColumnValuesToNotBeNull", "occasion_id", {"mostly": 0.9}))
-    if rows >= MIN_ROWS_FOR_SHARES:
-        rules.append(Rule("ExpectColumnMeanToBeBetween", "is_unreadable", {"max_value": MAX_UNREADABLE_SHARE}))
-    if median_rows is not None:
-        most = int(max(MIN_VOLUME, VOLUME_FACTOR * median_rows))
-        rules.append(Rule("ExpectTableRowCountToBeBetween", None, {"max_value": most}))
-    return rules
 
 
 def validate(frame: pd.DataFrame, rules: Sequence[Rule]) -> tuple[RuleResult, ...]:
@@ -158,11 +107,6 @@ def _raised(info: dict[str, Any] | None) -> bool:
     if "raised_exception" in info:
         return bool(info["raised_exception"])
     return any(_raised(part) for part in info.values() if isinstance(part, dict))
-
-
-def load_library() -> None:
-    """Import the library ahead of its first use: three seconds, in which batches are read and unpacked."""
-    import great_expectations.expectations  # noqa: F401
 
 
 @cache

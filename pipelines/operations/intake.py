@@ -29,7 +29,8 @@ from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
 from pipelines.operations.collecting import collected_seldom
-from pipelines.operations.gate import RuleResult, Verdict, gate_batch, load_library
+from pipelines.operations.gate import Verdict, gate_batch
+from pipelines.operations.gate_rules import RuleResult
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
 from pipelines.operations.redaction import redact_refused, without_erased
@@ -226,8 +227,6 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
     """
     ahead: deque[tuple[BatchRow, Future[_Decoded]]] = deque()
     with ThreadPoolExecutor(DECODED_AHEAD + 1, thread_name_prefix="decoder") as pool:
-        if batch_ids:
-            pool.submit(load_library)
         for batch_id in batch_ids:
             with session.transaction() as conn:
                 batch = batches.get_batch(conn, batch_id)
