@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
+
 from connectors.store.address import ServerAddress
 from pipelines.launch import DAGSTER_URL
 
@@ -38,4 +40,6 @@ def test_a_worker_finds_dagsters_instance_by_what_a_container_is_told(store: Ser
     command = [sys.executable, "-W", "ignore", "-c", _INSTEAD]
     ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.split()[-2:] == ["PostgresRunStorage", "0"]
+    with psycopg.connect(store.dagster.uri_adbc) as conn:
+        row = conn.execute("select count(*) from runs").fetchone()
+    assert row is not None and ended.stdout.split()[-2:] == ["PostgresRunStorage", str(row[0])]
