@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
@@ -45,6 +46,19 @@ def test_the_servers_words_are_kept_with_each_intent(store: ServerAddress, inten
     told = [[row[name] for name in ("state", "status", "code", "request_id")] for row in intents_of(store, run_id)]
     assert told == [["acknowledged", 204, None, "r1"], ["refused", 400, "0x80040217", "r2"]]
     assert all(row["finished_at"] is not None for row in intents_of(store, run_id))
+
+
+@pytest.mark.parametrize(("at_leisure", "waits"), [(True, "off"), (False, "on")])
+def test_only_what_is_settled_at_leisure_does_not_wait_for_the_disk(
+    store: ServerAddress, intent: Intent, at_leisure: bool, waits: str
+) -> None:
+    run_id = add(store, intent)
+    (one,) = claim(store, run_id, intent)
+    with acting(store) as conn:
+        conn.execute(text("set local synchronous_commit = on"))
+        outbox.settle(conn, [Settled(one.intent_id, IntentState.ACKNOWLEDGED)], at_leisure=at_leisure)
+        assert conn.execute(text("show synchronous_commit")).scalar_one() == waits
+    assert states_of(store, run_id) == ["acknowledged"]
 
 
 def test_what_is_put_back_is_open_again(store: ServerAddress, intent: Intent) -> None:
