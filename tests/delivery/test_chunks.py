@@ -13,12 +13,13 @@ from uuid import uuid4
 import pytest
 
 from connectors.dataverse import RowResult, TableName
+from connectors.store import outbox
 from connectors.store.address import ServerAddress
-from pipelines.operations.delivery import deliver_phases
+from pipelines.operations.delivery import deliver_phases, recover
 from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace
-from schemas.errors import CrmUnavailable
+from schemas.errors import CrmUnavailable, StoreUnavailable
 from schemas.intents import Intent, Method, Phase
 from schemas.tables import CONSENT, CONTACT
 from tests.delivery.memory_crm import MemoryCrm, Rows, chunked, deliver_all, held
@@ -247,6 +248,22 @@ def test_a_slow_answer_keeps_no_other_sender_waiting(
     intents = [replace(intent, row_id=uuid4()) for _ in range(4)]
     deliver_all(chunked(workspace, 1, writers=2), Slow(rows_at_once=1), add(store, *intents))
     assert waited == [True]
+
+
+def test_where_the_store_takes_no_answers_the_dispatch_ends_with_that_and_they_are_read_back(
+    store: ServerAddress, workspace: Workspace, crm: MemoryCrm, intent: Intent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*given: object, **options: object) -> None:
+        raise StoreUnavailable("The store is away.")
+
+    run_id = add(store, *(replace(intent, row_id=uuid4()) for _ in range(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "settle", away)
+        with pytest.raises(StoreUnavailable):
+            deliver_all(chunked(workspace, 1, writers=2), crm, run_id)
+    assert "claimed" in states_of(store, run_id)
+    assert recover(Session(workspace), crm) > 0
+    assert "claimed" not in states_of(store, run_id)
 
 
 def test_while_all_is_on_its_way_nothing_more_is_looked_for(
