@@ -12,12 +12,11 @@ from rich.table import Table
 
 from benchmarks.machine import machine
 from benchmarks.report import Report
+from benchmarks.reporting import limits_of
 from benchmarks.whole_intake import GOAL_RATIO, OURS
 
 _HEADINGS = ("", "goal", "ours", "peers", "limit", "ratio", "met")
 _MET = {None: "-", True: "yes", False: "no"}
-# Bytes of a delivered row as text, and what one core reads from memory: the least that any intake costs.
-_ROW_BYTES, _MEMORY_BYTES_S = 300, 5e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,13 @@ def line_of_intake(name: str, summary: dict[str, Any]) -> Line:
     """The line of the whole intake, whose report has a form of its own."""
     ours = summary["contestants"][OURS]
     peers = {who: one for who, one in summary["contestants"].items() if who != OURS}
-    least_s = summary["rows"] * _ROW_BYTES / _MEMORY_BYTES_S
     slowest = min((one["ratio"] for one in peers.values()), default=0.0)
     return Line(
         name,
         summary["goal"],
         f"{ours['rows_per_s']:,} rows/s, {ours['process_mb']:,} MB",
         "; ".join(f"{who} {one['rows_per_s']:,} rows/s" for who, one in peers.items()) or "-",
-        f"its bytes at memory speed: {least_s:.2f} s; {ours['seconds'] / least_s:,.0f} times that",
+        limits_of(summary),
         f"{slowest:.2f} of {GOAL_RATIO:g}" if peers else "-",
         _MET[summary["is_met"]],
         summary["missed"],

@@ -74,6 +74,7 @@ def _markdown(report: Report, where: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in rows]
     facts = [
         *_against_goal(report),
+        f"Limit: {report.summary.limit}.",
         *report.facts,
         f"Seed {where['seed']}.",
         "Machine: " + ", ".join(f"{name} {value}" for name, value in where["machine"].items()) + ".",
