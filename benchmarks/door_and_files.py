@@ -52,7 +52,7 @@ def run_reading(directory: Path, ask: Ask) -> Report:
     return Report(
         name="b9",
         title=f"B9 {found['megabytes']['csv']:.0f} MB of CSV and {found['megabytes']['xlsx']:.0f} MB of XLSX to a frame",
-        goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, memory bounded",
+        goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, each of the two, memory bounded",
         headings=["", "median seconds", "CPU s", "peak MB"],
         cells=[
             [name, f"{took:.2f}", f"{found['median_cpu_seconds'][name]:.2f}", f"{memory[name]:,.0f}"]
@@ -64,7 +64,7 @@ def run_reading(directory: Path, ask: Ask) -> Report:
             f"{ours_s:.1f} s",
             f"pandas {seconds['pandas csv'] + seconds['pandas xlsx']:.1f} s",
             f"its bytes at memory speed: {least_s:.2f} s; {ours_s / least_s:,.0f} times that",
-            f"{faster['both']:.1f} of {GOAL_FASTER:g} (CSV {faster['csv']:.1f}, workbook {faster['xlsx']:.1f})",
-            faster["both"] >= GOAL_FASTER,
+            f"CSV {faster['csv']:.1f} and workbook {faster['xlsx']:.1f} of {GOAL_FASTER:g}",
+            min(faster["csv"], faster["xlsx"]) >= GOAL_FASTER,
         ),
     )
