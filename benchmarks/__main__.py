@@ -88,6 +88,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the made-up people.")] = 1,
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
     writers: Annotated[int, typer.Option(min=0, help="Our writers to the CRM; 0: as the policy ships.")] = 0,
+    kept: Annotated[
+        Path | None, typer.Option(help="Folder in which B13 keeps its known people for the next run.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
     """Measure, print and write down."""
@@ -97,7 +100,7 @@ def main(
     lines = []
     for one in NAMES if name == "all" else [name]:
         console.rule(one)
-        asked = Ask(rows, repeat, seed, peers, console.print, writers or None)
+        asked = Ask(rows, repeat, seed, peers, console.print, writers or None, kept and kept.resolve())
         line, table, paths = _measured(one, asked, out, cores)
         lines.append(line)
         console.print(table)
