@@ -3,9 +3,10 @@
 import statistics
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.asking import Ask
-from benchmarks.clicks import measure_clicks
+from benchmarks.clicks import Clicks, measure_clicks
 from benchmarks.door_load import door_under_load
 from benchmarks.limits import Limit, scanning
 from benchmarks.reading_files import FILES, compare
@@ -17,7 +18,11 @@ GOAL_CLICK_S, GOAL_FASTER = 60.0, 5.0
 def run_clicks(directory: Path, ask: Ask) -> Report:
     """`rows` clicks on unsubscribe, two a second (a smoke run: five)."""
     with door_under_load(directory, ask.rows, is_durable=False) as door:
-        found = measure_clicks(door, clicks=ask.rows, per_second=2.0 if ask.rows > 10 else 5.0)
+        return report_clicks(measure_clicks(door, clicks=ask.rows, per_second=2.0 if ask.rows > 10 else 5.0))
+
+
+def report_clicks(found: Clicks) -> Report:
+    """B8's report of clicks that were measured."""
     ordered, answered = sorted(found.to_crm), sorted(found.answers)
     p99, answer_p99 = (times[min(len(times) - 1, round(0.99 * len(times)))] for times in (ordered, answered))
     middle, answer = statistics.median(ordered), statistics.median(answered)
@@ -48,8 +53,12 @@ def run_clicks(directory: Path, ask: Ask) -> Report:
 def run_reading(directory: Path, ask: Ask) -> Report:
     """A CSV of `rows` megabytes and a workbook of half as many."""
     found = compare(directory, sizes={"csv": ask.rows, "xlsx": ask.rows / 2}, repeat=ask.repeat, seed=ask.seed)
+    return report_reading(found, scanning([(directory / f"large.{kind}").read_bytes() for kind in FILES]))
+
+
+def report_reading(found: dict[str, Any], limit: Limit) -> Report:
+    """B9's report of what was compared, beside one pass over the bytes of both files."""
     seconds, memory, faster = found["median_seconds"], found["peak_memory_mb"], found["times_faster"]
-    limit = scanning([(directory / f"large.{kind}").read_bytes() for kind in FILES])
     ours_s = seconds["ours csv"] + seconds["ours xlsx"]
     return Report(
         name="b9",

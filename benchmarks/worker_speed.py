@@ -5,7 +5,7 @@ Every contestant begins with an empty store and an empty CRM; the end states are
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -38,12 +38,12 @@ _SHOWN = {
 }
 
 
-def run_worker_speed(directory: Path, ask: Ask) -> Report:
-    """Backfill `rows` days; RuntimeError where an end state differs from that of one process."""
+def run_worker_speed(directory: Path, ask: Ask, crews: Sequence[int] = CREWS) -> Report:
+    """Backfill `rows` days by one process and by each crew; RuntimeError where an end state differs from that of one process."""
     found: dict[str, tuple[float, str]] = {}
     broker = ""
     with own_server(directory) as server:
-        for name, crew in [("one process", 0), *((f"{n} workers", n) for n in CREWS)]:
+        for name, crew in [("one process", 0), *((f"{n} workers", n) for n in crews)]:
             with _system(directory / name.replace(" ", "_"), server, days=ask.rows) as (settings, address, sandbox):
                 begun = perf_counter()
                 _take_in(settings, address, crew)

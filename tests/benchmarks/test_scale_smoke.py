@@ -1,5 +1,6 @@
 """The benchmarks of size at a small one, ours only: that they run, that their reports say what was asked, and one page of all."""
 
+import functools
 import json
 import tempfile
 from pathlib import Path
@@ -16,16 +17,20 @@ from benchmarks.reporting import is_goal_met
 from benchmarks.unmet import IF_MISSED
 from benchmarks.whole_intake import OURS
 
-# The others have smoke tests of their own; B12 installs an environment and B14 runs workers (tests/pipelines/test_cluster.py).
+# The others have smoke tests of their own.
 SMALL = ("B6", "B7", "B10", "B13")
+
+
+@functools.cache
+def measured(name: str) -> Report:
+    with tempfile.TemporaryDirectory(prefix="crm-intake-bench-") as directory:
+        return BENCHMARKS[name].run(Path(directory), Ask(BENCHMARKS[name].smoke, 1, 1, peers=False, tell=str))
 
 
 @pytest.fixture(scope="module", params=SMALL)
 def summary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     name, folder = request.param, tmp_path_factory.mktemp("results")
-    with tempfile.TemporaryDirectory(prefix="crm-intake-bench-") as directory:
-        report = BENCHMARKS[name].run(Path(directory), Ask(BENCHMARKS[name].smoke, 1, 1, peers=False, tell=str))
-    write_report(report, folder, cores=2, seed=1)
+    write_report(measured(name), folder, cores=2, seed=1)
     assert "Machine: " in (folder / f"{name.lower()}.md").read_text()
     return {"name": name, **json.loads((folder / f"{name.lower()}.json").read_text())}
 
@@ -41,6 +46,14 @@ def test_what_was_measured_is_there(summary: dict[str, Any]) -> None:
         assert max(run["again"] for run in summary["runs"]) <= 100
     else:
         assert all(day["intents"] > 0 for days in summary["days"].values() for day in days)
+
+
+def test_one_page_has_what_was_measured(tmp_path: Path) -> None:
+    write_overview([line_of_report(name, measured(name)) for name in SMALL], tmp_path, cores=2)
+    lines = json.loads((tmp_path / "overview.json").read_text())["benchmarks"]
+    assert [line["name"] for line in lines] == list(SMALL)
+    assert all(line["goal"] and line["ours"] and line["limit"] and line["ratio"] for line in lines)
+    assert all(bool(line["missed"]) is (line["met"] == "no") for line in lines)
 
 
 def test_all_fourteen_are_on_the_list() -> None:
