@@ -23,17 +23,15 @@ from benchmarks.identity_speed import run_identity_speed
 from benchmarks.known_contacts import run_changed, run_unchanged
 from benchmarks.measuring import pin_to_cores
 from benchmarks.overview import Line, line_of_intake, line_of_report, write_overview
+from benchmarks.plots import RESULTS, draw_all
 from benchmarks.poison import run_poison
 from benchmarks.report import Report, write_report
 from benchmarks.report import table_of as report_table
 from benchmarks.reporting import summarise, table_of, write_results
 from benchmarks.resuming import run_resuming
-from benchmarks.servers import ROOT
 from benchmarks.side_by_side import run_side_by_side
 from benchmarks.whole_intake import run_whole_intake
 from benchmarks.worker_speed import run_worker_speed
-
-RESULTS = ROOT / "benchmarks" / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "B8": Benchmark(200, 3, run_clicks),
     "B9": Benchmark(100, 1, run_reading),
     "B10": Benchmark(20_000, 600, run_resuming),
-    "B12": Benchmark(1, 1, run_first_report),
+    "B12": Benchmark(1, 0, run_first_report),
     "B13": Benchmark(1_000_000, 1_000, run_flat_cost),
     "B14": Benchmark(30, 1, run_worker_speed),
     "side_by_side": Benchmark(10_000, 400, _delivery(run_side_by_side)),
@@ -90,6 +88,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the made-up people.")] = 1,
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
     writers: Annotated[int, typer.Option(min=0, help="Our writers to the CRM; 0: as the policy ships.")] = 0,
+    kept: Annotated[
+        Path | None, typer.Option(help="Folder in which B13 keeps its known people for the next run.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
     """Measure, print and write down."""
@@ -99,11 +100,11 @@ def main(
     lines = []
     for one in NAMES if name == "all" else [name]:
         console.rule(one)
-        asked = Ask(rows, repeat, seed, peers, console.print, writers or None)
+        asked = Ask(rows, repeat, seed, peers, console.print, writers or None, kept and kept.resolve())
         line, table, paths = _measured(one, asked, out, cores)
         lines.append(line)
         console.print(table)
-        for path in paths:
+        for path in [*paths, *draw_all(out)]:
             console.print(f"Wrote {path}")
     if name == "all":
         console.print(*write_overview(lines, out, cores=cores))

@@ -5,6 +5,7 @@ running. Its bucket is empty at first, so that nobody can have more than the rat
 under 429 is in the side by side.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from benchmarks.bare_limits import Limits
 from benchmarks.consenting import make_people
 from benchmarks.deliveries import Delivered, Terms, described, open_deliveries, wanted
+from benchmarks.limits import Limit
 from benchmarks.report import Report, Summary
 
 # Less than we can send over four connections, so that the limit decides and not our speed.
@@ -38,7 +40,9 @@ def run_admitted_rate(directory: Path, terms: Terms, rate: float = ROWS_PER_S) -
         for number in range(terms.repeat):
             done.append(deliveries.ours("people", made, Limits(rows_per_s=rate)))
             terms.tell(f"run {number + 1} of {terms.repeat}: {share_of(done[-1].counts, rate):.1%} of {rate:g} rows/s")
+        limits = [Limit("the rate that is admitted", rate, "rows/s"), deliveries.limit("people")]
     pace, shares = deliveries.pace, [share_of(one.counts, rate) for one in done]
+    written = rate * median(shares)
     return Report(
         name="b4",
         title=f"B4 a limited server: {rate:g} rows/s, {terms.repeat} runs",
@@ -50,11 +54,16 @@ def run_admitted_rate(directory: Path, terms: Terms, rate: float = ROWS_PER_S) -
             "Rows written are three a person: the contact, its consent row, and the contact opened at the end.",
             "On the way: sent within 0.1 s of a 429, before the thread that got it could tell the others.",
         ],
-        data={"rate": rate, "shares": shares, "runs": [described(one) for one in done]},
+        data={
+            "rate": rate,
+            "shares": shares,
+            "limits": list(map(asdict, limits)),
+            "runs": [described(one) for one in done],
+        },
         summary=Summary(
             f"{median(shares):.1%}",
             "-",
-            f"the rate that is admitted: {rate:g} rows/s",
+            "; ".join(limit.beside(written) for limit in limits),
             f"{median(shares):.1%} of {GOAL_SHARE:.0%}",
             min(shares) >= GOAL_SHARE and all(wanted(made) == one.landed and not one.counts["inside"] for one in done),
         ),

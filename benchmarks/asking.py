@@ -15,7 +15,7 @@ from connectors.store.server import ensure_server, stop_server
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Rows at the largest, runs of each, the seed, whether peers run too, whom to tell how it goes, our writers to the CRM
-    (None: as the policy ships).
+    (None: as the policy ships), the folder of the server that keeps known people for the next run (None: none is kept).
     """
 
     rows: int
@@ -24,6 +24,7 @@ class Ask:
     peers: bool
     tell: Callable[[str], None]
     writers: int | None = None
+    kept: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

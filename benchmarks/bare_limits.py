@@ -25,10 +25,6 @@ class Limits:
         """How long a request with so many rows takes."""
         return (self.latency_ms_per_request + self.latency_ms_per_row * rows) / 1000
 
-    def most_rows_per_s(self, rows_a_call: int) -> float:
-        """What it can take of whoever keeps all its places busy: the limit that its latency sets."""
-        return self.max_concurrent * rows_a_call / self.work_s(rows_a_call)
-
 
 @dataclass
 class Counted:

@@ -120,6 +120,8 @@ def main(directory: Path, limits: Limits, kept: Path | None = None) -> None:
     make_certificates(directory / "tls")
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.bind(("127.0.0.1", 0))
+    # Whoever reads the address may connect at once.
+    listening.listen(128)
     config = uvicorn.Config(
         Application(limits, kept),
         lifespan="off",

@@ -14,6 +14,7 @@ from benchmarks.bare_limits import Limits
 from benchmarks.consenting import NOW, ROWS_A_PERSON, Person, copy_database, seed_store, write_config, write_rows
 from benchmarks.inputs import fresh_database
 from benchmarks.known import make_known, rename
+from benchmarks.limits import Limit, sending
 from benchmarks.machine import PEERS, PEERS_PYTHON
 from benchmarks.measuring import Run, measure
 from benchmarks.servers import ROOT, BareServer, CrmAccess, run_bare_server
@@ -94,6 +95,10 @@ class Deliveries:
         with run_bare_server(self._directory / "crm", limits) as server:
             run = self.run_ours(name, server.access)
             return Delivered(run, server.counts(), landed(server, people))
+
+    def limit(self, name: str) -> Limit:
+        """What a loop over bare sockets sends of a seeded store's rows."""
+        return sending(self._directory / "crm", self._directory / "rows" / name)
 
     def run_ours(self, name: str, access: CrmAccess) -> Run:
         """Our process over a fresh copy of a seeded store, against any CRM."""

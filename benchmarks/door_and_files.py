@@ -1,16 +1,17 @@
 """The reports of B8 (from a click to the CRM) and B9 (large files to a frame), over what measures them."""
 
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.asking import Ask
 from benchmarks.clicks import measure_clicks
 from benchmarks.door_load import door_under_load
-from benchmarks.reading_files import compare
+from benchmarks.limits import Limit, scanning
+from benchmarks.reading_files import FILES, compare
 from benchmarks.report import Report, Summary
 
 GOAL_CLICK_S, GOAL_FASTER = 60.0, 5.0
-_MEMORY_MB_S = 5000.0
 
 
 def run_clicks(directory: Path, ask: Ask) -> Report:
@@ -20,6 +21,7 @@ def run_clicks(directory: Path, ask: Ask) -> Report:
     ordered, answered = sorted(found.to_crm), sorted(found.answers)
     p99, answer_p99 = (times[min(len(times) - 1, round(0.99 * len(times)))] for times in (ordered, answered))
     middle, answer = statistics.median(ordered), statistics.median(answered)
+    limit = Limit("the click's own answer", answer, "s")
     return Report(
         name="b8",
         title=f"B8 from the click on unsubscribe to the CRM, {len(ordered)} clicks",
@@ -32,11 +34,11 @@ def run_clicks(directory: Path, ask: Ask) -> Report:
         facts=[
             "The service and the emulator in processes of their own; the narrow synchronisation follows in this one."
         ],
-        data={"to_crm_s": list(found.to_crm), "answers_s": list(found.answers)},
+        data={"to_crm_s": list(found.to_crm), "limit": asdict(limit), "answers_s": list(found.answers)},
         summary=Summary(
             f"p99 {p99:.2f} s",
             "scheduled syncs: minutes to hours",
-            f"the click's answer: {answer:.3f} s; {middle / answer:.0f} times that",
+            limit.beside(middle),
             f"{p99 / GOAL_CLICK_S:.2f} of the goal",
             p99 <= GOAL_CLICK_S,
         ),
@@ -47,24 +49,24 @@ def run_reading(directory: Path, ask: Ask) -> Report:
     """A CSV of `rows` megabytes and a workbook of half as many."""
     found = compare(directory, sizes={"csv": ask.rows, "xlsx": ask.rows / 2}, repeat=ask.repeat, seed=ask.seed)
     seconds, memory, faster = found["median_seconds"], found["peak_memory_mb"], found["times_faster"]
-    least_s = sum(found["megabytes"].values()) / _MEMORY_MB_S
+    limit = scanning([(directory / f"large.{kind}").read_bytes() for kind in FILES])
     ours_s = seconds["ours csv"] + seconds["ours xlsx"]
     return Report(
         name="b9",
         title=f"B9 {found['megabytes']['csv']:.0f} MB of CSV and {found['megabytes']['xlsx']:.0f} MB of XLSX to a frame",
-        goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, memory bounded",
+        goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, each of the two, memory bounded",
         headings=["", "median seconds", "CPU s", "peak MB"],
         cells=[
             [name, f"{took:.2f}", f"{found['median_cpu_seconds'][name]:.2f}", f"{memory[name]:,.0f}"]
             for name, took in seconds.items()
         ],
         facts=[f"Times faster: CSV {faster['csv']:.1f}, XLSX {faster['xlsx']:.1f}, both {faster['both']:.1f}."],
-        data=found,
+        data={**found, "limit": asdict(limit)},
         summary=Summary(
             f"{ours_s:.1f} s",
             f"pandas {seconds['pandas csv'] + seconds['pandas xlsx']:.1f} s",
-            f"its bytes at memory speed: {least_s:.2f} s; {ours_s / least_s:,.0f} times that",
-            f"{faster['both']:.1f} of {GOAL_FASTER:g} (CSV {faster['csv']:.1f}, workbook {faster['xlsx']:.1f})",
-            faster["both"] >= GOAL_FASTER,
+            limit.beside(ours_s),
+            f"CSV {faster['csv']:.1f} and workbook {faster['xlsx']:.1f} of {GOAL_FASTER:g}",
+            min(faster["csv"], faster["xlsx"]) >= GOAL_FASTER,
         ),
     )

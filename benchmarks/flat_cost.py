@@ -1,6 +1,7 @@
 """B13: what a day of a thousand rows costs on ten thousand, a hundred thousand, a million known people: the same.
 
-The people are put there by SQL; each day brings other rows. The first day of each store warms the server's memory and is
+The people are put there by SQL, into databases that are copied for a run; those of a server that is kept (`--kept DIRECTORY`)
+are seeded once. Each day brings other rows. The first day of each store warms the server's memory and is
 not counted; the others are taken by turns, a day of each store after the other, so that whatever else the machine does
 meets all sizes alike.
 """
@@ -11,10 +12,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.asking import Ask, own_server, spread
-from benchmarks.inputs import fresh_database
 from benchmarks.known_day import Cost, opened, take_day
 from benchmarks.report import Report, Summary
-from benchmarks.seeding import seed_known
+from benchmarks.seeding import known_database
 
 SMALLEST = 10_000
 GOAL_RATIO = 1.2
@@ -23,11 +23,10 @@ GOAL_RATIO = 1.2
 def run_flat_cost(directory: Path, ask: Ask) -> Report:
     """Days on ever more known people, up to `rows`; ten million are asked for by hand (`--rows 10000000`)."""
     days: dict[int, list[Cost]] = {people: [] for people in sizes(ask.rows)}
-    with own_server(directory) as server, ExitStack() as stack:
+    with own_server(ask.kept or directory) as server, ExitStack() as stack:
         workspaces = {}
         for people in days:
-            store = fresh_database(server.address, f"known_{people}")
-            seed_known(store, people)
+            store = stack.enter_context(known_database(server.address, people))
             workspaces[people] = stack.enter_context(opened(store, directory / f"known_{people}"))
             ask.tell(f"{people:,} people are known")
         for number in range(1 + ask.repeat):

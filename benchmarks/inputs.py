@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
+from openpyxl import load_workbook
 
 from benchmarks.days import DAYS, FIRST_ON, UNTIL
 from connectors.store.address import ServerAddress
@@ -18,6 +19,7 @@ from sandbox import drop_folder, short_courses
 from sandbox.organisation import make_organisation
 
 REGISTER = "short_courses"
+_VIEWS = ("registration_feed", "open_studies_feed")
 # Found by measurement: rows that one person's history gives in files and register, with what overlapping exports repeat.
 _ROWS_A_PERSON = 1.9
 
@@ -68,6 +70,27 @@ def _kept(paths: list[Path]) -> dict[str, int]:
             seen.add(manifest["sha256"])
             rows[path.suffix[1:]] += manifest["rows"]
     return rows
+
+
+def row_texts(inputs: Inputs) -> list[bytes]:
+    """The same rows as lines of text, as COPY takes them into one column; one block a file or view."""
+    files = [_lines_of(path) for path in sorted(inputs.files.iterdir()) if path.suffix in (".csv", ".xlsx")]
+    with psycopg.connect(inputs.register.uri_adbc) as conn:
+        return files + [_view_text(conn, view) for view in _VIEWS]
+
+
+def _lines_of(path: Path) -> bytes:
+    payload = path.read_bytes()
+    if path.suffix == ".xlsx":
+        sheet = load_workbook(path, read_only=True).worksheets[0]
+        rows = (",".join(map(str, row)).replace("\n", " ") for row in sheet.iter_rows(values_only=True))
+        payload = "".join(f"{row}\n" for row in rows).encode()
+    return payload.replace(b"\r", b"").replace(b"\\", b"\\\\").replace(b"\t", b"\\t")
+
+
+def _view_text(conn: psycopg.Connection, view: str) -> bytes:
+    with conn.cursor().copy(f"copy (select shown::text from {view} shown) to stdout") as copy:
+        return b"".join(bytes(block) for block in copy)
 
 
 def _manifest_of(path: Path) -> Path:

@@ -3,6 +3,7 @@
 The refusal names no row, as the vendor's does not, and nothing in the row betrays it to a check before sending.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -36,6 +37,7 @@ def run_poison(directory: Path, terms: Terms) -> Report:
         stores = {CLEAN: "clean", POISONED: "poisoned"}
         for name, made in sets.items():
             deliveries.seed(stores[name], made)
+        limit = deliveries.limit(stores[CLEAN])
         for number in range(terms.repeat):
             for name, made in sets.items():
                 runs[name].append(deliveries.ours(stores[name], made, Limits()))
@@ -53,11 +55,14 @@ def run_poison(directory: Path, terms: Terms) -> Report:
             f"1 % of the contacts and 1 % of the consent rows are refused; {pace}.",
             "A consent row of a refused contact is not sent, and is not wanted.",
         ],
-        data={"runs": {name: [described(one) for one in done] for name, done in runs.items()}},
+        data={
+            "limit": asdict(limit),
+            "runs": {name: [described(one) for one in done] for name, done in runs.items()},
+        },
         summary=Summary(
             f"{share:.0%}, {lost} good rows lost",
             "-",
-            f"its own clean speed: {clean:,.0f} rows/s",
+            limit.beside(share * clean),
             f"{share:.0%} of {GOAL_SHARE:.0%}",
             share >= GOAL_SHARE and lost == 0,
         ),

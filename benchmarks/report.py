@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.machine import machine, pins, versions
+from benchmarks.unmet import IF_MISSED, Unmet
 
 _PACKAGES = ("requests", "urllib3", "orjson", "psycopg", "sqlalchemy", "uvicorn")
 
@@ -39,10 +40,15 @@ class Report:
     data: dict[str, Any]
     summary: Summary
 
+    @property
+    def missed(self) -> Unmet | None:
+        """Why its goal was missed in this run, and what to try next; None where it was not."""
+        return IF_MISSED[self.name] if self.summary.is_met is False else None
+
 
 def table_of(report: Report) -> Table:
     """The report as a table for the terminal."""
-    table = Table(*report.headings, title=report.title, caption=f"Goal: {report.goal}.")
+    table = Table(*report.headings, title=report.title, caption="\n".join(_against_goal(report)))
     for cells in report.cells:
         table.add_row(*cells)
     return table
@@ -59,11 +65,16 @@ def write_report(report: Report, folder: Path, *, cores: int, seed: int) -> list
     return paths
 
 
+def _against_goal(report: Report) -> list[str]:
+    return [f"Goal: {report.goal}.", *([f"Not met: {report.missed}"] if report.missed else [])]
+
+
 def _markdown(report: Report, where: dict[str, Any]) -> str:
     rows = [report.headings, ["---"] * len(report.headings), *report.cells]
     lines = ["| " + " | ".join(cells) + " |" for cells in rows]
     facts = [
-        f"Goal: {report.goal}.",
+        *_against_goal(report),
+        f"Limit: {report.summary.limit}.",
         *report.facts,
         f"Seed {where['seed']}.",
         "Machine: " + ", ".join(f"{name} {value}" for name, value in where["machine"].items()) + ".",

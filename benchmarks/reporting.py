@@ -1,4 +1,4 @@
-"""The report of the intake benchmark: a table on the terminal, and JSON, Markdown and a plot in a folder of results."""
+"""The report of the intake benchmark: a table on the terminal, and JSON and Markdown in a folder of results."""
 
 import json
 from dataclasses import asdict
@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.limits import Limit
 from benchmarks.machine import machine, pins, versions
 from benchmarks.measuring import Run
+from benchmarks.unmet import IF_MISSED
 from benchmarks.whole_intake import GOAL_MB, GOAL_RATIO, LEFT_OUT, OURS, Outcome
 
 _PACKAGES = ("pandas", "pyarrow", "sqlalchemy", "psycopg", "adbc-driver-postgresql", "great-expectations")
@@ -27,6 +29,8 @@ _HEADINGS = (
 def summarise(outcome: Outcome, *, seed: int, cores: int) -> dict[str, Any]:
     """All that is reported, as plain data: medians over the runs, the runs themselves, and where they were made."""
     ours = median(run.seconds for run in outcome.runs[OURS])
+    contestants = {name: _contestant(runs, outcome, ours=ours) for name, runs in outcome.runs.items()}
+    is_met = is_goal_met(contestants)
     return {
         "benchmark": "B11 whole intake",
         "goal": f"at least {GOAL_RATIO:g} times as fast as either peer; at most {GOAL_MB:g} MB",
@@ -36,9 +40,20 @@ def summarise(outcome: Outcome, *, seed: int, cores: int) -> dict[str, Any]:
         "machine": machine(cores),
         "versions": versions(_PACKAGES),
         "peers": pins(),
+        "limits": [asdict(limit) for limit in outcome.limits],
         "left_out": {name: LEFT_OUT[name] for name in outcome.runs if name in LEFT_OUT},
-        "contestants": {name: _contestant(runs, outcome, ours=ours) for name, runs in outcome.runs.items()},
+        "is_met": is_met,
+        "missed": str(IF_MISSED["b11"]) if is_met is False else "",
+        "contestants": contestants,
     }
+
+
+def is_goal_met(contestants: dict[str, dict[str, Any]]) -> bool | None:
+    """Whether ours is fast and small enough; None where no peer ran and the memory is in bounds."""
+    ratios = [one["ratio"] for name, one in contestants.items() if name != OURS]
+    if contestants[OURS]["process_mb"] > GOAL_MB:
+        return False
+    return min(ratios) >= GOAL_RATIO if ratios else None
 
 
 def _contestant(runs: list[Run], outcome: Outcome, *, ours: float) -> dict[str, Any]:
@@ -60,10 +75,21 @@ def _contestant(runs: list[Run], outcome: Outcome, *, ours: float) -> dict[str, 
 def table_of(summary: dict[str, Any]) -> Table:
     """The summary as a table for the terminal."""
     title = f"{summary['benchmark']}: {summary['rows']} rows, {summary['machine']['cores_used']} cores"
-    table = Table(*_HEADINGS, title=title, caption=f"Goal: {summary['goal']}. Seed {summary['seed']}.")
+    caption = "\n".join([f"Goal: {summary['goal']}. Seed {summary['seed']}.", *_missed(summary)])
+    table = Table(*_HEADINGS, title=title, caption=caption)
     for cells in _rows(summary):
         table.add_row(*cells)
     return table
+
+
+def limits_of(summary: dict[str, Any]) -> str:
+    """In words, how far ours is from the physical limits of the same run."""
+    seconds = summary["contestants"][OURS]["seconds"]
+    return "; ".join(Limit(**one).beside(seconds) for one in summary["limits"])
+
+
+def _missed(summary: dict[str, Any]) -> list[str]:
+    return [f"Not met: {summary['missed']}"] if summary["missed"] else []
 
 
 def _rows(summary: dict[str, Any]) -> list[list[str]]:
@@ -82,13 +108,12 @@ def _rows(summary: dict[str, Any]) -> list[list[str]]:
 
 
 def write_results(summary: dict[str, Any], folder: Path) -> list[Path]:
-    """Write `b11.json`, `b11.md` and `b11.png` into the folder, `b11_1m.json` and so on for millions; returns their paths."""
+    """Write `b11.json` and `b11.md` into the folder, `b11_1m.json` and so on for millions; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"b11_{summary['rows'] / 1e6:.0f}m" if summary["rows"] >= 1_000_000 else "b11"
-    paths = [folder / f"{name}.{suffix}" for suffix in ("json", "md", "png")]
+    paths = [folder / f"{name}.{suffix}" for suffix in ("json", "md")]
     paths[0].write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     paths[1].write_text(_markdown(summary))
-    _plot(summary, paths[2])
     return paths
 
 
@@ -99,6 +124,8 @@ def _markdown(summary: dict[str, Any]) -> str:
     stages = summary["contestants"][OURS]["runs"][0]["told"]["stages"]
     facts = [
         f"Goal: {summary['goal']}. {summary['rows']} rows ({doors}), seed {summary['seed']}.",
+        *_missed(summary),
+        f"Limit: {limits_of(summary)}.",
         "Each run is a process from start to end, imports and all, on an empty database of one durable server.",
         "Ours, by stage in the first run: " + ", ".join(f"{name} {took:.1f} s" for name, took in stages.items()) + ".",
         *(f"{name} leaves out {what}." for name, what in summary["left_out"].items()),
@@ -107,27 +134,3 @@ def _markdown(summary: dict[str, Any]) -> str:
         "Peers: " + ", ".join(summary["peers"]) + ".",
     ]
     return "\n".join([f"# {summary['benchmark']}", "", *lines, "", *(f"- {fact}" for fact in facts), ""])
-
-
-def _plot(summary: dict[str, Any], path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    names = list(summary["contestants"])
-    ones = [summary["contestants"][name] for name in names]
-    low = [one["seconds"] - one["fastest"] for one in ones]
-    high = [one["slowest"] - one["seconds"] for one in ones]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    time_axis, memory_axis = figure.subplots(1, 2)
-    time_axis.barh(names, [one["seconds"] for one in ones], xerr=[low, high])
-    time_axis.set_xlabel(f"seconds for {summary['rows']:,} rows (median, min to max)")
-    memory_axis.barh(names, [one["process_mb"] for one in ones], label="process")
-    memory_axis.barh(
-        names, [one["server_mb"] for one in ones], left=[one["process_mb"] for one in ones], label="PostgreSQL"
-    )
-    memory_axis.set_xlabel("peak memory, MB")
-    memory_axis.legend()
-    for axis in (time_axis, memory_axis):
-        axis.invert_yaxis()
-    figure.savefig(path, dpi=120)

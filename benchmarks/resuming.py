@@ -94,7 +94,7 @@ def _report(runs: list[dict[str, Any]], rows: int) -> Report:
         summary=Summary(
             f"{worst} rows again",
             f"from zero: {rows:,}",
-            "0 (a lost answer has to be asked for)",
+            "0 rows: an answer that was lost can be asked for",
             f"{worst / BATCH:.2f} batches",
             worst <= BATCH,
         ),

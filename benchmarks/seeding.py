@@ -5,11 +5,14 @@ a living purpose, and a contact and a consent row that the CRM acknowledged; so 
 number: `md5('contact_point ' || n)`. Events are of before the ledger was chained.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
+from benchmarks.inputs import fresh_database
 from connectors.store.address import ServerAddress
 from connectors.store.keys import UNROTATABLE, KeyRing
 from connectors.store.migrate import upgrade
@@ -51,6 +54,14 @@ _SEEDS = (
 )
 
 
+# Random keys entered one by one into the indexes of millions of rows take most of the time; built at the end they are sorted.
+_SET_INDEXES_ASIDE = """
+update pg_index i set indisready = false from pg_class c, pg_namespace n
+where c.oid = i.indrelid and n.oid = c.relnamespace and n.nspname = 'intake' and c.relname = any(%(tables)s)
+"""
+_SEEDED = [statement.split()[2].removeprefix("intake.") for statement in _SEEDS]
+
+
 def make_keys(directory: Path) -> KeyRing:
     """The ring of a store that was seeded, in which no row was made under a key: with those that never rotate."""
     ring = KeyRing(directory)
@@ -66,12 +77,33 @@ def seed_known(address: ServerAddress, people: int) -> None:
         # Checks of foreign keys row by row would double the time; the rows agree by how they are made.
         conn.execute("set session_replication_role = replica")
         conn.execute("set synchronous_commit = off")
+        conn.execute("set maintenance_work_mem = '1GB'")
+        conn.execute(_SET_INDEXES_ASIDE, {"tables": _SEEDED})
         for first in range(1, people + 1, _AT_A_TIME):
             bounds = {"a": first, "b": min(first + _AT_A_TIME - 1, people)}
             for statement in _SEEDS:
                 conn.execute(statement, bounds)
+        for table in _SEEDED:
+            conn.execute(f"reindex table intake.{table}")
         conn.execute("vacuum analyze")
         conn.execute("checkpoint")
+
+
+@contextmanager
+def known_database(address: ServerAddress, people: int) -> Iterator[ServerAddress]:
+    """A database of its own with that many known people, copied from one that was seeded and stays on the server."""
+    kept, copy = f"seeded_{people}", f"known_{people}"
+    drop = f"drop database if exists {copy} with (force)"
+    with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
+        if conn.execute("select from pg_database where datname = %s", [kept]).fetchone() is None:
+            seed_known(fresh_database(address, copy), people)
+            conn.execute(f"alter database {copy} rename to {kept}")
+        conn.execute(drop)
+        conn.execute(f"create database {copy} template {kept} strategy file_copy")
+        store = address.with_database(copy)
+        upgrade(store)
+        yield store
+        conn.execute(drop)
 
 
 def address_of(number: int) -> str:

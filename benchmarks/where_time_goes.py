@@ -1,8 +1,11 @@
-"""Where the time of an intake goes, by step: from the stacks that py-spy sampled of `benchmarks.own_intake`.
+"""Where the time of an intake or of a load goes, by step: from the stacks that py-spy sampled of it.
 
 `py-spy record --idle --function --format raw --output STACKS -- python -m benchmarks.own_intake DIRECTORY REGISTER DATABASE`,
 then `python -m benchmarks.where_time_goes STACKS` prints a table: of each step its share of the wall clock, and how much of
 that was waiting for the database. Threads that decode ahead, and the one that merges, run beside it and are not counted.
+
+Of `benchmarks.own_delivery`, whose threads mostly wait for the CRM, `--gil` instead of `--idle` samples who has the
+interpreter: the shares are of its processor's time, in all threads.
 """
 
 import sys
@@ -32,22 +35,41 @@ STEPS = {
     "_number": "plan: its name",
     "write_plan": "plan: the rest",
 }
+LOAD_STEPS = {
+    "_find_and_load": "import libraries",
+    "plan_now": "plan into the outbox",
+    "Dispatch._claim_some": "claim from the outbox",
+    "Dispatch._still_stand": "ask whether what was claimed still stands",
+    "Dispatch._settle": "settle answers in the outbox",
+    "Fence.require": "ask whether the writer's lock is held",
+    "send_chunk": "send: the rest",
+    "DataverseClient.fetch_rows": "send: read rows before writing them conditionally",
+    "RowBatch._write": "send: put a $batch together",
+    "RowBatch._settle": "send: read the answers of a $batch",
+    "parse_batch": "send: read the answers of a $batch",
+    "BulkLanding.land": "send: put a bulk call together",
+    "Wire.exchange": "send: HTTP and TLS",
+}
+_LOAD = "own_delivery.py"
 _WAITING = ("wait (psycopg/", "fetchall (psycopg/", "adbc_ingest (adbc", "execute (adbc", "connect (adbc")
 
 
 def by_step(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
     """Samples by step, and those of them that waited for the database; a line is `outermost;...;innermost COUNT`."""
+    sampled = [line.rstrip().rpartition(" ") for line in stacks]
+    is_load = any(_LOAD in stack for stack, _, _ in sampled)
+    steps = LOAD_STEPS if is_load else STEPS
     all_of, waiting = Counter[str](), Counter[str]()
-    for line in stacks:
-        stack, _, count = line.rstrip().rpartition(" ")
+    for stack, _, count in sampled:
         frames = stack.split(";")
-        if "_bootstrap (" in frames[0]:
+        if not is_load and "_bootstrap (" in frames[0]:
             continue
         step = next(
-            (STEPS[name] for frame in reversed(frames) if (name := frame.partition(" ")[0]) in STEPS), "the rest"
+            (steps[name] for frame in reversed(frames) if (name := frame.partition(" ")[0]) in steps), "the rest"
         )
         all_of[step] += int(count)
-        if any(mark in stack for mark in _WAITING):
+        # Whoever has the interpreter does not wait.
+        if not is_load and any(mark in stack for mark in _WAITING):
             waiting[step] += int(count)
     return all_of, waiting
 

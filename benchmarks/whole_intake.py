@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.inputs import Inputs, fresh_database, make_inputs
+from benchmarks.inputs import Inputs, fresh_database, make_inputs, row_texts
+from benchmarks.limits import Limit, copying, scanning
 from benchmarks.machine import PEERS, PEERS_PYTHON, require_peers
 from benchmarks.measuring import Run, measure
 from benchmarks.servers import ROOT
@@ -26,9 +27,10 @@ GOAL_RATIO, GOAL_MB = 5.0, 2048.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The runs of each contestant, ours first, over the same inputs."""
+    """The runs of each contestant, ours first, over the same inputs; and what no intake of them can be faster than."""
 
     inputs: Inputs
+    limits: list[Limit]
     runs: dict[str, list[Run]]
 
 
@@ -42,6 +44,7 @@ def run_whole_intake(
     try:
         inputs = make_inputs(directory, address, rows=rows, seed=seed)
         tell(f"{inputs.rows} rows: " + ", ".join(f"{n} by {door}" for door, n in inputs.rows_by_door.items()))
+        limits = _limits(address, inputs)
         contest = _Contest(directory, address, inputs)
         contestants = {OURS: contest.ours, **({PANDAS: contest.pandas, DLT: contest.dlt} if peers else {})}
         runs: dict[str, list[Run]] = {name: [] for name in contestants}
@@ -53,7 +56,12 @@ def run_whole_intake(
                 tell(f"run {number + 1} of {repeat}, {name}: {run.seconds:.1f} s")
     finally:
         stop_server(directory / "postgres")
-    return Outcome(inputs, runs)
+    return Outcome(inputs, limits, runs)
+
+
+def _limits(address: ServerAddress, inputs: Inputs) -> list[Limit]:
+    texts = row_texts(inputs)
+    return [copying(fresh_database(address, "bench_limit"), texts), scanning(texts)]
 
 
 def _check(name: str, run: Run, inputs: Inputs) -> None:

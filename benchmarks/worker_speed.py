@@ -4,9 +4,10 @@ Every contestant begins with an empty store and an empty CRM; the end states are
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +16,7 @@ import orjson
 
 from benchmarks.asking import Ask, Server, own_server
 from benchmarks.inputs import fresh_database
+from benchmarks.limits import Limit
 from benchmarks.report import Report, Summary
 from benchmarks.servers import ROOT
 from connectors.store.address import ServerAddress
@@ -104,6 +106,7 @@ def _digest(sandbox: RunningSandbox) -> str:
 def _report(seconds: dict[str, float], days: int, broker: str) -> Report:
     alone = seconds["one process"]
     fastest = min(seconds, key=lambda name: seconds[name])
+    limit = Limit("the cores", len(os.sched_getaffinity(0)), "times as fast")
     return Report(
         name="b14",
         title=f"B14 a backfill of {days} days by one process and by workers",
@@ -114,11 +117,11 @@ def _report(seconds: dict[str, float], days: int, broker: str) -> Report:
             f"Over {broker}. One process runs day by day; the time of workers holds their start, some seconds each.",
             "Every step is a task: on small days its way over the broker costs more than the step.",
         ],
-        data={"seconds": seconds, "days": days, "broker": broker},
+        data={"seconds": seconds, "limit": asdict(limit), "days": days, "broker": broker},
         summary=Summary(
             f"{fastest}: {alone / seconds[fastest]:.2f} times as fast",
             "one process: 1",
-            "the number of cores",
+            limit.beside(alone / seconds[fastest]),
             "-",
             True,
         ),

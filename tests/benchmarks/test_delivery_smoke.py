@@ -20,10 +20,15 @@ def run(name: str, rows: int, folder: Path) -> dict[str, Any]:
 
 
 def test_a_first_load_lands_every_row_by_way_of_the_outbox(tmp_path: Path) -> None:
-    [one] = run("B1", 200, tmp_path)["runs"]["crm-intake"]
+    summary = run("B1", 200, tmp_path)
+    [one] = summary["runs"]["crm-intake"]
     assert one["landed"] == 200
     assert one["told"]["outcomes"] == {"acknowledged": 300}
     assert one["counts"]["most_at_once"] <= 52
+    # Few are sent to a slow CRM alone.
+    [slow] = summary["by_latency"]
+    assert (slow["latency_ms"], summary["rows_by_latency"]) == (200, 200)
+    assert 0 < slow["rows_per_s"][0] < summary["limit"]["value"]
 
 
 def test_of_known_people_the_changed_columns_of_the_changed_rows_are_written_and_no_others(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from benchmarks.asking import Ask
 from benchmarks.identity_speed import cluster, falsely_merged, make_rows
 from benchmarks.overview import line_of_report, write_overview
 from benchmarks.report import Report, Summary, write_report
+from benchmarks.reporting import is_goal_met
+from benchmarks.unmet import IF_MISSED
+from benchmarks.whole_intake import OURS
 
 # The others have smoke tests of their own; B12 installs an environment and B14 runs workers (tests/pipelines/test_cluster.py).
 SMALL = ("B6", "B7", "B10", "B13")
@@ -44,11 +47,42 @@ def test_all_fourteen_are_on_the_list() -> None:
     assert [name for name in NAMES if name.startswith("B")] == [f"B{n}" for n in range(1, 15)]
 
 
-def test_one_page_shows_them_all(tmp_path: Path) -> None:
-    summary = Summary("2 s", "peer 9 s", "1 s", "4.5 of 5", False)
-    report = Report("b99", "B99", "5 times", ["", "s"], [["ours", "2"]], [], {}, summary)
-    write_overview([line_of_report("B99", report)], tmp_path, cores=2)
-    assert "| B99 | 5 times | 2 s | peer 9 s | 1 s | 4.5 of 5 | no |" in (tmp_path / "overview.md").read_text()
+def test_each_can_say_why_it_was_missed_and_what_to_try_next() -> None:
+    assert set(IF_MISSED) == {name.lower() for name in NAMES}
+    assert all(why.reason.endswith(".") and why.try_next.endswith(".") for why in IF_MISSED.values())
+
+
+def report_of(name: str, *, is_met: bool | None) -> Report:
+    summary = Summary("2 s", "peer 9 s", "1 s", "4.5 of 5", is_met)
+    return Report(name, name.upper(), "5 times", ["", "s"], [["ours", "2"]], [], {}, summary)
+
+
+def test_one_page_shows_them_all_and_below_only_what_was_missed_in_this_run(tmp_path: Path) -> None:
+    ends = {"B1": False, "B2": True, "B3": None}
+    lines = [line_of_report(name, report_of(name.lower(), is_met=met)) for name, met in ends.items()]
+    table, _ = write_overview(lines, tmp_path, cores=2)
+    page = (tmp_path / "overview.md").read_text()
+    assert "| B1 | 5 times | 2 s | peer 9 s | 1 s | 4.5 of 5 | no |" in page
+    why = IF_MISSED["b1"]
+    assert page.partition("## Not met in this run")[2].strip() == f"- B1: {why.reason} To try next: {why.try_next}"
+    assert str(table.caption) == f"B1: {why}"
+
+
+def test_a_report_says_why_where_it_missed_its_goal_only(tmp_path: Path) -> None:
+    for is_met, told in ((False, True), (True, False), (None, False)):
+        write_report(report_of("b1", is_met=is_met), tmp_path, cores=2, seed=1)
+        assert (f"- Not met: {IF_MISSED['b1']}" in (tmp_path / "b1.md").read_text()) is told
+
+
+@pytest.mark.parametrize(
+    ("ratios", "megabytes", "is_met"),
+    [([5.0, 5.1], 2048, True), ([5.1, 4.9], 600, False), ([6.0, 6.0], 2049, False), ([], 600, None), ([], 2049, False)],
+)
+def test_an_intake_is_held_to_both_peers_and_to_its_memory(
+    ratios: list[float], megabytes: int, is_met: bool | None
+) -> None:
+    peers = {f"peer {n}": {"ratio": ratio} for n, ratio in enumerate(ratios)}
+    assert is_goal_met({OURS: {"ratio": 1.0, "process_mb": megabytes}, **peers}) is is_met
 
 
 def test_a_false_merge_would_be_seen() -> None:
