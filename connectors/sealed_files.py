@@ -4,11 +4,11 @@ The passphrase goes to the recipient by another way, and never stands in the arg
 """
 
 import io
-import os
 from pathlib import Path
 
 import pyzipper
 
+from connectors.new_files import new_file
 from schemas.errors import ConfigurationError
 
 MIN_PASSPHRASE = 14
@@ -24,9 +24,5 @@ def seal(path: Path, name: str, content: bytes, *, passphrase: str) -> None:
         archive.setpassword(passphrase.encode())
         archive.setencryption(pyzipper.WZ_AES, nbits=256)
         archive.writestr(name, content)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigurationError("There is a file of that name already: give another, or remove it.") from None
-    with os.fdopen(handle, "wb") as file:
+    with new_file(path) as file:
         file.write(packed.getvalue())

@@ -12,6 +12,7 @@ from pipelines.commands.counting import STATISTICS
 from pipelines.commands.crm import CRM
 from pipelines.commands.financing import FINANCE
 from pipelines.commands.keying import KEYS
+from pipelines.commands.linking import IDENTITY
 from pipelines.commands.policies import POLICY
 from pipelines.commands.preferring import PREFERENCES
 from pipelines.commands.privacy import PRIVACY
@@ -48,6 +49,7 @@ APP.command()(clustering.cluster)
 APP.add_typer(sources.SOURCES, name="sources")
 APP.add_typer(quarantine.QUARANTINE, name="quarantine")
 APP.add_typer(CONSENT, name="consent")
+APP.add_typer(IDENTITY, name="identity")
 APP.add_typer(CRM, name="crm")
 APP.add_typer(POLICY, name="policy")
 APP.add_typer(FINANCE, name="finance")

@@ -106,6 +106,15 @@ def test_workbooks_are_read_in_the_bounded_child_and_nowhere_else() -> None:
     assert {path for path in excel if not path.startswith(outside)} == set()
 
 
+def test_what_compares_people_is_an_extra_that_one_module_asks_for_when_it_is_used() -> None:
+    extra = ("splink", "duckdb")
+    users = {p for p in MODULES for name in imported(p) for library in extra if is_within(name, library)}
+    ours = {path for path in users if not path.startswith(("tests/", "benchmarks/"))}
+    assert ours == {"pipelines/transforms/likeness.py"}
+    at_import = names_in("pipelines/transforms/likeness.py", MODULES["pipelines/transforms/likeness.py"].body)
+    assert not any(is_within(name, library) for name in at_import for library in extra)
+
+
 def test_no_text_for_people_sends_them_to_a_file_of_code() -> None:
     folders = ("schemas/", "connectors/", "pipelines/", "preferences/")
     texts = [

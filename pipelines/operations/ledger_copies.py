@@ -5,7 +5,6 @@ nobody can write themselves a consent; bringing it into an empty store gives the
 """
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection
 
+from connectors.new_files import new_file
 from connectors.store.acts import append_acts
 from connectors.store.ledger_copies import iter_lines, known_keys
 from connectors.store.tombstones import erased_at
@@ -35,11 +35,7 @@ def export_ledger(session: Session, path: Path) -> int:
     ConfigurationError where the file is there already. Events whose evidence was erased, and void ones, are not in it.
     """
     digest, count = hashlib.sha256(), 0
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigurationError(f"{path.name} is there already; name a new file.") from None
-    with os.fdopen(handle, "wb") as file, session.transaction() as conn:
+    with new_file(path) as file, session.transaction() as conn:
         for rows in iter_lines(conn, rows=_ROWS):
             count += len(rows)
             session.note_read(conn, list({row["contact_point_id"] for row in rows}))

@@ -44,6 +44,9 @@ FIRST_ON = date(2026, 1, 1)
 OPTED_IN, OPTED_OUT = 534120001, 534120002
 CONSENTS = "msdynmkt_contactpointconsent4s"
 REGISTRATIONS = "msevtmgt_eventregistrations"
+_COUNTERS_ANEW = """
+select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences
+where last_value is not null"""
 SETS = ("contacts", CONSENTS, "msevtmgt_events", REGISTRATIONS)
 
 
@@ -260,11 +263,19 @@ def tables(conn: sa.Connection) -> list[str]:
 
 
 def empty_store(owner: sa.Engine) -> None:
-    """Take every row out of every table, and every staging table away."""
+    """Take every row out of every table, let the counters begin anew, and every staging table away.
+
+    Rows are deleted, and only where there are any: to truncate is a new file for each table and index, a fifth of a second.
+    """
     assert preference_tables.NARROW_CALL.metadata is question_tables.QUESTION_MAP.metadata is METADATA
-    kept = ", ".join(table.fullname for table in METADATA.sorted_tables)
+    names = [table.fullname for table in METADATA.sorted_tables]
+    full = " union all ".join(f"select '{name}' where exists (select from {name})" for name in names)
     with owner.begin() as conn:
-        conn.execute(sa.text(f"truncate {kept} restart identity"))
+        # Neither foreign keys nor the guards of what is only ever added to.
+        conn.execute(sa.text("set local session_replication_role = replica"))
+        for name in conn.execute(sa.text(full)).scalars().all():
+            conn.execute(sa.text(f"delete from {name}"))
+        conn.execute(sa.text(_COUNTERS_ANEW))
         for name in tables(conn):
             if name.startswith("staging."):
                 conn.execute(sa.text(f"drop table {name}"))
