@@ -5,6 +5,7 @@ a living purpose, and a contact and a consent row that the CRM acknowledged; so 
 number: `md5('contact_point ' || n)`. Events are of before the ledger was chained.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from connectors.store.migrate import upgrade
 GRANTED_AT = datetime(2026, 1, 15, 10, tzinfo=UTC)
 # People put in at a time, so that a transaction's memory does not grow with the whole.
 _AT_A_TIME = 250_000
+_READ_BYTES = 1 << 20
 _POINT, _SUBJECT, _PERSON = (f"md5('{name} ' || n)::uuid" for name in ("contact_point", "subject", "person"))
 _ADDRESS = "'person.' || lpad(n::text, 9, '0') || '@example.org'"
 _NAMES = "'Aino', 'Esimerkki'"
@@ -91,7 +93,10 @@ def seed_known(address: ServerAddress, people: int) -> None:
 
 @contextmanager
 def known_database(address: ServerAddress, people: int) -> Iterator[ServerAddress]:
-    """A database of its own with that many known people, copied from one that was seeded and stays on the server."""
+    """A database of its own with that many known people, copied from one that was seeded and stays on the server.
+
+    As on a server that has run for long, as much of it as the machine's memory holds is there.
+    """
     kept, copy = f"seeded_{people}", f"known_{people}"
     drop = f"drop database if exists {copy} with (force)"
     with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
@@ -100,10 +105,36 @@ def known_database(address: ServerAddress, people: int) -> Iterator[ServerAddres
             conn.execute(f"alter database {copy} rename to {kept}")
         conn.execute(drop)
         conn.execute(f"create database {copy} template {kept} strategy file_copy")
+        _forget_files(conn, kept)
+        _read_files(conn, copy)
         store = address.with_database(copy)
         upgrade(store)
         yield store
         conn.execute(drop)
+
+
+def _forget_files(conn: psycopg.Connection, database: str) -> None:
+    """Take a database's files out of the system's memory, which is free for others' then."""
+    for path in _files(conn, database):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _read_files(conn: psycopg.Connection, database: str) -> None:
+    """Read a database's files once from end to end."""
+    for path in _files(conn, database):
+        with path.open("rb", buffering=0) as file:
+            while file.read(_READ_BYTES):
+                pass
+
+
+def _files(conn: psycopg.Connection, database: str) -> list[Path]:
+    found = conn.execute(
+        "select current_setting('data_directory'), oid from pg_database where datname = %s", [database]
+    ).fetchone()
+    if found is None:
+        raise RuntimeError(f"There is no database {database}.")
+    return [path for path in (Path(found[0]) / "base" / str(found[1])).iterdir() if path.is_file()]
 
 
 def address_of(number: int) -> str:
