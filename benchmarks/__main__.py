@@ -22,7 +22,7 @@ from benchmarks.fold_speed import run_fold_speed
 from benchmarks.identity_speed import run_identity_speed
 from benchmarks.known_contacts import run_changed, run_unchanged
 from benchmarks.measuring import pin_to_cores
-from benchmarks.overview import Line, line_of_intake, line_of_report, write_overview
+from benchmarks.overview import Line, line_of_intake, line_of_report, order_of, table_of_all, write_overview
 from benchmarks.plots import RESULTS, draw_all
 from benchmarks.poison import run_poison
 from benchmarks.report import Report, write_report
@@ -74,9 +74,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "side_by_side": Benchmark(10_000, 400, _delivery(run_side_by_side)),
 }
 INTAKE, INTAKE_ROWS = "B11", 100_000
-NAMES = sorted(
-    [*BENCHMARKS, INTAKE], key=lambda name: (not name.startswith("B"), int(name[1:]) if name[0] == "B" else 0)
-)
+NAMES = sorted([*BENCHMARKS, INTAKE], key=order_of)
 
 
 def main(
@@ -93,21 +91,32 @@ def main(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
-    """Measure, print and write down."""
+    """Measure, print and write down. Of all, one that fails is told, and the others are run."""
     if name not in (*NAMES, "all"):
         raise typer.BadParameter(f"'{name}' is none of {', '.join(NAMES)}.")
     console, cores = Console(), pin_to_cores()
-    lines = []
+    lines: list[Line] = []
+    failed: list[str] = []
     for one in NAMES if name == "all" else [name]:
         console.rule(one)
         asked = Ask(rows, repeat, seed, peers, console.print, writers or None, kept and kept.resolve())
-        line, table, paths = _measured(one, asked, out, cores)
+        try:
+            line, table, paths = _measured(one, asked, out, cores)
+        except Exception:
+            if name != "all":
+                raise
+            console.print_exception()
+            failed.append(one)
+            continue
         lines.append(line)
         console.print(table)
-        for path in [*paths, *draw_all(out)]:
+        for path in [*paths, *draw_all(out), write_overview([line], out, cores=cores)]:
             console.print(f"Wrote {path}")
     if name == "all":
-        console.print(*write_overview(lines, out, cores=cores))
+        console.print(table_of_all(lines))
+    if failed:
+        console.print(f"Failed, and not in the table: {', '.join(failed)}")
+        raise typer.Exit(1)
 
 
 def _measured(name: str, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, list[Path]]:

@@ -1,10 +1,12 @@
 """All benchmarks on one page: the goal of each, ours, the peers, the physical limit, the ratio, and whether it is met.
 
-Below the table, those that were not met in this run, with the reason and the next thing to try.
+Below the table, those that were not met, with the reason and the next thing to try. A line stays until its benchmark is run
+again, so that a run that was broken off, or one benchmark by itself, leaves the page whole.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ from benchmarks.report import Report
 from benchmarks.reporting import limits_of
 from benchmarks.whole_intake import GOAL_RATIO, OURS
 
-_HEADINGS = ("", "goal", "ours", "peers", "limit", "ratio", "met")
+_HEADINGS = ("", "goal", "ours", "peers", "limit", "ratio", "met", "measured")
 _MET = {None: "-", True: "yes", False: "no"}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One benchmark's line. `missed` says why it was not met and what to try next, empty where it was."""
+    """One benchmark's line. `missed` says why it was not met and what to try next, empty where it was; `measured` is the day."""
 
     name: str
     goal: str
@@ -31,10 +33,11 @@ class Line:
     ratio: str
     met: str
     missed: str
+    measured: str = field(default_factory=lambda: str(datetime.now(UTC).date()))
 
     def cells(self) -> list[str]:
         """Its cells in the table."""
-        return [self.name, self.goal, self.ours, self.peers, self.limit, self.ratio, self.met]
+        return [self.name, self.goal, self.ours, self.peers, self.limit, self.ratio, self.met, self.measured]
 
 
 def line_of_report(name: str, report: Report) -> Line:
@@ -61,23 +64,40 @@ def line_of_intake(name: str, summary: dict[str, Any]) -> Line:
     )
 
 
-def write_overview(lines: list[Line], folder: Path, *, cores: int) -> tuple[Table, str]:
-    """Write `overview.json` and `overview.md`; returns the table and where it was written."""
+def write_overview(lines: list[Line], folder: Path, *, cores: int) -> Path:
+    """Write `overview.json` and `overview.md` with these lines in place of what the folder's had of the same name.
+
+    In the order of numbers; returns the page's path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"machine": machine(cores), "benchmarks": [asdict(line) for line in lines]}
-    (folder / "overview.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-    (folder / "overview.md").write_text(_page(lines))
+    kept, page = folder / "overview.json", folder / "overview.md"
+    before = json.loads(kept.read_text())["benchmarks"] if kept.exists() else []
+    named = {line.name: line for line in [*(Line(**one) for one in before), *lines]}
+    now = sorted(named.values(), key=lambda line: order_of(line.name))
+    told = {"machine": machine(cores), "benchmarks": [asdict(line) for line in now]}
+    kept.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    page.write_text(_page(now))
+    return page
+
+
+def order_of(name: str) -> tuple[bool, int]:
+    """Where a benchmark stands: by its number, and what has none at the end."""
+    return (False, int(name[1:])) if name.startswith("B") else (True, 0)
+
+
+def table_of_all(lines: list[Line]) -> Table:
+    """The lines as a table for the terminal."""
     table = Table(*_HEADINGS, title="All benchmarks", caption="\n".join(_not_met(lines)))
     for line in lines:
         table.add_row(*line.cells())
-    return table, f"Wrote {folder / 'overview.md'}"
+    return table
 
 
 def _page(lines: list[Line]) -> str:
     rows = [list(_HEADINGS), ["---"] * len(_HEADINGS), *(line.cells() for line in lines)]
     table = ["| " + " | ".join(cells) + " |" for cells in rows]
     missed = [f"- {told}" for told in _not_met(lines)]
-    below = ["## Not met in this run", "", *missed, ""] if missed else []
+    below = ["## Not met", "", *missed, ""] if missed else []
     return "\n".join(["# All benchmarks", "", *table, "", *below])
 
 

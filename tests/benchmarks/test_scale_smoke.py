@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from benchmarks.__main__ import BENCHMARKS, NAMES
+from benchmarks import __main__ as command
+from benchmarks.__main__ import BENCHMARKS, NAMES, Benchmark
 from benchmarks.asking import Ask
 from benchmarks.identity_speed import cluster, falsely_merged, make_rows
-from benchmarks.overview import line_of_report, write_overview
+from benchmarks.overview import line_of_report, table_of_all, write_overview
 from benchmarks.report import Report, Summary, write_report
 from benchmarks.reporting import is_goal_met
 from benchmarks.unmet import IF_MISSED
@@ -70,15 +73,43 @@ def report_of(name: str, *, is_met: bool | None) -> Report:
     return Report(name, name.upper(), "5 times", ["", "s"], [["ours", "2"]], [], {}, summary)
 
 
-def test_one_page_shows_them_all_and_below_only_what_was_missed_in_this_run(tmp_path: Path) -> None:
+def test_one_page_shows_them_all_and_below_only_what_was_missed(tmp_path: Path) -> None:
     ends = {"B1": False, "B2": True, "B3": None}
     lines = [line_of_report(name, report_of(name.lower(), is_met=met)) for name, met in ends.items()]
-    table, _ = write_overview(lines, tmp_path, cores=2)
-    page = (tmp_path / "overview.md").read_text()
+    page = write_overview(lines, tmp_path, cores=2).read_text()
     assert "| B1 | 5 times | 2 s | peer 9 s | 1 s | 4.5 of 5 | no |" in page
     why = IF_MISSED["b1"]
-    assert page.partition("## Not met in this run")[2].strip() == f"- B1: {why.reason} To try next: {why.try_next}"
-    assert str(table.caption) == f"B1: {why}"
+    assert page.partition("## Not met")[2].strip() == f"- B1: {why.reason} To try next: {why.try_next}"
+    assert str(table_of_all(lines).caption) == f"B1: {why}"
+
+
+def test_a_benchmark_run_by_itself_changes_its_own_line_of_the_page(tmp_path: Path) -> None:
+    names = ("B2", "B10", "side_by_side", "B1")
+    write_overview([line_of_report(name, report_of(name.lower(), is_met=False)) for name in names], tmp_path, cores=2)
+    page = write_overview([line_of_report("B10", report_of("b10", is_met=True))], tmp_path, cores=2).read_text()
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| ")][2:]
+    assert [(row[0].strip("| "), row[6]) for row in rows] == [
+        ("B1", "no"),
+        ("B2", "no"),
+        ("B10", "yes"),
+        ("side_by_side", "no"),
+    ]
+
+
+def test_one_that_fails_is_told_and_the_others_are_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_directory: Path, _ask: Ask) -> Report:
+        raise RuntimeError("not every row landed")
+
+    runs = {"B1": fails, "B2": lambda _directory, _ask: report_of("b2", is_met=True)}
+    monkeypatch.setattr(command, "pin_to_cores", lambda: 2)
+    monkeypatch.setattr(command, "NAMES", list(runs))
+    monkeypatch.setattr(command, "BENCHMARKS", {name: Benchmark(1, 1, run) for name, run in runs.items()})
+    app = typer.Typer()
+    app.command()(command.main)
+    ended = CliRunner().invoke(app, ["--out", str(tmp_path)])
+    assert ended.exit_code == 1
+    assert "not in the table: B1" in ended.output
+    assert [one["name"] for one in json.loads((tmp_path / "overview.json").read_text())["benchmarks"]] == ["B2"]
 
 
 def test_a_report_says_why_where_it_missed_its_goal_only(tmp_path: Path) -> None:
