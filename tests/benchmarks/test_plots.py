@@ -49,4 +49,4 @@ def test_every_picture_that_the_page_shows_is_there_and_the_other_way_round() ->
     page = (RESULTS.parents[1] / "docs" / "benchmarks.md").read_text()
     shown = {path.name for path in RESULTS.glob("*.png") if f"../benchmarks/results/{path.name})" in page}
     assert shown == {path.name for path in RESULTS.glob("*.png")}
-    assert page.count("../benchmarks/results/") == len(shown)
+    assert page.count(".png)") == len(shown)
