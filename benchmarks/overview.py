@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks.machine import machine
 from benchmarks.report import Report
 from benchmarks.reporting import limits_of
+from benchmarks.unmet import IF_MISSED
 from benchmarks.whole_intake import GOAL_RATIO, OURS
 
 _HEADINGS = ("", "goal", "ours", "peers", "limit", "ratio", "met", "measured")
@@ -23,7 +24,7 @@ _MET = {None: "-", True: "yes", False: "no"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One benchmark's line. `missed` says why it was not met and what to try next, empty where it was; `measured` is the day."""
+    """One benchmark's line; `measured` is the day."""
 
     name: str
     goal: str
@@ -32,8 +33,12 @@ class Line:
     limit: str
     ratio: str
     met: str
-    missed: str
     measured: str = field(default_factory=lambda: str(datetime.now(UTC).date()))
+
+    @property
+    def missed(self) -> str:
+        """Why it was not met and what to try next, as far as is known by now; empty where it was."""
+        return str(IF_MISSED[self.name.lower()]) if self.met == _MET[False] else ""
 
     def cells(self) -> list[str]:
         """Its cells in the table."""
@@ -43,8 +48,7 @@ class Line:
 def line_of_report(name: str, report: Report) -> Line:
     """The line of a report."""
     found = report.summary
-    missed = str(report.missed or "")
-    return Line(name, report.goal, found.ours, found.peers, found.limit, found.ratio, _MET[found.is_met], missed)
+    return Line(name, report.goal, found.ours, found.peers, found.limit, found.ratio, _MET[found.is_met])
 
 
 def line_of_intake(name: str, summary: dict[str, Any]) -> Line:
@@ -60,7 +64,6 @@ def line_of_intake(name: str, summary: dict[str, Any]) -> Line:
         limits_of(summary),
         f"{slowest:.2f} of {GOAL_RATIO:g}" if peers else "-",
         _MET[summary["is_met"]],
-        summary["missed"],
     )
 
 

@@ -105,12 +105,14 @@ def known_database(address: ServerAddress, people: int) -> Iterator[ServerAddres
             conn.execute(f"alter database {copy} rename to {kept}")
         conn.execute(drop)
         conn.execute(f"create database {copy} template {kept} strategy file_copy")
-        _forget_files(conn, kept)
-        _read_files(conn, copy)
-        store = address.with_database(copy)
-        upgrade(store)
-        yield store
-        conn.execute(drop)
+        try:
+            _forget_files(conn, kept)
+            _read_files(conn, copy)
+            store = address.with_database(copy)
+            upgrade(store)
+            yield store
+        finally:
+            conn.execute(drop)
 
 
 def _forget_files(conn: psycopg.Connection, database: str) -> None:
