@@ -87,7 +87,8 @@ def main(
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
     writers: Annotated[int, typer.Option(min=0, help="Our writers to the CRM; 0: as the policy ships.")] = 0,
     kept: Annotated[
-        Path | None, typer.Option(help="Folder in which B13 keeps its known people for the next run.")
+        Path | None,
+        typer.Option(help="Folder in which B11 keeps what it reads and B13 its known people for the next run."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
 ) -> None:
@@ -131,9 +132,8 @@ def _measured(name: str, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, 
 
 def _intake(directory: Path, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, list[Path]]:
     options: dict[str, Any] = {"repeat": ask.repeat, "seed": ask.seed, "peers": ask.peers, "tell": ask.tell}
-    summary = summarise(
-        run_whole_intake(directory, rows=ask.rows or INTAKE_ROWS, **options), seed=ask.seed, cores=cores
-    )
+    outcome = run_whole_intake(ask.kept or directory, rows=ask.rows or INTAKE_ROWS, **options)
+    summary = summarise(outcome, seed=ask.seed, cores=cores)
     return line_of_intake(INTAKE, summary), table_of(summary), write_results(summary, out)
 
 

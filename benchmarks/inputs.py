@@ -35,11 +35,17 @@ class Inputs:
 
 
 def make_inputs(directory: Path, address: ServerAddress, *, rows: int, seed: int) -> Inputs:
-    """At least `rows` delivered rows; the same arguments give the same ones."""
+    """At least `rows` delivered rows; the same arguments give the same ones, and those of a kept directory are made once."""
+    kept, asked = directory / "inputs.json", {"rows": rows, "seed": seed}
+    if kept.exists() and (found := json.loads(kept.read_text()))["asked"] == asked:
+        return Inputs(directory / "files", address.with_database(REGISTER), **found["made"])
+    kept.unlink(missing_ok=True)
     people = max(20, int(rows / _ROWS_A_PERSON))
     while True:
         inputs = _made(directory, address, people=people, seed=seed)
         if inputs.rows >= rows:
+            made = {"rows": inputs.rows, "rows_by_door": inputs.rows_by_door}
+            kept.write_text(json.dumps({"asked": asked, "made": made}))
             return inputs
         people = int(people * 1.05 * rows / max(inputs.rows, 1)) + 1
 
@@ -99,7 +105,13 @@ def _manifest_of(path: Path) -> Path:
 
 def fresh_database(address: ServerAddress, name: str) -> ServerAddress:
     """An empty database of that name; what was in it is gone."""
+    drop_database(address, name)
     with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
-        conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         conn.execute(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
     return address.with_database(name)
+
+
+def drop_database(address: ServerAddress, name: str) -> None:
+    """Take the database away where there is one of that name."""
+    with psycopg.connect(address.with_database("postgres").uri_adbc, autocommit=True) as conn:
+        conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.inputs import Inputs, fresh_database, make_inputs, row_texts
+from benchmarks.inputs import Inputs, drop_database, fresh_database, make_inputs, row_texts
 from benchmarks.limits import Limit, copying, scanning
 from benchmarks.machine import PEERS, PEERS_PYTHON, require_peers
 from benchmarks.measuring import Run, measure
@@ -37,7 +37,10 @@ class Outcome:
 def run_whole_intake(
     directory: Path, *, rows: int, repeat: int, seed: int, peers: bool, tell: Callable[[str], None]
 ) -> Outcome:
-    """Measure each contestant `repeat` times, in turn; RuntimeError where one fails or has not seen every row."""
+    """Measure each contestant `repeat` times, in turn; RuntimeError where one fails or has not seen every row.
+
+    What was read is left in the directory, for another run of as many rows; what it was read into is not.
+    """
     if peers:
         require_peers()
     address = ensure_server(directory / "postgres")
@@ -54,6 +57,8 @@ def run_whole_intake(
                 _check(name, run, inputs)
                 runs[name].append(run)
                 tell(f"run {number + 1} of {repeat}, {name}: {run.seconds:.1f} s")
+        for name in ("bench_limit", "bench_ours", "bench_pandas", "bench_dlt"):
+            drop_database(address, name)
     finally:
         stop_server(directory / "postgres")
     return Outcome(inputs, limits, runs)

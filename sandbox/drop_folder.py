@@ -51,7 +51,7 @@ def _drop(organisation: Organisation, folder: Path, feed: str, day: date) -> lis
         return []
     suffix, write = _WRITERS[feed]
     titles = FEEDS[feed].columns
-    payload = write(titles, [organisation.row(submission) for submission in submissions], day)
+    payload = write(titles, organisation.rows(submissions), day)
     names = [f"{FEEDS[feed].resource}_{day:%Y%m%d}{suffix}"]
     if day.weekday() == 4:
         names.append(f"{FEEDS[feed].resource}_{day:%Y%m%d} (1){suffix}")
@@ -96,7 +96,7 @@ def _delimited(titles: Sequence[str], rows: Iterable[Row], *, delimiter: str) ->
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow([_REPEATED.sub("", title) for title in titles])
-    writer.writerows([[row[title] for title in titles] for row in rows])
+    writer.writerows([row[title] for title in titles] for row in rows)
     return out.getvalue()
 
 

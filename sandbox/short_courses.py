@@ -55,6 +55,8 @@ REGISTRATIONS = sa.Table(
     sa.Column("marketing_changed_at", _MOMENT),
     sa.Column("marketing_prohibited", sa.Text),
 )
+# So that the stand-in's own memory is bounded by it, however many rows the register has.
+_ROWS_AT_ONCE = 50_000
 _FILLED = (COURSES, PARTICIPANTS, PAYERS, REGISTRATIONS)
 
 
@@ -71,10 +73,12 @@ def load(organisation: Organisation, engine: sa.Engine, through: date) -> dict[s
         connection.execute(sa.text(f"TRUNCATE {', '.join(table.name for table in _FILLED)}"))
         courses: dict[str, Row] = {}
         for feed in FEED_PROGRAMMES:
-            rows = list(organisation.rows(organisation.as_of(feed, through)))
-            counts[feed] = len(rows)
-            courses |= {str(row["course_id"]): row for row in rows}
-            _insert(connection, rows, feed)
+            shown = organisation.as_of(feed, through)
+            counts[feed] = len(shown)
+            for first in range(0, len(shown), _ROWS_AT_ONCE):
+                rows = list(organisation.rows(shown[first : first + _ROWS_AT_ONCE]))
+                courses |= {str(row["course_id"]): row for row in rows}
+                _insert(connection, rows, feed)
         _fill(connection, COURSES, courses.values())
     return counts
 
