@@ -2,6 +2,9 @@
 
 t_latest  the latest grant and withdrawal per address, group, purpose, topic and clock: all the state there is
 t_fold    one row per address, group, purpose, topic and kind of fold, with whether it is granted
+t_person_state, t_address_state  the states that follow, of each person at each address and of each address
+
+Of what is kept only what differs from them is written: nearly all of a day's known addresses stay as they are.
 
 A voided event counts for nothing.
 A group is a person, or a subject that is no person of its own (a withdrawal from an address nobody was known at).
@@ -30,13 +33,16 @@ with told as (
     from intake.consent_event e join intake.subject s on s.subject_id = e.subject_id
     where e.contact_point_id in (select contact_point_id from t_dirty)
       and not exists (select from intake.consent_void v where v.event_key = e.event_key)
-), judged as (
-    select *, bool_or(value = 'grant') over (partition by contact_point_id, purpose, grp) as has_grant,
-           bool_or(not is_nameless) over (partition by contact_point_id, purpose) as has_named
-    from told
 ), spread as (
+    select contact_point_id, grp, purpose, topic, clock, value, effective_at from told where not is_nameless
+    union all
     select contact_point_id, grp, purpose, topic, clock, value, effective_at
-    from judged where has_grant or not (is_nameless and has_named)
+    from told n
+    where n.is_nameless
+      and (exists (select from told g where (g.contact_point_id, g.purpose, g.grp) = (n.contact_point_id, n.purpose, n.grp)
+                   and g.value = 'grant')
+           or not exists (select from told o where (o.contact_point_id, o.purpose) = (n.contact_point_id, n.purpose)
+                          and not o.is_nameless))
     union all
     select n.contact_point_id, g.grp, n.purpose, n.topic, n.clock, n.value, n.effective_at
     from told n
@@ -58,29 +64,21 @@ with named as (
     select contact_point_id, grp, purpose, '' as topic, 'wide' as kind, clock, granted_at, withdrawn_at
     from t_latest where topic = ''
     union all
-    select n.contact_point_id, n.grp, n.purpose, n.topic, 'base', l.clock, l.granted_at,
-           case when l.topic = '' then l.withdrawn_at end
+    select n.contact_point_id, n.grp, n.purpose, n.topic, 'base', l.clock, max(l.granted_at),
+           max(l.withdrawn_at) filter (where l.topic = '')
     from named n join t_latest l
       on l.contact_point_id = n.contact_point_id and l.grp = n.grp and l.purpose = n.purpose
      and l.topic in ('', n.topic)
+    group by n.contact_point_id, n.grp, n.purpose, n.topic, l.clock
     union all
     select contact_point_id, grp, purpose, topic, 'naming', clock, granted_at, withdrawn_at
     from t_latest where topic <> ''
-), clocked as (
-    select contact_point_id, grp, purpose, topic, kind, clock, max(granted_at) as granted_at,
-           max(withdrawn_at) as withdrawn_at
-    from input group by contact_point_id, grp, purpose, topic, kind, clock
-), ranked as (
-    select *, row_number() over w as nth,
-           max(withdrawn_at) over (partition by contact_point_id, grp, purpose, topic, kind) as last_withdrawn_at
-    from clocked
-    window w as (partition by contact_point_id, grp, purpose, topic, kind order by withdrawn_at desc nulls last, clock)
 ), compared as (
-    select r.contact_point_id, r.grp, r.purpose, r.topic, r.kind, r.granted_at, r.withdrawn_at,
-           case when r.nth = 1 then second.withdrawn_at else r.last_withdrawn_at end as others_withdrawn_at
-    from ranked r left join ranked second
-      on r.nth = 1 and second.nth = 2 and second.contact_point_id = r.contact_point_id and second.grp = r.grp
-     and second.purpose = r.purpose and second.topic = r.topic and second.kind = r.kind
+    select *, case when row_number() over by_withdrawal = 1 then lead(withdrawn_at) over by_withdrawal
+                   else first_value(withdrawn_at) over by_withdrawal end as others_withdrawn_at
+    from input
+    window by_withdrawal as (
+        partition by contact_point_id, grp, purpose, topic, kind order by withdrawn_at desc nulls last, clock)
 )
 select contact_point_id, grp, purpose, topic, kind,
        bool_or(granted_at is not null
@@ -91,13 +89,9 @@ select contact_point_id, grp, purpose, topic, kind,
 from compared group by contact_point_id, grp, purpose, topic, kind
 """
 
-FORGET_STATES = """
-delete from {table} where contact_point_id in (select contact_point_id from t_dirty)
-"""
-
 # A topic that no event names follows the purpose-wide fold; topics of the policy come in as two parallel arrays.
-SAVE_PERSON_CONSENT = """
-insert into intake.person_consent (contact_point_id, person_id, purpose, topic, state, granted_at)
+PERSON_STATES = """
+create temporary table t_person_state as
 with grps as (
     select distinct contact_point_id, grp, purpose from t_latest
 ), topics as (
@@ -125,19 +119,37 @@ with grps as (
     left join topical t on (t.contact_point_id, t.grp, t.purpose) = (g.contact_point_id, g.grp, g.purpose)
     group by g.contact_point_id, g.grp, g.purpose, w.is_granted
 )
-select contact_point_id, grp, purpose, '', case when is_on then 'granted' else 'withdrawn' end,
-       case when is_on then granted_at end from whole
+select contact_point_id, grp as person_id, purpose, '' as topic,
+       case when is_on then 'granted' else 'withdrawn' end as state, case when is_on then granted_at end as granted_at
+from whole
 union all
 select contact_point_id, grp, purpose, topic, case when is_on then 'granted' else 'withdrawn' end,
        case when is_on then granted_at end from topical where bears
 """
 
-SAVE_ADDRESS_CONSENT = """
-insert into intake.consent_state (contact_point_id, purpose, topic, state)
+FORGET_PERSON_STATES = """
+delete from intake.person_consent p
+where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
+    select from t_person_state n
+    where (n.contact_point_id, n.person_id, n.purpose, n.topic, n.state)
+        = (p.contact_point_id, p.person_id, p.purpose, p.topic, p.state)
+      and n.granted_at is not distinct from p.granted_at)
+"""
+
+SAVE_PERSON_STATES = """
+insert into intake.person_consent (contact_point_id, person_id, purpose, topic, state, granted_at)
+select contact_point_id, person_id, purpose, topic, state, granted_at from t_person_state n
+where not exists (
+    select from intake.person_consent p
+    where (p.contact_point_id, p.person_id, p.purpose, p.topic) = (n.contact_point_id, n.person_id, n.purpose, n.topic))
+"""
+
+ADDRESS_STATES = """
+create temporary table t_address_state as
 with whole as (
     select contact_point_id, purpose, bool_and(state = 'granted') as is_on
-    from intake.person_consent
-    where topic = '' and contact_point_id in (select contact_point_id from t_dirty)
+    from t_person_state
+    where topic = ''
     group by contact_point_id, purpose
 ), topics as (
     select * from unnest(cast(:purposes as text[]), cast(:topics as text[])) as t (purpose, topic)
@@ -145,11 +157,26 @@ with whole as (
     select w.contact_point_id, w.purpose, t.topic,
            w.is_on and coalesce(bool_and(p.state = 'granted'), false) as is_on
     from whole w join topics t using (purpose)
-    left join intake.person_consent p
+    left join t_person_state p
       on p.contact_point_id = w.contact_point_id and p.purpose = w.purpose and p.topic = t.topic
     group by w.contact_point_id, w.purpose, t.topic, w.is_on
 )
-select contact_point_id, purpose, '', case when is_on then 'granted' else 'withdrawn' end from whole
+select contact_point_id, purpose, '' as topic, case when is_on then 'granted' else 'withdrawn' end as state from whole
 union all
 select contact_point_id, purpose, topic, case when is_on then 'granted' else 'withdrawn' end from topical
+"""
+
+FORGET_ADDRESS_STATES = """
+delete from intake.consent_state c
+where c.contact_point_id in (select contact_point_id from t_dirty) and not exists (
+    select from t_address_state n
+    where (n.contact_point_id, n.purpose, n.topic, n.state) = (c.contact_point_id, c.purpose, c.topic, c.state))
+"""
+
+SAVE_ADDRESS_STATES = """
+insert into intake.consent_state (contact_point_id, purpose, topic, state)
+select contact_point_id, purpose, topic, state from t_address_state n
+where not exists (
+    select from intake.consent_state c
+    where (c.contact_point_id, c.purpose, c.topic) = (n.contact_point_id, n.purpose, n.topic))
 """

@@ -29,7 +29,10 @@ from connectors.store import (
 from connectors.store.keys import Key
 from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_keys
 
-TEMPORARY = ("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_latest", "t_fold", "t_match", "t_refused")
+TEMPORARY = (
+    *("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_match", "t_refused"),
+    *("t_latest", "t_fold", "t_person_state", "t_address_state", "t_purpose"),
+)
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
 INDEX_ROWS = "create index on t_row (submission_id)"
@@ -242,12 +245,15 @@ def refold(conn: Connection, run: Callable[[str], Any], *, is_bulk: bool = True)
             run(statement)
     for statement in (folding_sql.LATEST, *latest, folding_sql.FOLD, *fold):
         run(statement)
-    for table in ("intake.person_consent", "intake.consent_state"):
-        conn.execute(text(folding_sql.FORGET_STATES.format(table=table)))
     for statement in (
-        folding_sql.SAVE_PERSON_CONSENT,
-        folding_sql.SAVE_ADDRESS_CONSENT,
+        folding_sql.PERSON_STATES,
+        folding_sql.FORGET_PERSON_STATES,
+        folding_sql.SAVE_PERSON_STATES,
+        folding_sql.ADDRESS_STATES,
+        folding_sql.FORGET_ADDRESS_STATES,
+        folding_sql.SAVE_ADDRESS_STATES,
         people_sql.SURVIVORSHIP,
+        people_sql.PURPOSES,
         people_sql.FORGET_PURPOSES,
         people_sql.SAVE_PURPOSES,
         people_sql.BUMP_VERSIONS,

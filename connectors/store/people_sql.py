@@ -87,13 +87,9 @@ where p.person_id = n.person_id
       is distinct from (n.given_name, n.family_name, n.phone, n.organisation)
 """
 
-FORGET_PURPOSES = """
-delete from intake.person_purpose where contact_point_id in (select contact_point_id from t_dirty)
-"""
-
 # :names, :begins, :days are the policy's purposes as parallel arrays; days -1 = lives until lowered.
-SAVE_PURPOSES = f"""
-insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at, ends_at)
+PURPOSES = f"""
+create temporary table t_purpose as
 with policy as (
     select * from unnest(cast(:names as text[]), cast(:begins as text[]), cast(:days as int[]))
         as t (purpose, begins, days)
@@ -140,9 +136,27 @@ with policy as (
            and e.value = 'withdraw' and e.effective_at >= coalesce(u.submitted_from, u.received_at)
            and not exists (select from intake.consent_void v where v.event_key = e.event_key))
 )
-select person_id, purpose, max(contact_point_id::text)::uuid, min(begins_at),
-       case when min(days) >= 0 then max(counted_at + make_interval(days => days)) end
+select person_id, purpose, max(contact_point_id::text)::uuid as contact_point_id, min(begins_at) as begins_at,
+       case when min(days) >= 0 then max(counted_at + make_interval(days => days)) end as ends_at
 from ground group by person_id, purpose
+"""
+
+# What stays as it was is not written again.
+FORGET_PURPOSES = """
+delete from intake.person_purpose p
+where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
+    select from t_purpose n
+    where (n.person_id, n.purpose, n.contact_point_id, n.begins_at)
+        = (p.person_id, p.purpose, p.contact_point_id, p.begins_at)
+      and n.ends_at is not distinct from p.ends_at)
+"""
+
+SAVE_PURPOSES = """
+insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at, ends_at)
+select person_id, purpose, contact_point_id, begins_at, ends_at from t_purpose n
+where not exists (
+    select from intake.person_purpose p
+    where (p.person_id, p.purpose, p.contact_point_id) = (n.person_id, n.purpose, n.contact_point_id))
 """
 
 BUMP_VERSIONS = """

@@ -23,6 +23,7 @@ _CONNECT_REASONS = (
     ("no pg_hba.conf entry", "the server's pg_hba.conf does not admit this login", False),
     ("Peer authentication failed", "the server does not admit this operating-system user", False),
     ("permission denied to set role", "the login may not act as the role asked for", False),
+    ("could not access file", "the server refuses the session, for a library that it is to load is missing", False),
     ("does not exist", "the database or the role does not exist there", False),
     ("Name or service not known", "the host name is not known", True),
     ("Connection refused", "nothing listens at the address", True),

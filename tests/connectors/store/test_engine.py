@@ -130,6 +130,17 @@ def test_nothing_listening_is_unavailable() -> None:
     assert "s3cret" not in told(raised.value)
 
 
+def test_missing_library_is_not_taken_for_a_missing_server(each_store: ServerAddress) -> None:
+    with psycopg.connect(each_store.uri_adbc, autocommit=True) as conn:
+        conn.execute("DROP DATABASE IF EXISTS without_library")
+        conn.execute("CREATE DATABASE without_library TEMPLATE template0")
+        conn.execute("ALTER DATABASE without_library SET session_preload_libraries = 'no_such_library'")
+    engine = create_store_engine(each_store.with_database("without_library"))
+    with pytest.raises(StoreError, match="library that it is to load is missing") as raised:
+        engine.connect()
+    assert not isinstance(raised.value, StoreUnavailable)
+
+
 def test_role_that_the_login_may_not_take_is_refused(each_store: ServerAddress) -> None:
     engine = create_store_engine(each_store, role="no_such_role")
     with pytest.raises(StoreError) as raised:
