@@ -35,6 +35,8 @@ from schemas.records import Window
 ROOT = Path(__file__).resolve().parents[1]
 DAGSTER_URL = "INTAKE_DAGSTER_URL"
 DAGSTER_HOME = "DAGSTER_HOME"
+# One connection is kept by each of the instance's three stores, never so long that a server has restarted meanwhile.
+_STATEMENT_MS, _RECYCLE_S, _MORE_CONNECTIONS = 60_000, 10, 20
 PROCESS, HOST = "crm_intake/process", "crm_intake/host"
 # No traceback of a step is stored, because what a library says may quote a row; our own messages stay.
 QUIET = {
@@ -161,6 +163,10 @@ def dagster_instance(settings: Settings, address: ServerAddress) -> Iterator[dg.
         told({**QUIET, DAGSTER_URL: address.dagster.url_psycopg2}),
         dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance,
     ):
+        # A run stores some hundred events, each by a connection of its own if they were not kept for a moment.
+        instance.optimize_for_webserver(
+            statement_timeout=_STATEMENT_MS, pool_recycle=_RECYCLE_S, max_overflow=_MORE_CONNECTIONS
+        )
         yield instance
 
 

@@ -4,8 +4,8 @@ The same statements as a batch's merge, over rows that were never staged. Tables
 
 insert          consent_event, consent_evidence, consent_wording, contact_point, subject, person
 select          the above, consent_void, submission, registration, occasion
-update          contact_point, subject, person, outbox_intent
-delete, insert  consent_state, person_consent, person_purpose
+update          contact_point, subject, person, outbox_intent, and with insert and delete
+                consent_state, person_consent, person_purpose
 and temporary tables of its own
 """
 

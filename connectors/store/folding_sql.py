@@ -4,7 +4,7 @@ t_latest  the latest grant and withdrawal per address, group, purpose, topic and
 t_fold    one row per address, group, purpose, topic and kind of fold, with whether it is granted
 t_person_state, t_address_state  the states that follow, of each person at each address and of each address
 
-Of what is kept only what differs from them is written: nearly all of a day's known addresses stay as they are.
+Of what is kept only what differs from them is written, and where it is: no index is touched for what was there before.
 
 A voided event counts for nothing.
 A group is a person, or a subject that is no person of its own (a withdrawal from an address nobody was known at).
@@ -131,9 +131,14 @@ FORGET_PERSON_STATES = """
 delete from intake.person_consent p
 where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
     select from t_person_state n
-    where (n.contact_point_id, n.person_id, n.purpose, n.topic, n.state)
-        = (p.contact_point_id, p.person_id, p.purpose, p.topic, p.state)
-      and n.granted_at is not distinct from p.granted_at)
+    where (n.contact_point_id, n.person_id, n.purpose, n.topic) = (p.contact_point_id, p.person_id, p.purpose, p.topic))
+"""
+
+CHANGE_PERSON_STATES = """
+update intake.person_consent p set state = n.state, granted_at = n.granted_at
+from t_person_state n
+where (n.contact_point_id, n.person_id, n.purpose, n.topic) = (p.contact_point_id, p.person_id, p.purpose, p.topic)
+  and (n.state, n.granted_at) is distinct from (p.state, p.granted_at)
 """
 
 SAVE_PERSON_STATES = """
@@ -170,7 +175,13 @@ FORGET_ADDRESS_STATES = """
 delete from intake.consent_state c
 where c.contact_point_id in (select contact_point_id from t_dirty) and not exists (
     select from t_address_state n
-    where (n.contact_point_id, n.purpose, n.topic, n.state) = (c.contact_point_id, c.purpose, c.topic, c.state))
+    where (n.contact_point_id, n.purpose, n.topic) = (c.contact_point_id, c.purpose, c.topic))
+"""
+
+CHANGE_ADDRESS_STATES = """
+update intake.consent_state c set state = n.state
+from t_address_state n
+where (n.contact_point_id, n.purpose, n.topic) = (c.contact_point_id, c.purpose, c.topic) and n.state <> c.state
 """
 
 SAVE_ADDRESS_STATES = """

@@ -141,14 +141,19 @@ select person_id, purpose, max(contact_point_id::text)::uuid as contact_point_id
 from ground group by person_id, purpose
 """
 
-# What stays as it was is not written again.
+# What stays as it was is not written again, and what changed is written where it is.
 FORGET_PURPOSES = """
 delete from intake.person_purpose p
 where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
     select from t_purpose n
-    where (n.person_id, n.purpose, n.contact_point_id, n.begins_at)
-        = (p.person_id, p.purpose, p.contact_point_id, p.begins_at)
-      and n.ends_at is not distinct from p.ends_at)
+    where (n.person_id, n.purpose, n.contact_point_id) = (p.person_id, p.purpose, p.contact_point_id))
+"""
+
+CHANGE_PURPOSES = """
+update intake.person_purpose p set begins_at = n.begins_at, ends_at = n.ends_at
+from t_purpose n
+where (n.person_id, n.purpose, n.contact_point_id) = (p.person_id, p.purpose, p.contact_point_id)
+  and (n.begins_at, n.ends_at) is distinct from (p.begins_at, p.ends_at)
 """
 
 SAVE_PURPOSES = """
