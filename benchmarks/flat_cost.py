@@ -6,6 +6,7 @@ is not counted; the others are taken by turns, a day of each store after the oth
 meets all sizes alike. Before each the server makes a checkpoint, and before the first each store's files are read once.
 """
 
+import os
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -28,12 +29,16 @@ def run_flat_cost(directory: Path, ask: Ask) -> Report:
     days: dict[int, list[Cost]] = {people: [] for people in sizes(ask.rows)}
     with own_server(ask.kept or directory) as server, ExitStack() as stack:
         workspaces = {}
-        for people in days:
+        # The smallest last: where the machine's memory does not hold all, the largest is to want for it.
+        for people in reversed(days):
             store = stack.enter_context(known_database(server.address, people))
             workspaces[people] = stack.enter_context(opened(store, directory / f"known_{people}"))
             ask.tell(f"{people:,} people are known")
+        # What was copied is on its way to the disk for minutes, otherwise beside the days.
+        os.sync()
         for number in range(1 + ask.repeat):
-            for people, workspace in workspaces.items():
+            for people in days:
+                workspace = workspaces[people]
                 _checkpoint(workspace.address)
                 cost = take_day(workspace, number, known=people, server=server.process)
                 if number > 0:
