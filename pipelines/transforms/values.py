@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.errors import BatchRefused
 from schemas.faults import FAULTS
@@ -76,14 +77,15 @@ def over_distinct(column: pd.Series, decide: Callable[[pa.Array], pd.DataFrame])
 
 def settle(texts: pa.Array, settled: dict[str, pa.Array], *, rule: Callable[[str], tuple[Any, ...]]) -> pd.DataFrame:
     """A frame of `settled`, where each row that is null in its first column is replaced by the rule's answer."""
+    is_open = next(iter(settled.values())).is_null()
+    if texts_left := texts.filter(is_open).to_pylist():
+        ruled = zip(*map(rule, texts_left), strict=True)
+        settled = {
+            name: pc.replace_with_mask(array, is_open, pa.array(answers, type=array.type))
+            for (name, array), answers in zip(settled.items(), ruled, strict=True)
+        }
     frame = pd.DataFrame({name: array.to_pandas() for name, array in settled.items()})
-    frame = frame.astype({name: "str" for name, array in settled.items() if pa.types.is_large_string(array.type)})
-    is_open = frame.iloc[:, 0].isna().to_numpy()
-    if not is_open.any():
-        return frame
-    answers = [rule(text) for text in texts.filter(pa.array(is_open)).to_pylist()]
-    ruled = pd.DataFrame(answers, columns=frame.columns, index=frame.index[is_open]).astype(frame.dtypes.to_dict())
-    return pd.concat([frame[~is_open], ruled]).sort_index() if not is_open.all() else ruled
+    return frame.astype({name: "str" for name, array in settled.items() if pa.types.is_large_string(array.type)})
 
 
 def as_text(column: pd.Series) -> pd.Series:
