@@ -46,9 +46,9 @@ IF_MISSED: dict[str, Unmet] = {
         "decide addresses with two plainly different names by columns.",
     ),
     "b7": Unmet(
-        "All that a run does is timed: the fold through two temporary tables, then states of persons and addresses, purposes and"
-        " versions, which are deleted and written anew though nothing changed.",
-        "write states and purposes only where they differ; fold addresses with one clock and one purpose by a plain aggregate.",
+        "Each person has three clocks and two topics here: events are grouped by them, and then folded in three ways by a sort, on"
+        " one core, since no worker of the server's reads another's temporary table; even one plain aggregate stays below the goal.",
+        "fold addresses with one clock and no topic by that aggregate alone.",
     ),
     "b8": Unmet(
         "A click waits for the round before it, its answers from the CRM included.",
@@ -64,15 +64,16 @@ IF_MISSED: dict[str, Unmet] = {
     ),
     "b11": Unmet(
         "The peers have no consent, identity, gate, plan or encrypted landing; half of our time is the database's over these.",
-        "land beside merging, and write states and purposes only where they differ.",
+        "land beside merging, and stage rows in the widest table once instead of three times.",
     ),
     "b12": Unmet(
         "The environment is made from the lock file before anything runs.",
         "leave what a first report does not need out of the first installation.",
     ),
     "b13": Unmet(
-        "A day touches pages all over larger tables and indexes, each written whole into the log at its first touch.",
-        "keys that follow the time of entry (UUID version 7) for what is only ever added.",
+        "A day touches pages all over larger tables and indexes, each written whole into the log at its first touch; ten million"
+        " people are more than the machine's memory besides, and are read from the disk a page at a time.",
+        "evidence under its event's id, and an address's version in a table of its own, so that fewer indexes are touched.",
     ),
     "b14": Unmet(
         "Every step is a task, and on small days its way over the broker costs more than the step.",

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 import yaml
 
@@ -91,6 +92,24 @@ def test_the_instance_keeps_its_runs_in_postgresql_and_no_output_of_steps(instan
     assert type(instance.compute_log_manager).__name__ == "NoOpComputeLogManager"
     assert not instance.telemetry_enabled
     assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+
+
+def test_the_instance_keeps_its_connections_from_one_event_to_the_next(
+    instance: dg.DagsterInstance, store_address: ServerAddress
+) -> None:
+    name = instance.run_storage.postgres_url.rpartition("/")[2].partition("?")[0]  # type: ignore[attr-defined]
+
+    def connected() -> set[int]:
+        with psycopg.connect(store_address.uri_adbc) as conn:
+            found = conn.execute("select pid from pg_stat_activity where datname = %s", [name]).fetchall()
+        return {pid for (pid,) in found}
+
+    instance.get_runs_count()
+    kept = connected()
+    assert kept
+    for _ in range(3):
+        instance.get_runs_count()
+    assert connected() == kept
 
 
 def test_a_run_whose_process_is_no_more_is_closed_and_frees_its_place(instance: dg.DagsterInstance) -> None:
