@@ -46,8 +46,8 @@ IF_MISSED: dict[str, Unmet] = {
         "decide addresses with two plainly different names by columns.",
     ),
     "b7": Unmet(
-        "Each person has three clocks and two topics here: events are grouped by them, and then folded in three ways by a sort, on"
-        " one core, since no worker of the server's reads another's temporary table; even one plain aggregate stays below the goal.",
+        "Each person has three clocks and two topics here: events are grouped by them, and then folded in three ways by a sort,"
+        " on one core, since no worker of the server's reads another's temporary table.",
         "fold addresses with one clock and no topic by that aggregate alone.",
     ),
     "b8": Unmet(

@@ -160,7 +160,7 @@ def append_acts(
     if any(row.get("of_age_at") for row in rows):
         run(children_sql.NOTE_OF_AGE)
     if is_new:
-        refold(conn, run, is_bulk=False)
+        refold(run, is_bulk=False)
     return list(conn.execute(text(_EVENTS), {"keys": keys}).scalars())
 
 

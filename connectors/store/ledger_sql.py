@@ -97,7 +97,8 @@ ADD_EVENTS = f"""
 with numbered as (
     select *, cast(row_number() over (order by event_key) as integer) as nth from t_event
 ), made as (
-    select encode(substring(uuid_send(:group_id) from 1 for 12) || int4send(nth), 'hex')::uuid as event_id, event_key, subject_id, contact_point_id, purpose,
+    select encode(substring(uuid_send(:group_id) from 1 for 12) || int4send(nth), 'hex')::uuid as event_id,
+           event_key, subject_id, contact_point_id, purpose,
            coalesce(topic, '') as topic, value, actor, clock, occurred_at, cast(precision_s as integer) as precision_s,
            effective_at, received_at, reason, source, batch_id, {COMMITMENT} as commitment, now() as recorded_at,
            cast(:reading_id as uuid) as reading_id, base_key, cast(:group_id as uuid) as group_id, nth

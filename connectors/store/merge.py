@@ -132,7 +132,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
     _merge_people(conn, run, resolve)
-    refold(conn, run)
+    refold(run)
     _record_outcomes(run, request)
 
 
@@ -156,7 +156,7 @@ def refresh_addresses(
     if resolve is not None:
         conn.execute(text(people_sql.NO_ROWS))
         assign_shared(conn, resolve)
-    refold(conn, statement_runner(conn, replace(request, kind=ACT)))
+    refold(statement_runner(conn, replace(request, kind=ACT)))
 
 
 def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
@@ -230,7 +230,7 @@ def assign_shared(conn: Connection, resolve: ResolveSubjects) -> None:
     conn.execute(text(people_sql.ASSIGN_SUBJECT), decided)
 
 
-def refold(conn: Connection, run: Callable[[str], Any], *, is_bulk: bool = True) -> None:
+def refold(run: Callable[[str], Any], *, is_bulk: bool = True) -> None:
     """Fold the addresses of `t_dirty` and derive what lives there; other transactions' folds of them wait for this one.
 
     Who is who there is decided before, and so what children among them had said yes to is ended here first.
