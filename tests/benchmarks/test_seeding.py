@@ -1,4 +1,4 @@
-"""Known people are seeded once on a server that is kept; each run has a copy of its own, which is gone after it."""
+"""What is kept for the next run: what a large intake reads; known people, of whom each run has a copy that goes with it."""
 
 import tempfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import seeding
+from benchmarks import inputs, seeding
 from benchmarks.asking import own_server
 from connectors.store.address import ServerAddress
 
@@ -40,3 +40,13 @@ def test_people_are_seeded_once_and_what_a_run_does_to_its_copy_is_gone(monkeypa
         monkeypatch.delattr(seeding, "seed_known")
         with seeding.known_database(server.address, PEOPLE) as store:
             assert people(store) == PEOPLE
+
+
+def test_what_is_read_is_made_once_in_a_directory_that_is_kept() -> None:
+    with tempfile.TemporaryDirectory(prefix="crm-intake-bench-") as kept, own_server(Path(kept)) as server:
+        made = inputs.make_inputs(Path(kept), server.address, rows=30, seed=1)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.delattr(inputs, "make_organisation")
+            assert inputs.make_inputs(Path(kept), server.address, rows=30, seed=1) == made
+        other = inputs.make_inputs(Path(kept), server.address, rows=30, seed=2)
+        assert other != made and other.rows >= 30

@@ -38,6 +38,7 @@ WINDOW = timedelta(seconds=POLICY.clock_skew_s)
 GIVEN_KEYS = ("", "a", "aino", "anders", "bo")
 # Halves of the window, so that ties and both sides of its edge are common.
 STEPS = [timedelta(seconds=s) for s in (0, 0, 1, 150, 299, 300, 301, 450, 600, 601)]
+VOIDS = "consent_void (event_key, base_key, reading_id, undo_run_id, voided_at)"
 State3 = dict[tuple[str, str], str]
 
 
@@ -148,7 +149,7 @@ def write(conn: Connection, histories: Sequence[History]) -> None:
         [_event(h, number) for h in histories for number in range(len(h.events))],
     )
     voids = [_void(h, number) for h in histories for number, (_, d) in enumerate(h.events) if d.is_void]
-    _copy(conn, "consent_void (event_key, base_key, reading_id, undo_run_id, voided_at)", voids)
+    _copy(conn, VOIDS, voids)
 
 
 def _void(history: History, number: int) -> tuple[Any, ...]:
@@ -220,6 +221,57 @@ def test_the_sql_fold_is_the_pure_fold(owner: Connection, addresses: int, seed: 
         expected_address, expected_groups = folded(history)
         assert groups.get(history.contact_point_id, {}) == expected_groups, history
         assert states.get(history.contact_point_id, {}) == expected_address, history
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_states_follow_what_is_voided_later(owner: Connection, seed: int) -> None:
+    rng = random.Random(seed)
+    before = [make_history(rng) for _ in range(40)]
+    after = [
+        replace(one, events=tuple((s, replace(d, is_void=d.is_void or rng.random() < 0.4)) for s, d in one.events))
+        for one in before
+    ]
+    points = [one.contact_point_id for one in before]
+    with owner.begin_nested() as savepoint:
+        write(owner, before)
+        refresh_addresses(owner, make_request(POLICY), points)
+        voids = [
+            _void(then, number)
+            for now, then in zip(before, after, strict=True)
+            for number, (_, decision) in enumerate(then.events)
+            if decision.is_void and not now.events[number][1].is_void
+        ]
+        _copy(owner, VOIDS, voids)
+        refresh_addresses(owner, make_request(POLICY), points)
+        states, groups = stored(owner, "consent_state", ""), stored(owner, "person_consent", "person_id,")
+        savepoint.rollback()
+    for history in after:
+        expected_address, expected_groups = folded(history)
+        assert groups.get(history.contact_point_id, {}) == expected_groups, history
+        assert states.get(history.contact_point_id, {}) == expected_address, history
+
+
+def test_what_stays_as_it_was_is_not_written_again(owner: Connection) -> None:
+    rng = random.Random(20261128)
+    histories = [make_history(rng) for _ in range(50)]
+    tables = ("person_consent", "consent_state", "person_purpose")
+
+    def places() -> dict[str, list[str]]:
+        return {
+            name: list(owner.execute(text(f"select ctid::text from intake.{name} order by 1")).scalars())
+            for name in tables
+        }
+
+    with owner.begin_nested() as savepoint:
+        write(owner, histories)
+        refresh_addresses(owner, make_request(POLICY), [one.contact_point_id for one in histories])
+        once = places()
+        refresh_addresses(owner, make_request(POLICY), [one.contact_point_id for one in histories])
+        twice = places()
+        savepoint.rollback()
+    assert all(once.values())
+    assert twice == once
 
 
 def test_what_is_granted_counts_from_its_latest_grant(owner: Connection) -> None:
