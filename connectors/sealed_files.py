@@ -6,8 +6,6 @@ The passphrase goes to the recipient by another way, and never stands in the arg
 import io
 from pathlib import Path
 
-import pyzipper
-
 from connectors.new_files import new_file
 from schemas.errors import ConfigurationError
 
@@ -19,6 +17,9 @@ def seal(path: Path, name: str, content: bytes, *, passphrase: str) -> None:
     passphrase is too short, or the file is there already."""
     if len(passphrase) < MIN_PASSPHRASE:
         raise ConfigurationError(f"The passphrase has fewer than {MIN_PASSPHRASE} characters. Give a longer one.")
+    # Its import is a tenth of the time in which a command starts, and few commands seal.
+    import pyzipper
+
     packed = io.BytesIO()
     with pyzipper.AESZipFile(packed, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
         archive.setpassword(passphrase.encode())

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from connectors.store import landing, tables
@@ -50,6 +52,14 @@ def test_two_at_once_migrate_once(each_store: ServerAddress) -> None:
         with ThreadPoolExecutor(2) as pool:
             revisions = list(pool.map(upgrade, [address, address]))
         assert revisions[0] == revisions[1] == current_revision(address) is not None
+
+
+def test_a_store_at_the_last_migration_is_not_gone_through_again(
+    store: ServerAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = ScriptDirectory(str(ROOT / "connectors" / "store" / "migrations"))
+    monkeypatch.delattr(command, "upgrade")
+    assert upgrade(store) == scripts.get_current_head()
 
 
 def test_migrating_again_changes_nothing(with_table: ServerAddress) -> None:
