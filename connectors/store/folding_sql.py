@@ -4,14 +4,14 @@ t_latest  the latest grant and withdrawal per address, group, purpose, topic and
 t_fold    one row per address, group, purpose, topic and kind of fold, with whether it is granted
 t_person_state, t_address_state  the states that follow, of each person at each address and of each address
 
-Of what is kept only what differs from them is written, and where it is: no index is touched for what was there before.
-
 A voided event counts for nothing.
 A group is a person, or a subject that is no person of its own (a withdrawal from an address nobody was known at).
 A nameless withdrawal counts for every group with an event for its purpose, and is a group itself only without any.
 Kinds: 'wide' purpose-wide; 'base' purpose-wide withdrawals with purpose-wide grants and those naming the topic;
 'naming' the events naming the topic alone.
 """
+
+from connectors.store.difference_sql import keep_equal
 
 # Two transactions that add events to one address must not both fold without the other's: the second waits here, and
 # then sees what the first committed. In the order of ids, and after intents were superseded, as claiming locks them.
@@ -127,27 +127,12 @@ select contact_point_id, grp, purpose, topic, case when is_on then 'granted' els
        case when is_on then granted_at end from topical where bears
 """
 
-FORGET_PERSON_STATES = """
-delete from intake.person_consent p
-where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
-    select from t_person_state n
-    where (n.contact_point_id, n.person_id, n.purpose, n.topic) = (p.contact_point_id, p.person_id, p.purpose, p.topic))
-"""
-
-CHANGE_PERSON_STATES = """
-update intake.person_consent p set state = n.state, granted_at = n.granted_at
-from t_person_state n
-where (n.contact_point_id, n.person_id, n.purpose, n.topic) = (p.contact_point_id, p.person_id, p.purpose, p.topic)
-  and (n.state, n.granted_at) is distinct from (p.state, p.granted_at)
-"""
-
-SAVE_PERSON_STATES = """
-insert into intake.person_consent (contact_point_id, person_id, purpose, topic, state, granted_at)
-select contact_point_id, person_id, purpose, topic, state, granted_at from t_person_state n
-where not exists (
-    select from intake.person_consent p
-    where (p.contact_point_id, p.person_id, p.purpose, p.topic) = (n.contact_point_id, n.person_id, n.purpose, n.topic))
-"""
+KEEP_PERSON_STATES = keep_equal(
+    "intake.person_consent",
+    "t_person_state",
+    key="contact_point_id, person_id, purpose, topic",
+    values="state, granted_at",
+)
 
 ADDRESS_STATES = """
 create temporary table t_address_state as
@@ -171,23 +156,6 @@ union all
 select contact_point_id, purpose, topic, case when is_on then 'granted' else 'withdrawn' end from topical
 """
 
-FORGET_ADDRESS_STATES = """
-delete from intake.consent_state c
-where c.contact_point_id in (select contact_point_id from t_dirty) and not exists (
-    select from t_address_state n
-    where (n.contact_point_id, n.purpose, n.topic) = (c.contact_point_id, c.purpose, c.topic))
-"""
-
-CHANGE_ADDRESS_STATES = """
-update intake.consent_state c set state = n.state
-from t_address_state n
-where (n.contact_point_id, n.purpose, n.topic) = (c.contact_point_id, c.purpose, c.topic) and n.state <> c.state
-"""
-
-SAVE_ADDRESS_STATES = """
-insert into intake.consent_state (contact_point_id, purpose, topic, state)
-select contact_point_id, purpose, topic, state from t_address_state n
-where not exists (
-    select from intake.consent_state c
-    where (c.contact_point_id, c.purpose, c.topic) = (n.contact_point_id, n.purpose, n.topic))
-"""
+KEEP_ADDRESS_STATES = keep_equal(
+    "intake.consent_state", "t_address_state", key="contact_point_id, purpose, topic", values="state"
+)

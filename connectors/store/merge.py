@@ -247,18 +247,12 @@ def refold(run: Callable[[str], Any], *, is_bulk: bool = True) -> None:
         run(statement)
     for statement in (
         folding_sql.PERSON_STATES,
-        folding_sql.FORGET_PERSON_STATES,
-        folding_sql.CHANGE_PERSON_STATES,
-        folding_sql.SAVE_PERSON_STATES,
+        *folding_sql.KEEP_PERSON_STATES,
         folding_sql.ADDRESS_STATES,
-        folding_sql.FORGET_ADDRESS_STATES,
-        folding_sql.CHANGE_ADDRESS_STATES,
-        folding_sql.SAVE_ADDRESS_STATES,
+        *folding_sql.KEEP_ADDRESS_STATES,
         people_sql.SURVIVORSHIP,
         people_sql.PURPOSES,
-        people_sql.FORGET_PURPOSES,
-        people_sql.CHANGE_PURPOSES,
-        people_sql.SAVE_PURPOSES,
+        *people_sql.KEEP_PURPOSES,
         people_sql.BUMP_VERSIONS,
     ):
         run(statement)

@@ -4,6 +4,7 @@ Works on the contact points of `t_dirty`, after submissions, registrations and c
 """
 
 from connectors.store.children_sql import CHILDREN
+from connectors.store.difference_sql import keep_equal
 from connectors.store.made_ids_sql import MADE_ID
 
 _MADE_ID = MADE_ID.replace("{elsewhere}", "{{elsewhere}}").format(
@@ -141,28 +142,9 @@ select person_id, purpose, max(contact_point_id::text)::uuid as contact_point_id
 from ground group by person_id, purpose
 """
 
-# What stays as it was is not written again, and what changed is written where it is.
-FORGET_PURPOSES = """
-delete from intake.person_purpose p
-where p.contact_point_id in (select contact_point_id from t_dirty) and not exists (
-    select from t_purpose n
-    where (n.person_id, n.purpose, n.contact_point_id) = (p.person_id, p.purpose, p.contact_point_id))
-"""
-
-CHANGE_PURPOSES = """
-update intake.person_purpose p set begins_at = n.begins_at, ends_at = n.ends_at
-from t_purpose n
-where (n.person_id, n.purpose, n.contact_point_id) = (p.person_id, p.purpose, p.contact_point_id)
-  and (n.begins_at, n.ends_at) is distinct from (p.begins_at, p.ends_at)
-"""
-
-SAVE_PURPOSES = """
-insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at, ends_at)
-select person_id, purpose, contact_point_id, begins_at, ends_at from t_purpose n
-where not exists (
-    select from intake.person_purpose p
-    where (p.person_id, p.purpose, p.contact_point_id) = (n.person_id, n.purpose, n.contact_point_id))
-"""
+KEEP_PURPOSES = keep_equal(
+    "intake.person_purpose", "t_purpose", key="person_id, purpose, contact_point_id", values="begins_at, ends_at"
+)
 
 BUMP_VERSIONS = """
 update intake.contact_point c set version = version + 1, next_end_at = e.next_end_at
