@@ -42,8 +42,7 @@ def filled(one_world: World) -> World:
     session = world.session()
     world.perform([prohibit(9, Who("p9@example.org", "aino"), T0)])
     world.run()
-    (last,) = world.query("select run_id from intake.run order by started_at desc limit 1")
-    undo_run(session, last.run_id, by="Tester")
+    undo_run(session, world.runs[-1], by="Tester")
     record_acts(session, None, [make_act()])
     return world
 

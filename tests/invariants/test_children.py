@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -198,15 +197,11 @@ def ages(world: World) -> set[bool | None]:
     return {row.is_child for row in world.query("select is_child from intake.subject")}
 
 
-def last_run(world: World) -> UUID:
-    return world.query("select run_id from intake.run where kind <> 'undo' order by started_at desc limit 1")[0].run_id
-
-
 def test_an_age_that_was_misread_is_taken_back_with_its_run(asking: World) -> None:
     run(asking, sign_up(2, AINO, T0))
     run(asking.at(NOW + HOUR), born(CHILD))
     assert not is_mailed(asking) and ages(asking) == {True}
-    undo_run(asking.session(), last_run(asking), by="Officer")
+    undo_run(asking.session(), asking.runs[-1], by="Officer")
     assert ages(asking) == {None}
     run(asking.at(NOW + 2 * HOUR))
     assert is_mailed(asking), "the sign-up before counts again"
@@ -217,7 +212,7 @@ def test_a_child_who_was_misread_as_grown_is_a_child_again(asking: World) -> Non
     run(asking, born(CHILD))
     run(asking.at(NOW + HOUR), born(GROWN, changed_at=LATER, marketing="Yes"))
     assert is_mailed(asking)
-    undo_run(asking.session(), last_run(asking), by="Officer")
+    undo_run(asking.session(), asking.runs[-1], by="Officer")
     assert ages(asking) == {True}
     with pytest.raises(ActRefused, match="younger than 13"):
         record_acts(asking.session(), None, [make_act()])
@@ -230,7 +225,7 @@ def test_what_was_said_of_an_age_since_outlives_the_undo(asking: World) -> None:
     (person,) = asking.query("select person_id from intake.person")
     spoken = make_act(person_id=person.person_id, actor=Actor.STAFF_ON_BEHALF, is_of_age=True, evidence=SPOKEN)
     record_acts(asking.session(), None, [spoken])
-    undo_run(asking.session(), last_run(asking), by="Officer")
+    undo_run(asking.session(), asking.runs[-1], by="Officer")
     assert ages(asking) == {False}
 
 

@@ -70,11 +70,10 @@ def test_answers_that_a_later_version_overwrote_go_with_the_others_and_no_undo_b
     changed_at = at - timedelta(days=10)
     world.perform([register(1, AINO, T0, changed_at=changed_at, charge="paid", **TICKED)], at=changed_at)
     world.at(changed_at).run()
-    (run_id,) = world.query("select run_id from intake.run where kind = 'run' order by started_at desc limit 1")[0]
     rule = f"{kind.removesuffix('_registration')}_answers"
     assert retained(world, at - timedelta(seconds=1)).deleted[rule] == 0 < len(imaged(world))
     assert retained(world, at).deleted[rule] == 2 and imaged(world) == []
-    undo(world, run_id)
+    undo(world, world.runs[-1])
     assert count(world, "answer") == 0 and not any(retained(world, at).left.values())
 
 

@@ -34,7 +34,6 @@ from tests.invariants.test_children import (
     born,
     child,
     is_mailed,
-    last_run,
     run,
 )  # fmt: skip
 from tests.invariants.test_retaining import beginning
@@ -66,7 +65,7 @@ def ended(world: World) -> list[tuple[Any, ...]]:
 def test_what_a_child_gave_while_misread_as_grown_ends_with_the_undo(asking: World, door: str) -> None:
     run(asking, born(CHILD))
     run(asking.at(NOW + HOUR), born(GROWN, changed_at=LATER))
-    misread = last_run(asking)
+    misread = asking.runs[-1]
     asking.at(NOW + 2 * HOUR)
     if door == "form":
         run(asking, sign_up(2, AINO, LAST))
@@ -86,7 +85,7 @@ def test_what_a_child_gave_while_misread_as_grown_ends_with_the_undo(asking: Wor
 def test_an_end_that_was_undone_is_made_again_where_a_child_is_told_of_again(asking: World) -> None:
     run(asking, sign_up(2, AINO, T0))
     run(asking.at(NOW + HOUR), born(CHILD))
-    undo_run(asking.session(), last_run(asking), by="Officer")
+    undo_run(asking.session(), asking.runs[-1], by="Officer")
     run(asking)
     assert is_mailed(asking)
     run(asking, born(CHILD, 5, course="LK2"))
@@ -95,7 +94,7 @@ def test_an_end_that_was_undone_is_made_again_where_a_child_is_told_of_again(ask
 
 def test_a_telling_that_was_not_the_newest_stands_when_the_newest_is_undone(asking: World) -> None:
     run(asking, register(1, AINO, LATER).written(Born=GROWN))
-    misread = last_run(asking)
+    misread = asking.runs[-1]
     run(asking.at(NOW + HOUR), born(CHILD, 2, course="LK2"))
     assert ages(asking) == {False}
     undo_run(asking.session(), misread, by="Officer")
@@ -109,7 +108,7 @@ def test_without_what_was_before_an_undone_telling_leaves_the_protective_state(
     run(asking, born(day))
     with asking.owner.begin() as owner:
         owner.execute(sa.text("delete from intake.row_image"))
-    undo_run(asking.session(), last_run(asking), by="Officer")
+    undo_run(asking.session(), asking.runs[-1], by="Officer")
     assert ages(asking) == {left}
 
 

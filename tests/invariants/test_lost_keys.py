@@ -25,8 +25,7 @@ def file_of(world: World, name: str) -> Path:
 def test_nothing_is_read_until_the_ring_has_its_key_again(world: World, tmp_path: Path, name: str) -> None:
     world.perform([sign_up(1, AINO, T0)])
     world.run()
-    (undone,) = world.query("select run_id from intake.run order by started_at desc limit 1")
-    undo_run(world.session(), undone.run_id, by="Tester")
+    undo_run(world.session(), world.runs[-1], by="Tester")
     events, lost = world.query(EVENTS), file_of(world, name)
     lost.rename(tmp_path / "backup")
     world.perform([sign_up(1, AINO, T0), sign_up(2, KALLE, T0)])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 import yaml
@@ -74,6 +75,7 @@ class World:
     address: ServerAddress
     now: datetime = NOW
     syncs: list[int] = field(default_factory=list)
+    runs: list[UUID] = field(default_factory=list)
     _names: int = 0
 
     def __post_init__(self) -> None:
@@ -105,7 +107,7 @@ class World:
         self.emulator.control.reset()
         self.emulator.control.seed(purpose_rows(self.plain.policy))
         self.workspace, self.now = self.plain, NOW
-        self.syncs = []
+        self.syncs, self.runs = [], []
         return self
 
     def at(self, now: datetime) -> "World":
@@ -165,6 +167,7 @@ class World:
         session = self.session()
         since = self.emulator.control.last_sequence()
         self.syncs.append(since)
+        self.runs.append(session.run_id)
         landed, gated, report = whole_run(session, self.crm)
         return Ran(landed, gated, report, since)
 
