@@ -57,7 +57,7 @@ def run_whole_intake(
                 _check(name, run, inputs)
                 runs[name].append(run)
                 tell(f"run {number + 1} of {repeat}, {name}: {run.seconds:.1f} s")
-        for name in ("bench_limit", "bench_ours", "bench_pandas", "bench_dlt"):
+        for name in ("bench_ours", "bench_pandas", "bench_dlt"):
             drop_database(address, name)
     finally:
         stop_server(directory / "postgres")
@@ -66,7 +66,9 @@ def run_whole_intake(
 
 def _limits(address: ServerAddress, inputs: Inputs) -> list[Limit]:
     texts = row_texts(inputs)
-    return [copying(fresh_database(address, "bench_limit"), texts), scanning(texts)]
+    limits = [copying(fresh_database(address, "bench_limit"), texts), scanning(texts)]
+    drop_database(address, "bench_limit")
+    return limits
 
 
 def _check(name: str, run: Run, inputs: Inputs) -> None:

@@ -22,6 +22,8 @@ from pipelines.transforms.civil_time import (
 from pipelines.transforms.values import over_distinct, settle
 
 INSTANT = pa.timestamp("us", tz="UTC")
+# Fewer texts the rule has read before whole columns would have been taken apart.
+FEW = 64
 
 _NO_TIME = np.iinfo(np.int64).min
 _SECOND, _DAY = 1_000_000, 86_400_000_000
@@ -52,7 +54,7 @@ def normalise_timestamps(column: pd.Series, *, formats: tuple[str, ...], timezon
         return read.occurred_from, read.occurred_to, read.fault
 
     def decide(texts: pa.Array) -> pd.DataFrame:
-        start, end = _plain_spans(texts, formats, zone)
+        start, end = _unsure(len(texts)) if len(texts) < FEW else _plain_spans(texts, formats, zone)
         settled = {
             "occurred_from": _instants(start),
             "occurred_to": _instants(end),
@@ -65,7 +67,7 @@ def normalise_timestamps(column: pd.Series, *, formats: tuple[str, ...], timezon
 
 def _plain_spans(texts: pa.Array, formats: tuple[str, ...], zone: ZoneInfo) -> tuple[np.ndarray, np.ndarray]:
     """Start and end in microseconds since 1970 by the first format that has a text's shape; `_NO_TIME` if unsure."""
-    start, end = np.full(len(texts), _NO_TIME), np.full(len(texts), _NO_TIME)
+    start, end = _unsure(len(texts))
     is_open = np.ones(len(texts), dtype=bool)
     for name in formats:
         rows = np.flatnonzero(is_open)
@@ -75,6 +77,10 @@ def _plain_spans(texts: pa.Array, formats: tuple[str, ...], zone: ZoneInfo) -> t
         start[rows[matched]], end[rows[matched]] = spans
         is_open[rows[matched]] = False
     return start, end
+
+
+def _unsure(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(n, _NO_TIME), np.full(n, _NO_TIME)
 
 
 def _spans_of_format(texts: pa.Array, name: str, zone: ZoneInfo) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

@@ -63,9 +63,10 @@ class Reading:
 
         `name` is our field, `ref` where the value came from; the value itself is only described.
         """
-        found = codes.dropna()
-        if found.empty:
+        is_found = codes.notna()
+        if not is_found.any():
             return
+        found = codes[is_found]
         title = ref if isinstance(ref, str) or ref is None else ref.column
         values = self.cells[title].loc[found.index] if title in self.cells.columns else None
         classes = BLANK if values is None else each_text(values, describe_value_class).fillna(BLANK)
@@ -74,7 +75,8 @@ class Reading:
 
     def note_rows(self, name: str, ref: ColumnRef | str | None, code: str, *, rows: pd.Series, blocks: str) -> None:
         """As `note`, with one code for the rows of a mask."""
-        self.note(name, ref, self.repeated(code).where(rows), blocks=blocks)
+        if rows.any():
+            self.note(name, ref, self.repeated(code).where(rows), blocks=blocks)
 
     def span(self, name: str, ref: TimeRef | None, *, blocks: str) -> Span:
         """The times of a mapped column or constant, its faults written down."""
@@ -115,7 +117,9 @@ def folded(text: str) -> str:
 
 def each_text(texts: pd.Series, rule: Callable[[str], str | None]) -> pd.Series:
     """`rule` over the distinct present texts of a `str` series, spread over its index; NA stays NA."""
-    return texts.map({text: rule(text) for text in texts.dropna().unique()}).astype("str")
+    codes, distinct = pd.factorize(texts)
+    ruled = pd.array([rule(text) for text in distinct], dtype="str")
+    return pd.Series(ruled.take(codes, allow_fill=True), index=texts.index, name=texts.name)
 
 
 def conform(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

@@ -41,8 +41,8 @@ def is_erased(reading: Reading, mapping: Mapping) -> pd.Series:
     markers = [marker.strip().lower() for marker in mapping.deleted_values]
     erased = reading.never()
     for name in FieldMap.model_fields:
-        if name != "message":
-            erased |= reading.texts(getattr(mapping.fields, name)).str.strip().str.lower().isin(markers)
+        if name != "message" and (ref := getattr(mapping.fields, name)) is not None:
+            erased |= reading.texts(ref).str.strip().str.lower().isin(markers)
     if mapping.erased is not None:
         told = reading.column(mapping.erased.column)
         erased |= _is_any_of(told, mapping.erased.values) if mapping.erased.values else told.notna()

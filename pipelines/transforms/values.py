@@ -84,8 +84,7 @@ def settle(texts: pa.Array, settled: dict[str, pa.Array], *, rule: Callable[[str
             name: pc.replace_with_mask(array, is_open, pa.array(answers, type=array.type))
             for (name, array), answers in zip(settled.items(), ruled, strict=True)
         }
-    frame = pd.DataFrame({name: array.to_pandas() for name, array in settled.items()})
-    return frame.astype({name: "str" for name, array in settled.items() if pa.types.is_large_string(array.type)})
+    return pd.DataFrame({name: _as_pandas(array) for name, array in settled.items()}, copy=False)
 
 
 def as_text(column: pd.Series) -> pd.Series:
@@ -108,6 +107,10 @@ def arrow_texts(column: pd.Series) -> pa.Array:
     """The texts of a `str` series as one Arrow array of large strings."""
     array = pa.array(column, type=pa.large_string())
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _as_pandas(array: pa.Array) -> Any:
+    return pd.array(array, dtype="str") if pa.types.is_large_string(array.type) else array.to_pandas()
 
 
 def _as_row(rule: Callable[[str], Value]) -> Callable[[str], tuple[Any, ...]]:

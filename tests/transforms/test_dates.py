@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipelines.transforms import dates
 from pipelines.transforms.civil_time import Occurrence, normalise_timestamp
 from pipelines.transforms.dates import normalise_timestamps
 from schemas.errors import MappingError
@@ -52,9 +53,17 @@ def utc(*parts: int) -> datetime:
 
 
 def columns_as_rule(texts: list[str], formats: tuple[str, ...], timezone: str) -> bool:
+    """Whether both ways of reading a column, as few texts and as many, give what the rule gives for each."""
+    ruled = [normalise_timestamp(text, formats=formats, timezone=timezone) for text in texts]
+    with pytest.MonkeyPatch.context() as patch:
+        few = spans(texts, formats, timezone)
+        patch.setattr(dates, "FEW", 0)
+        return few == spans(texts, formats, timezone) == ruled
+
+
+def spans(texts: list[str], formats: tuple[str, ...], timezone: str) -> list[Occurrence]:
     frame = normalise_timestamps(pd.Series(texts, dtype="str"), formats=formats, timezone=timezone).astype(object)
-    rows = [Occurrence(*row) for row in frame.where(frame.notna(), None).itertuples(index=False)]
-    return rows == [normalise_timestamp(text, formats=formats, timezone=timezone) for text in texts]
+    return [Occurrence(*row) for row in frame.where(frame.notna(), None).itertuples(index=False)]
 
 
 @EXAMPLES
