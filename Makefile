@@ -29,8 +29,9 @@ demo: setup
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { echo "Tests of pages need the Debian package 'chromium': apt-get install chromium" >&2; exit 1; }
 
+# Three workers on two cores: much of the time they wait for a server, a browser or a clock.
 test: setup browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Takes hours: the same tests, each at the size that it gives for a night.
 soak: setup browser

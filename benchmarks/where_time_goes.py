@@ -2,7 +2,8 @@
 
 `py-spy record --idle --function --format raw --output STACKS -- python -m benchmarks.own_intake DIRECTORY REGISTER DATABASE`,
 then `python -m benchmarks.where_time_goes STACKS` prints a table: of each step its share of the wall clock, and how much of
-that was waiting for the database. Threads that decode ahead, and the one that merges, run beside it and are not counted.
+that was waiting for the database; and a second table of the thread that merges beside it. Threads that decode ahead are
+not counted.
 
 Of `benchmarks.own_delivery`, whose threads mostly wait for the CRM, `--gil` instead of `--idle` samples who has the
 interpreter: the shares are of its processor's time, in all threads.
@@ -51,22 +52,25 @@ LOAD_STEPS = {
     "Wire.exchange": "send: HTTP and TLS",
 }
 _LOAD = "own_delivery.py"
+_MERGER = "merge_staged ("
 _WAITING = ("wait (psycopg/", "fetchall (psycopg/", "adbc_ingest (adbc", "execute (adbc", "connect (adbc")
 
 
-def by_step(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """Samples by step, and those of them that waited for the database; a line is `outermost;...;innermost COUNT`."""
+def by_step(stacks: Iterable[str], *, of_merger: bool = False) -> tuple[Counter[str], Counter[str]]:
+    """Samples by step, and those of them that waited for the database; a line is `outermost;...;innermost COUNT`.
+
+    `of_merger`: of an intake's thread that merges, instead of its main thread.
+    """
     sampled = [line.rstrip().rpartition(" ") for line in stacks]
     is_load = any(_LOAD in stack for stack, _, _ in sampled)
     steps = LOAD_STEPS if is_load else STEPS
     all_of, waiting = Counter[str](), Counter[str]()
     for stack, _, count in sampled:
         frames = stack.split(";")
-        if not is_load and "_bootstrap (" in frames[0]:
+        is_beside = "_bootstrap (" in frames[0]
+        if not is_load and (is_beside != of_merger or (of_merger and _MERGER not in stack)):
             continue
-        step = next(
-            (steps[name] for frame in reversed(frames) if (name := frame.partition(" ")[0]) in steps), "the rest"
-        )
+        step = next((steps[name] for frame in reversed(frames) if (name := _name_of(frame)) in steps), "the rest")
         all_of[step] += int(count)
         # Whoever has the interpreter does not wait.
         if not is_load and any(mark in stack for mark in _WAITING):
@@ -74,9 +78,14 @@ def by_step(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
     return all_of, waiting
 
 
-def table(stacks: Iterable[str]) -> list[str]:
+def _name_of(frame: str) -> str:
+    """A function within another goes by its own name."""
+    return frame.partition(" (")[0].rpartition("<locals>.")[2]
+
+
+def table(stacks: Iterable[str], *, of_merger: bool = False) -> list[str]:
     """The lines of the table, the largest step first."""
-    all_of, waiting = by_step(stacks)
+    all_of, waiting = by_step(stacks, of_merger=of_merger)
     total = all_of.total()
     return [
         "| step | share of the time | of it waiting for the database |",
@@ -86,4 +95,7 @@ def table(stacks: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(table(Path(sys.argv[1]).read_text().splitlines())) + "\n")
+    lines = Path(sys.argv[1]).read_text().splitlines()
+    sys.stdout.write("\n".join(table(lines)) + "\n")
+    if any(_MERGER in line for line in lines):
+        sys.stdout.write("\n".join(["", *table(lines, of_merger=True)]) + "\n")

@@ -29,6 +29,9 @@ from schemas.errors import StoreError
 STAGING = "staging"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 
+# So many rows the planner has to know of: taken for few, two such tables were compared row by row with each other.
+_MANY = 1_000
+
 # One statement for all tables. Each bears when it was made, for `drop_orphans`.
 _MADE = "DO $$ BEGIN {tables}; END $$"
 
@@ -65,6 +68,8 @@ def stage_tables(
         for name, arrow in arrows.items():
             if arrow.num_rows:
                 cursor.adbc_ingest(name, arrow, mode="append", db_schema_name=STAGING)
+            if arrow.num_rows >= _MANY:
+                cursor.execute(f"ANALYZE {STAGING}.{name}")
         conn.commit()
     return [f"{STAGING}.{name}" for name in tables]
 

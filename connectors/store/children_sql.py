@@ -87,16 +87,15 @@ with child as (
 """
 
 # A yes that was let go as a child's is none when they are older: a row that is as it was, and read by the same mapping, is
-# let go again.
+# let go again. Looked for from the few rows that were let go, which have an index.
 HOLD_AGAIN = f"""
 with child as (
-    select distinct s.row_no from {{decisions}} d
-    join {{submissions}} s on s.row_no = d.row_no
-    join intake.submission u on u.source = :source and u.submission_id = s.submission_id
-                            and u.content_hash = s.content_hash
-    join intake.batch b on b.batch_id = u.batch_id and b.mapping_hash = :mapping_hash
-    join intake.row_outcome o on o.batch_id = u.batch_id and o.row_no = u.row_no
-    where d.value in ('grant', 'pending') and d.purpose in ({_MARKETS}) and 'withheld:child' = any(o.effects)
+    select s.row_no from intake.row_outcome o
+    join intake.batch b on b.batch_id = o.batch_id and b.mapping_hash = :mapping_hash
+    join intake.submission u on u.source = :source and u.submission_id = o.submission_id
+                            and u.batch_id = o.batch_id and u.row_no = o.row_no
+    join {{submissions}} s on s.submission_id = u.submission_id and s.content_hash = u.content_hash
+    where 'withheld:child' = any(o.effects)
 ), held as (
     delete from {{decisions}} d using child
     where child.row_no = d.row_no and d.value in ('grant', 'pending') and d.purpose in ({_MARKETS})

@@ -94,6 +94,7 @@ ROW_OUTCOME = Table(
     Column("effects", ARRAY(Text), nullable=False),
     CheckConstraint("state in ('quarantined', 'withheld', 'applied', 'unchanged')", name="state"),
     Index("ix_row_outcome_submission", "submission_id"),
+    Index("ix_row_outcome_child", "submission_id", postgresql_where=sql("'withheld:child' = any (effects)")),
 )
 
 QUARANTINE = Table(

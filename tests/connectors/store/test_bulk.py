@@ -89,6 +89,16 @@ def test_every_type_arrives_as_its_own(each_store: ServerAddress, engine: Engine
     assert (second.told, second.short, second.id, second.seen_at) == ("", None, None, None)
 
 
+@pytest.mark.parametrize(("rows", "known"), [(999, -1), (1_000, 1_000)])
+def test_the_planner_knows_how_many_rows_a_large_table_has(
+    each_store: ServerAddress, engine: Engine, rows: int, known: int
+) -> None:
+    name = stage_table(each_store, "counted", people(rows), role=ROLE)
+    with engine.connect() as conn:
+        told = conn.execute(text("SELECT reltuples FROM pg_class WHERE oid = cast(:name as regclass)"), {"name": name})
+        assert told.scalar_one() == known
+
+
 @pytest.mark.parametrize("by", ["address", "connection"])
 def test_frame_comes_back_as_it_went(each_store: ServerAddress, engine: Engine, by: str) -> None:
     frame = people(500)
