@@ -70,9 +70,11 @@ def _once(clone: Path) -> tuple[float, float]:
     begun = perf_counter()
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     drop_entries(clone / ".intake" / "drop")
-    shown = _make(clone, "plan", f"ARGS={' '.join(OPTIONS)}")
-    seconds = perf_counter() - begun
-    stop_server(clone / ".intake" / "postgres")
+    try:
+        shown = _make(clone, "plan", f"ARGS={' '.join(OPTIONS)}")
+        seconds = perf_counter() - begun
+    finally:
+        stop_server(clone / ".intake" / "postgres")
     if not rows_read(shown):
         raise RuntimeError("`make plan` read no row.")
     shutil.rmtree(clone / ".venv")

@@ -7,6 +7,7 @@ meets all sizes alike. Before each the server makes a checkpoint, and before the
 """
 
 import os
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -63,6 +64,13 @@ def sizes(largest: int) -> list[int]:
     return [*found, largest]
 
 
+def is_met(ratio: float, sizes_of: Collection[int]) -> bool | None:
+    """Missed is missed at any size; met it is only where both ends were measured."""
+    if ratio > GOAL_RATIO:
+        return False
+    return True if {10_000, 10_000_000} <= set(sizes_of) else None
+
+
 def _report(days: dict[int, list[Cost]]) -> Report:
     first, last = min(days), max(days)
     seconds = {people: median(day.seconds for day in done) for people, done in days.items()}
@@ -71,7 +79,7 @@ def _report(days: dict[int, list[Cost]]) -> Report:
     return Report(
         name="b13",
         title=f"B13 a day of 1,000 rows on {first:,} to {last:,} known people, {len(days[first])} days each",
-        goal=f"the largest costs at most {GOAL_RATIO:g} times the smallest",
+        goal=f"10 million known people cost at most {GOAL_RATIO:g} times 10,000",
         headings=[
             "known people",
             "seconds a day (min to max)",
@@ -93,5 +101,11 @@ def _report(days: dict[int, list[Cost]]) -> Report:
         ],
         facts=["Read, shaped, gated, merged, folded and planned; half of the rows are of known people."],
         data={"days": {str(people): [asdict(day) for day in done] for people, done in days.items()}},
-        summary=Summary(f"{ratio:.2f} times", "-", "1 (flat)", f"{ratio:.2f} of {GOAL_RATIO:g}", ratio <= GOAL_RATIO),
+        summary=Summary(
+            f"{last:,} known: {ratio:.2f} times {first:,}",
+            "-",
+            "1 (flat)",
+            f"{ratio:.2f} of {GOAL_RATIO:g}",
+            is_met(ratio, days),
+        ),
     )

@@ -15,7 +15,7 @@ _PACKAGES = ("requests", "urllib3", "orjson", "psycopg", "sqlalchemy", "uvicorn"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the overview, in words; `is_met` None where it could not be told, for want of peers."""
+    """One line of the overview, in words; `is_met` None where it could not be told, for want of peers or of size."""
 
     ours: str
     peers: str

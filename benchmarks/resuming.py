@@ -67,6 +67,7 @@ def _kill_at(command: list[str], server: BareServer, half: int) -> int:
         deadline = time.monotonic() + _WAIT_S
         while (held := _rows(server)) < half:
             if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
                 raise RuntimeError(f"The delivery ended or stood still at {held} of {half} rows, before it was killed.")
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)

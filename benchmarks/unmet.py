@@ -26,7 +26,7 @@ IF_MISSED: dict[str, Unmet] = {
     ),
     "b2": Unmet(
         "The SDK as shipped takes far more than 50 times as long; tuned by hand it sends everything on 16 threads, so fast that"
-        " half a second would be left for planning, reading and writing ours.",
+        " a third of a second would be left for planning, reading and writing ours.",
         "the longest of the stages that b2.json names: the plan, then the corrections.",
     ),
     "b3": Unmet(
@@ -38,7 +38,7 @@ IF_MISSED: dict[str, Unmet] = {
         "hold writers to the rate that was admitted, so that fewer 429s are met.",
     ),
     "b5": Unmet(
-        "A refused chunk makes two round trips and its sender waits for both; processor time alone would allow 87 %.",
+        "A refused chunk makes two round trips and its sender waits for both; processor time alone would allow 82 to 87 %.",
         "more calls on the way while refused chunks are sent again.",
     ),
     "b6": Unmet(

@@ -31,7 +31,7 @@ from schemas.records import Window
 
 UNTIL = date(2026, 11, 20)
 CREWS = (1, 2, 4)
-PEOPLE_A_DAY = 20
+PEOPLE_A_DAY, GOAL_DAYS = 20, 30
 _SHOWN = {
     "contacts": ("emailaddress1", "firstname", "lastname", "donotbulkemail", "followemail"),
     "msdynmkt_contactpointconsent4s": ("msdynmkt_contactpointvalue", "msdynmkt_value", "_msdynmkt_purposeid_value"),
@@ -52,7 +52,7 @@ def run_worker_speed(directory: Path, ask: Ask, crews: Sequence[int] = CREWS) ->
             ask.tell(f"{name}: {found[name][0]:.1f} s")
             if found[name][1] != found["one process"][1]:
                 raise RuntimeError(f"{name}: the CRM ends otherwise than with one process.")
-    return _report({name: seconds for name, (seconds, _) in found.items()}, ask.rows, broker)
+    return report_workers({name: seconds for name, (seconds, _) in found.items()}, ask.rows, broker)
 
 
 @contextmanager
@@ -103,9 +103,11 @@ def _digest(sandbox: RunningSandbox) -> str:
     return hashlib.sha256(orjson.dumps(rows)).hexdigest()
 
 
-def _report(seconds: dict[str, float], days: int, broker: str) -> Report:
+def report_workers(seconds: dict[str, float], days: int, broker: str) -> Report:
+    """B14's report: the fastest crew beside one process; met only where crews took as many days as the goal has."""
     alone = seconds["one process"]
-    fastest = min(seconds, key=lambda name: seconds[name])
+    crews = [name for name in seconds if name != "one process"] or list(seconds)
+    fastest = min(crews, key=lambda name: seconds[name])
     limit = Limit("the cores", len(os.sched_getaffinity(0)), "times as fast")
     return Report(
         name="b14",
@@ -122,7 +124,7 @@ def _report(seconds: dict[str, float], days: int, broker: str) -> Report:
             f"{fastest}: {alone / seconds[fastest]:.2f} times as fast",
             "one process: 1",
             limit.beside(alone / seconds[fastest]),
-            "-",
-            True,
+            f"{days} of {GOAL_DAYS} days",
+            True if days >= GOAL_DAYS and len(seconds) > 1 else None,
         ),
     )
