@@ -74,11 +74,15 @@ def is_waited_for() -> bool:
 def test_an_interrupted_delivery_settles_what_was_under_way_and_begins_nothing_more(
     store: ServerAddress, workspace: Workspace, intent: Intent
 ) -> None:
+    is_first = threading.Lock()
+
     class Interrupted(MemoryCrm):
         def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
             until(is_waited_for)
-            # A signal proper: it reaches a thread that waits, which `interrupt_main` does not.
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            # Once: a second would interrupt the settling, too. A signal proper: it reaches a thread that waits, which
+            # `interrupt_main` does not.
+            if is_first.acquire(blocking=False):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             until(lambda: self.is_stopped)
             return super().upsert_many(table, rows)
 
