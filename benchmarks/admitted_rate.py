@@ -16,7 +16,7 @@ from benchmarks.deliveries import Delivered, Terms, described, open_deliveries, 
 from benchmarks.limits import Limit
 from benchmarks.report import Report, Summary
 
-# Less than we can send over four connections, so that the limit decides and not our speed.
+# Less than we can send, so that the limit decides and not our speed.
 ROWS_PER_S = 500.0
 GOAL_SHARE = 0.95
 _HEADINGS = [

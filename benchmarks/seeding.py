@@ -1,7 +1,7 @@
 """A store with many known people, put there by SQL alone: what a long life of intakes would have left, without living it.
 
 Each person has a contact point, a subject, one submission, one grant of marketing with its evidence and folded states,
-a living purpose, and a contact and a consent row that the CRM acknowledged; so nobody is dirty. Ids follow from the
+a living purpose, and a contact that the CRM acknowledged; so nobody is dirty. Ids follow from the
 number: `md5('contact_point ' || n)`. Events are of before the ledger was chained.
 """
 
