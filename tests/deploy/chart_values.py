@@ -121,6 +121,7 @@ class Monitoring(_Closed):
 class Retries(_Closed):
     enabled: bool
     maxRetries: int
+    retryOnAssetOrOpFailure: bool
 
 
 class Daemon(_Closed):
@@ -134,6 +135,7 @@ class Daemon(_Closed):
 
 class Postgresql(_Closed):
     enabled: bool
+    postgresqlScheme: str
     postgresqlHost: str
     postgresqlUsername: str
     postgresqlDatabase: str
