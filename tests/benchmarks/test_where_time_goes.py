@@ -1,4 +1,4 @@
-"""Stacks to steps: the innermost step counts, waiting is told apart, and what runs beside it is left out."""
+"""Stacks to steps: the innermost step counts, waiting is told apart; the thread that merges has a table of its own."""
 
 from benchmarks.where_time_goes import by_step
 
