@@ -96,12 +96,15 @@ class DataverseClient:
 
     @contextmanager
     def guarded(self, may_send: Callable[[], None]) -> Iterator[None]:
-        """While the block lasts `may_send` is asked before each request, in the thread that sends; what it raises goes up."""
-        before, self._wire.may_send = self._wire.may_send, may_send
+        """While the block lasts `may_send` is asked before each request, in the thread that sends; what it raises goes up.
+
+        Blocks may overlap, of several threads too: then each of theirs is asked.
+        """
+        self._wire.guards.append(may_send)
         try:
             yield
         finally:
-            self._wire.may_send = before
+            self._wire.guards.remove(may_send)
 
     def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]:
         """What this thread sends within the block was justified when it began; after a wait `still_stands` is asked again.

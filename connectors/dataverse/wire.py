@@ -58,17 +58,18 @@ class Wire:
         # Each server behind the affinity cookie has its own limits, so the cookie is not kept.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._verify = str(settings.ca_path) if settings.ca_path else None
-        # Asked before each request; raises where nothing may be sent any more.
-        self.may_send: Callable[[], None] = _always
+        # All are asked before each request; one raises where nothing may be sent any more.
+        self.guards: list[Callable[[], None]] = []
         _quieten_urllib3()
 
     def exchange(self, request: Request, token: str, *, is_open: Callable[[], bool] = lambda: True) -> Reply:
         """Sends a request once. Never raises for what happens on the network, and never follows a redirect.
 
-        Raises what `may_send` raises, and then has sent nothing. `is_open` is asked at the last moment, when all is ready
+        Raises what one of `guards` raises, and then has sent nothing. `is_open` is asked at the last moment, when all is ready
         to be written to the connection.
         """
-        self.may_send()
+        for may_send in tuple(self.guards):
+            may_send()
         request_id = str(uuid.uuid4())
         started_s = time.perf_counter()
         prepared = self._prepare(request, token, request_id=request_id)
@@ -113,10 +114,6 @@ class Wire:
             response.close()
         headers = {_CLIENT_REQUEST_ID: request_id, **response.headers}
         return Answer(response.status_code, headers, body, time.perf_counter() - started_s)
-
-
-def _always() -> None:
-    """Nothing forbids to send."""
 
 
 def _new_session(connections: int) -> requests.Session:

@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.store import bearers, narrow_calls, narrow_planning, outbox
-from connectors.store.locks import advisory_lock
 from connectors.store.narrow_calls import Call
 from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phase, recover
@@ -26,13 +25,12 @@ from pipelines.operations.planning import blast_radius
 from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.readback import read_back_addresses
 from pipelines.operations.sessions import Session
-from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm
+from pipelines.operations.sync import NARROW_LOCK, WRITER_LOCK, Crm, GuardedCrm, held_if_free
 from pipelines.operations.validating import refuse_invalid
 from pipelines.operations.views import iter_views, showing_purposes
 from pipelines.operations.workspace import Workspace
 from pipelines.transforms.plan import is_guarded, plan_address
 from pipelines.transforms.plan_name import plan_id
-from schemas.errors import StoreUnavailable
 from schemas.intents import Intent, Phase
 
 CALLS_AT_A_TIME = 50
@@ -71,7 +69,7 @@ def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME)
     Nothing is taken where another process is serving.
     """
     session = Session(workspace)
-    with _alone(session) as is_alone:
+    with _alone(session, crm) as is_alone:
         if not is_alone:
             return NarrowReport()
         with session.transaction() as conn:
@@ -110,16 +108,17 @@ def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]
 
 
 @contextmanager
-def _alone(session: Session) -> Iterator[bool]:
-    with session.workspace.engine.connect() as conn:
-        try:
-            with advisory_lock(conn, NARROW_LOCK):
-                yield True
-                return
-        except StoreUnavailable as held:
-            if held.sqlstate != "55P03":
-                raise
-        yield False
+def _alone(session: Session, crm: GuardedCrm) -> Iterator[bool]:
+    """Whether no other narrow synchronisation is under way, and none is while the block lasts.
+
+    Whoever sleeps until the server let go of its session gets LockLost before the next request, and before a commit.
+    """
+    with held_if_free(session, NARROW_LOCK) as is_held:
+        if not is_held:
+            yield False
+            return
+        with crm.guarded(session.fences[NARROW_LOCK].require):
+            yield True
 
 
 def _recover_dead(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> None:
@@ -128,12 +127,9 @@ def _recover_dead(session: Session, crm: Crm, contact_point_ids: Sequence[UUID])
     with session.transaction() as conn:
         if not outbox.claimed_intents(conn, is_narrow=False, among=contact_point_ids):
             return
-    try:
-        with session.workspace.engine.connect() as conn, advisory_lock(conn, WRITER_LOCK):
+    with held_if_free(session, WRITER_LOCK) as is_held:
+        if is_held:
             recover(session, crm, is_narrow=False, among=contact_point_ids)
-    except StoreUnavailable as held:
-        if held.sqlstate != "55P03":
-            raise
 
 
 def _free(session: Session, contact_point_ids: Sequence[UUID], since: datetime) -> list[UUID]:

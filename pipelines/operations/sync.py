@@ -4,13 +4,12 @@ One writer at a time, by an advisory lock. Lowering goes first over all tables a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import uuid4
 
 from connectors.store import outbox
-from connectors.store.locks import advisory_lock
 from pipelines.operations import delivery
 from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
@@ -68,6 +67,20 @@ def as_writer(session: Session, crm: GuardedCrm | None = None) -> Iterator[None]
             yield
 
 
+@contextmanager
+def held_if_free(session: Session, lock: str) -> Iterator[bool]:
+    """Whether the named lock was free; then this session holds it, with its fence, while the block lasts."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(session.holding(lock, wait_s=0.0))
+        except StoreUnavailable as held:
+            if held.sqlstate != "55P03":
+                raise
+            yield False
+            return
+        yield True
+
+
 def sync_crm(session: Session, crm: Crm) -> SyncReport:
     """Bring the CRM up to date with the ledger as of now. A waiting plan delivers its lowerings only.
 
@@ -106,14 +119,8 @@ def prepare(session: Session, crm: Crm) -> SyncReport:
 def _recover_ended(session: Session, crm: Crm) -> int:
     """Settle what ended without an answer; a narrow synchronisation that is under way settles its own."""
     recovered = recover(session, crm, is_narrow=False)
-    with session.workspace.engine.connect() as conn:
-        try:
-            with advisory_lock(conn, NARROW_LOCK):
-                return recovered + recover(session, crm, is_narrow=True)
-        except StoreUnavailable as held:
-            if held.sqlstate != "55P03":
-                raise
-            return recovered
+    with held_if_free(session, NARROW_LOCK) as is_held:
+        return recovered + (recover(session, crm, is_narrow=True) if is_held else 0)
 
 
 def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-import sqlalchemy as sa
 
 from connectors.dataverse import DataverseClient
 from connectors.store import outbox
@@ -27,7 +26,7 @@ from schemas.intents import Phase
 from tests.invariants.acts import RECEIVED, T0, Act, Who, facts_of, register
 from tests.invariants.model import expected
 from tests.invariants.wire import check_wire
-from tests.invariants.world import World, assert_holds, take_in, whole_run
+from tests.invariants.world import World, assert_holds, lose_locks, take_in, whole_run
 from tests.sizes import sized
 
 # How many runs a round has, over and over: each number up to eight, two and three the most often.
@@ -95,17 +94,6 @@ def test_runs_side_by_side_over_the_same_inputs_end_as_one_run_would(world: Worl
     check_raises(world)
 
 
-def lose_lock(world: World) -> None:
-    """What the server does to a session whose machine slept: it ends it, and the lock is free."""
-    with world.owner.begin() as conn:
-        conn.execute(
-            sa.text(
-                "select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database"
-                " where l.locktype = 'advisory' and d.datname = current_database()"
-            )
-        )
-
-
 def test_a_writer_that_slept_notices_before_its_next_request(world: World) -> None:
     world.with_feeds("courses")
     acts = round_of(1)
@@ -116,7 +104,7 @@ def test_a_writer_that_slept_notices_before_its_next_request(world: World) -> No
     with another(world) as (sleeper, crm), pytest.raises(LockLost), as_writer(sleeper, crm):
         take_in(sleeper)
         prepare(sleeper, crm)
-        lose_lock(world)
+        lose_locks(world)
         run_apart(world)
         since = world.emulator.control.last_sequence()
         with pytest.raises(LockLost):
@@ -146,7 +134,7 @@ def test_what_a_sleeper_had_claimed_is_read_back_before_anything_is_raised(world
                 for _, *group in outbox.open_groups(conn, sleeper.run_id, [phase]):
                     claimed += outbox.claim(conn, sleeper.run_id, phase, tuple(group), limit=100, now=sleeper.now)[0]
         assert claimed
-        lose_lock(world)
+        lose_locks(world)
         since = world.emulator.control.last_sequence()
         run_apart(world)
         assert world.requests(since)[0]["method"] == "GET", "the new holder reads first"
@@ -159,7 +147,7 @@ def test_what_a_sleeper_had_claimed_is_read_back_before_anything_is_raised(world
 def test_no_transaction_of_an_overtaken_holder_is_kept(world: World) -> None:
     with another(world) as (sleeper, crm), pytest.raises(LockLost), as_writer(sleeper, crm):
         token = sleeper.fences[WRITER_LOCK].token
-        lose_lock(world)
+        lose_locks(world)
         with another(world) as (next_one, _), as_writer(next_one):
             assert next_one.fences[WRITER_LOCK].token == token + 1
         with sleeper.transaction() as conn:

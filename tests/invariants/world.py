@@ -198,6 +198,17 @@ class World:
             return {name: conn.execute(sa.text(f"select count(*) from {name}")).scalar_one() for name in tables(conn)}
 
 
+def lose_locks(world: World) -> None:
+    """What the server does to sessions whose machine slept: it ends them, and their locks are free."""
+    with world.owner.begin() as conn:
+        conn.execute(
+            sa.text(
+                "select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database"
+                " where l.locktype = 'advisory' and d.datname = current_database()"
+            )
+        )
+
+
 def whole_run(
     session: Session, crm: DataverseClient, window: Window | None = None
 ) -> tuple[dict[str, LandReport], list[Gated], SyncReport]:

@@ -20,11 +20,11 @@ from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer, sync_crm
-from schemas.errors import ApprovalRequired, CrmUnavailable
+from schemas.errors import ApprovalRequired, CrmUnavailable, LockLost
 from schemas.intents import Phase
 from tests.invariants.acts import T0, Who, register, sign_up
 from tests.invariants.test_adoption import consent, contact, seed
-from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT, take_in
+from tests.invariants.world import CONSENTS, OPTED_IN, OPTED_OUT, lose_locks, take_in
 from tests.preferences.people import AINO, House, paid_course, subscribed
 
 CROWD = [Who(f"person{number}@example.org", "maija") for number in range(1, 13)]
@@ -179,6 +179,28 @@ def test_what_a_narrow_synchronisation_left_unanswered_is_looked_up_by_the_next(
     house.world.run()
     assert house.world.rows("contacts") == []
     assert house.world.run().sync.plan.counts() == {}
+
+
+def test_a_narrow_synchronisation_that_slept_notices_before_its_next_request(house: House) -> None:
+    """Its turn is over when the server has let go of its session: another may serve by then."""
+    house.reset(*subscribed(AINO), in_crm=True)
+    house.post(f"/p/{house.token()}/leave")
+    sent: list[int] = []
+
+    class Sleeping(SlowCrm):
+        def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+            lose_locks(house.world)
+            sent.append(house.world.emulator.control.last_sequence())
+            return self._crm.upsert_many(table, rows)
+
+    with pytest.raises(LockLost):
+        serve_calls(house.world.workspace, Sleeping(house.world.crm))  # type: ignore[arg-type]
+    assert house.world.requests(sent[0]) == []
+    make_due(house)
+    assert house.narrow().served == 1
+    house.world.run()
+    assert not any(house.world.holds().consents.values())
+    assert reconcile(Session(house.world.workspace), house.world.crm).unexplained == []
 
 
 def test_a_withdrawal_made_in_the_crm_is_read_before_the_persons_own_choice_is_sent(house: House) -> None:
