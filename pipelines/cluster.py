@@ -35,10 +35,12 @@ from pipelines.launch import (
     dagster_home,
     dagster_instance,
     problems_of,
+    run_in_process,
     told,
 )
 from pipelines.operations.workspace import server_address
 from pipelines.processes import start, stop
+from pipelines.resources import OnEvent
 from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
 from pipelines.settings import Settings, load_settings
@@ -46,7 +48,7 @@ from pipelines.workers import with_broker
 from schemas.errors import ConfigurationError
 from schemas.records import Window
 
-# As dagster.yaml has it for the daemon's runs.
+# As dagster.yaml has it for the daemon's runs of the intake.
 RUNS_AT_ONCE = 4
 
 
@@ -88,6 +90,31 @@ def start_worker(settings: Settings, number: int, *, address: ServerAddress) -> 
     name = f"worker-{number}"
     command = ["crm-intake", "worker", "--name", name]
     return start(command, environment, log_dir=dagster_home(settings), log_name=name)
+
+
+def replace_ended(crew: list[subprocess.Popen[bytes]], settings: Settings, *, address: ServerAddress) -> int:
+    """Start each worker of this machine anew that has ended, as a container would be; how many they were."""
+    ended = [place for place, one in enumerate(crew) if one.poll() is not None]
+    for place in ended:
+        crew[place] = start_worker(settings, place + 1, address=address)
+    return len(ended)
+
+
+def run_as_set(
+    settings: Settings,
+    *,
+    sources: Sequence[str],
+    window: Window,
+    on_event: OnEvent | None = None,
+    address: ServerAddress | None = None,
+) -> RunSummary:
+    """Take a window in, then see to the CRM, by the executor that the settings name; `on_event` hears of each step.
+
+    On workers they are not heard here: what they do shows in Dagster's pages.
+    """
+    if settings.executor == "celery":
+        return run_on_workers(settings, sources=sources, window=window, address=address)
+    return run_in_process(settings, sources=sources, window=window, on_event=on_event, address=address)
 
 
 def run_on_workers(

@@ -123,16 +123,21 @@ def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, summary: Run
 
 
 def problems_of(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> list[str]:
-    """What failed in a run, in the words of its failures and of its failed checks."""
+    """What failed in a run, in the words of its failures and of its failed checks; of the run itself where no step did."""
     failed = [event for event in result.all_events if event.is_step_failure]
     told = [event.step_failure_data.user_failure_data for event in failed]
     failures = [
         f"{event.step_key}: {data.description if data else 'failed'}" for event, data in zip(failed, told, strict=True)
     ]
     checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
-    return failures + [
-        f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}" for check in checks
-    ]
+    failures += [f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}" for check in checks]
+    return failures or [_without_trace(event) for event in result.all_events if event.is_job_failure]
+
+
+def _without_trace(failed: dg.DagsterEvent) -> str:
+    error = failed.job_failure_data.error
+    words = error.message.partition("\n\n")[0] if error else "The run failed."
+    return " ".join(words.split())
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:

@@ -6,6 +6,7 @@ Celery is imported where it is used: an intake in one process has no need of it.
 """
 
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from connectors.store.address import ServerAddress
 from connectors.store.server import ensure_database
 from pipelines.settings import Settings
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, WorkersLost
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 RABBITMQ = ("127.0.0.1", 5672)
 BROKER_DATABASE = "broker"
 QUEUE = "dagster"
+# How often a step is begun whose workers are lost: machines are lost now and then, but not five for one step.
+MOST_STARTS = 5
+_BEGAN = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
 # Kept until the step has ended, and given to another worker where the process or the machine is lost. RabbitMQ takes
 # back what is not acknowledged in 30 minutes: its consumer_timeout is to be above the longest step (deploy/).
 CELERY: dict[str, Any] = {
@@ -42,7 +46,7 @@ def with_broker(settings: Settings, address: ServerAddress) -> Settings:
     """The settings for work on workers, with a broker: the settings' own, else a RabbitMQ of this machine.
 
     Without that it is a database on the store's server. It serves trials and tests: over it the step of a lost process
-    goes to another, but not the step of a lost worker, whose run then fails and is started again.
+    goes to another, but not the step of a whole lost worker, whose run waits until dagster.yaml's `max_runtime_seconds`.
     """
     if settings.celery_broker is not None:
         broker, backend = settings.celery_broker, settings.celery_backend or SecretStr("rpc://")
@@ -87,14 +91,41 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
 
 
 def worker_app(settings: Settings) -> "Celery":
-    """The Celery application of a worker: Dagster's, with the one task that executes a step."""
+    """The Celery application of a worker: Dagster's, with the one task that executes a step.
+
+    A step that was begun `MOST_STARTS` times and of which no worker ever said how it ended is not begun again: it would
+    take one worker after the other with it. Its run fails with WorkersLost.
+    """
+    from celery import Task
+    from dagster._grpc.types import ExecuteStepArgs
     from dagster_celery.executor import CeleryExecutor
     from dagster_celery.make_app import make_app
     from dagster_celery.tasks import create_task
+    from dagster_shared.serdes import unpack_value
+
+    class StepTask(Task):
+        def before_start(self, _task_id: str, _args: Any, kwargs: Mapping[str, Any]) -> None:
+            asked = unpack_value(kwargs["execute_step_args_packed"], as_type=ExecuteStepArgs)
+            with dg.DagsterInstance.get() as instance:
+                for step_key in asked.step_keys_to_execute or ():
+                    _refuse_killer(instance, asked.run_id, step_key)
 
     app = make_app(CeleryExecutor.for_cli(**celery_config(settings)).app_args())
-    create_task(app)
+    create_task(app, base=StepTask)
     return app
+
+
+def _refuse_killer(instance: dg.DagsterInstance, run_id: str, step_key: str) -> None:
+    records = instance.all_logs(run_id, of_type={*_BEGAN, dg.DagsterEventType.STEP_UP_FOR_RETRY})
+    kinds = [record.get_dagster_event().event_type for record in records if record.step_key == step_key]
+    # Each attempt that ended badly and is allowed another says so; what is over is that nobody heard the end of.
+    lost = sum(1 if kind in _BEGAN else -1 for kind in kinds)
+    if lost >= MOST_STARTS:
+        raise WorkersLost(
+            f"Step {step_key} was begun {lost} times, and each time its worker was lost in the middle of it: killed for "
+            "the memory it took, or with its machine. Look at the memory limit of the workers (docs/deploy.md), then start "
+            "the run again."
+        )
 
 
 def serve_worker(settings: Settings, *, name: str, processes: int = 1) -> None:

@@ -85,6 +85,10 @@ class LockLost(StoreUnavailable):
     """A lock that this process held has gone to another, or may have: it slept, or lost its connection."""
 
 
+class WorkersLost(IntakeError):
+    """One worker after another was lost in the middle of the same step, which is not begun once more."""
+
+
 class SourceError(IntakeError):
     """An outside source refused what was asked of it."""
 

@@ -14,6 +14,9 @@ from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
 from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
 
+# Of a trial on one machine: where more workers end than this, it is not a machine that was lost.
+MOST_REPLACED = 20
+
 NameOption = Annotated[str, typer.Option("--name", help="The worker's name; one of its own on each machine.")]
 
 
@@ -46,7 +49,7 @@ def cluster(
 
 
 def _serve(settings: Settings, workers: int, port: int) -> None:
-    from pipelines.cluster import local_workers
+    from pipelines.cluster import local_workers, replace_ended
     from pipelines.launch import Listen, served_ui
     from pipelines.workers import scheme_of, with_broker
 
@@ -57,6 +60,11 @@ def _serve(settings: Settings, workers: int, port: int) -> None:
         served_ui(settings, Listen(port=port), address=address) as ui,
     ):
         CONSOLE.print(f"Dagster UI: {ui.url}, {workers} workers over {scheme_of(settings)}  (Ctrl-C stops all)")
-        while ui.is_running() and all(one.poll() is None for one in crew):
+        replaced = 0
+        while ui.is_running() and replaced <= MOST_REPLACED:
             time.sleep(1)
-    CONSOLE.print("A process of the cluster ended; its log is in the data directory's `dagster`.")
+            replaced += replace_ended(crew, settings, address=address)
+    CONSOLE.print(
+        f"The web server or the daemon ended, or more than {MOST_REPLACED} workers did; "
+        "their logs are in the data directory's `dagster`."
+    )

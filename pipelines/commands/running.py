@@ -118,13 +118,14 @@ def _approve(session: Session, plan_id: str, by: str | None) -> None:
 
 
 def run_window(session: Session, sources: list[str], window: Window) -> dict[str, Any]:
-    """Run through Dagster, in this process, so that the run shows in its UI; returns what `run` prints."""
-    from pipelines.launch import run_in_process
+    """Run through Dagster, so that the run shows in its UI, here or on the workers; returns what `run` prints."""
+    from pipelines.cluster import run_as_set
 
+    settings = session.workspace.settings
     with progress() as bar:
-        task = bar.add_task("starting", total=None)
-        summary = run_in_process(
-            session.workspace.settings,
+        task = bar.add_task("starting" if settings.executor == "in_process" else "on the workers", total=None)
+        summary = run_as_set(
+            settings,
             sources=sources,
             window=window,
             on_event=lambda text: bar.update(task, description=text),

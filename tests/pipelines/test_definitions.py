@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+import yaml
 
+from pipelines.cluster import RUNS_AT_ONCE
 from pipelines.definitions import build_definitions
-from pipelines.schedules import RANGE_END, RANGE_START
+from pipelines.schedules import CRM_CALLS, CRM_SYNC, INTAKE, RANGE_END, RANGE_START
 from pipelines.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +103,20 @@ def test_steps_that_write_to_the_crm_share_a_pool(definitions: dg.Definitions) -
     pools = {key.to_user_string(): assets.op.pool for assets in graph.assets_defs for key in assets.keys}
     writers = {f"crm__{name}" for name in CRM} | {"ops__reconciliation", "ops__retention"}
     assert {name for name, pool in pools.items() if pool} == writers
+
+
+def test_what_people_wait_for_goes_ahead_of_a_backfill_and_finds_room_beside_it(definitions: dg.Definitions) -> None:
+    tags = {name: definitions.resolve_job_def(name).tags for name in (INTAKE, CRM_SYNC, CRM_CALLS)}
+    ahead = [int(tags[name].get("dagster/priority", 0)) for name in (INTAKE, CRM_SYNC, CRM_CALLS)]
+    assert ahead == sorted(set(ahead))
+    # The broker's queue knows ten places, and Dagster's step is put in the fifth of them.
+    over = [int(tags[name].get("dagster-celery/run_priority", 0)) for name in (INTAKE, CRM_SYNC, CRM_CALLS)]
+    assert over == sorted(set(over)) and over[0] == 0 and 5 + over[-1] <= 10
+    runs = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]
+    (limit,) = runs["tag_concurrency_limits"]
+    assert tags[INTAKE][limit["key"]] == limit["value"]
+    assert limit["limit"] == RUNS_AT_ONCE < runs["max_concurrent_runs"]
+    assert limit["key"] not in tags[CRM_SYNC] and limit["key"] not in tags[CRM_CALLS]
 
 
 def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start(definitions: dg.Definitions) -> None:

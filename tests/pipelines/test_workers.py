@@ -5,10 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import psycopg
+from pydantic import SecretStr
 
 from connectors.store.address import ServerAddress
-from pipelines.launch import DAGSTER_URL
+from pipelines.cluster import execute, local_workers, replace_ended
+from pipelines.launch import DAGSTER_URL, dagster_environment, dagster_instance, problems_of, told
+from pipelines.processes import stop
+from pipelines.settings import load_settings
+from pipelines.workers import MOST_STARTS
+from tests.pipelines.brokers import own_broker
+from tests.pipelines.killing import killing
 
 ROOT = Path(__file__).parents[2]
 # What a worker's process does is looked at from within, in the place of waiting for steps.
@@ -16,6 +24,7 @@ _INSTEAD = """
 import types
 import dagster as dg
 import pipelines.workers as workers
+from pipelines.processes import stop
 from pipelines.settings import load_settings
 
 def look(words):
@@ -43,3 +52,27 @@ def test_a_worker_finds_dagsters_instance_by_what_a_container_is_told(store: Ser
     with psycopg.connect(store.dagster.uri_adbc) as conn:
         row = conn.execute("select count(*) from runs").fetchone()
     assert row is not None and ended.stdout.split()[-2:] == ["PostgresRunStorage", str(row[0])]
+
+
+def test_a_step_that_kills_its_workers_fails_its_run_and_does_not_go_on_for_ever(
+    store: ServerAddress, tmp_path: Path
+) -> None:
+    given = load_settings(
+        database_url=SecretStr(store.uri_adbc), data_dir=tmp_path, config_dir=ROOT / "config", executor="celery"
+    )
+    with (
+        own_broker(given, store) as settings,
+        local_workers(settings, 1, address=store) as crew,
+        dagster_instance(settings, store) as instance,
+        told(dagster_environment(settings, store)),
+    ):
+        result = execute(killing, instance, tags={})
+        begun = instance.get_records_for_run(result.run_id, of_type=dg.DagsterEventType.STEP_START).records
+        assert replace_ended(crew, settings, address=store) == 0, "its processes were lost, not the worker"
+        stop([lost := crew[0]])
+        assert replace_ended(crew, settings, address=store) == 1
+        assert crew[0] is not lost and crew[0].poll() is None
+    assert not result.success
+    assert len(begun) == MOST_STARTS
+    (told_why,) = problems_of(result)
+    assert "kill_worker was begun 5 times" in told_why and "memory limit" in told_why
