@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     drop_dir: Path | str | None = Field(default=None, description="a folder, or an fsspec URL such as s3://bucket/in")
     drop_storage: SecretStr | None = Field(default=None, description="JSON: what the URL's file system is told")
     journal_path: Path | None = Field(default=None, description="the journal of erasures, kept outside the database")
+    keys_path: Path | None = Field(default=None, description="the key ring's directory, which its owner alone reads")
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
     )
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
 
     def keys_dir(self) -> Path:
         """The key ring, kept outside the database and its dumps."""
-        return self.data_dir / "keys"
+        return self.keys_path or self.data_dir / "keys"
 
     def erasure_journal(self) -> Path:
         """The journal of erasures, kept outside the database and its dumps, and backed up apart from it."""

@@ -106,7 +106,9 @@ def worker_app(settings: Settings) -> "Celery":
     class StepTask(Task):
         def before_start(self, _task_id: str, _args: Any, kwargs: Mapping[str, Any]) -> None:
             asked = unpack_value(kwargs["execute_step_args_packed"], as_type=ExecuteStepArgs)
-            with dg.DagsterInstance.get() as instance:
+            if asked.instance_ref is None:
+                raise ConfigurationError("A step came without Dagster's instance; whoever hands it out must have one.")
+            with dg.DagsterInstance.from_ref(asked.instance_ref) as instance:
                 for step_key in asked.step_keys_to_execute or ():
                     _refuse_killer(instance, asked.run_id, step_key)
 

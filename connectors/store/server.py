@@ -22,6 +22,7 @@ from connectors.store.refusals import store_errors
 from schemas.errors import ConfigurationError, StoreUnavailable
 
 __all__ = [
+    "QUIET_LOG",
     "ServerAddress",
     "ensure_database",
     "ensure_server",
@@ -37,10 +38,11 @@ _DYING_S = 10
 # A lock of the operating system is the process's: threads of one process need one of their own.
 _threads = threading.Lock()
 
-# PostgreSQL setting, the values that keep people out of the server's log.
-_QUIET = {
+# PostgreSQL setting, the values that keep people out of the server's log: an error's own words may quote a value.
+QUIET_LOG = {
     "log_error_verbosity": ("terse",),
     "log_min_error_statement": ("log", "fatal", "panic"),
+    "log_min_messages": ("log", "fatal", "panic"),
     "log_statement": ("none", "ddl"),
     "log_min_duration_statement": ("-1",),
 }
@@ -102,9 +104,13 @@ def external_server(url: str, *, dagster_database: str = "dagster") -> ServerAdd
 def logging_faults(address: ServerAddress) -> list[str]:
     """Settings by which the server's own log would hold people's data, each with the value to give it."""
     with store_errors(), psycopg.connect(address.uri_adbc, connect_timeout=10) as conn:
-        found = conn.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(_QUIET),)).fetchall()
+        found = conn.execute(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(QUIET_LOG),)
+        ).fetchall()
     return [
-        f"{name} = {value}: set it to {_QUIET[name][0]}" for name, value in sorted(found) if value not in _QUIET[name]
+        f"{name} = {value}: set it to {QUIET_LOG[name][0]}"
+        for name, value in sorted(found)
+        if value not in QUIET_LOG[name]
     ]
 
 

@@ -1,4 +1,4 @@
-"""`worker` and `cluster`: the pipeline on workers, as one of them or as all of them on this machine.
+"""`worker`, `cluster` and `upgrade`: the pipeline on workers, as one of them or as all of them on this machine.
 
 What they need is imported where it is used: no other command waits for Dagster.
 """
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from connectors.store import migrate
 from pipelines.commands.console import CONSOLE, ConfigOption, settings_for, speaking
 from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
 from pipelines.operations.workspace import server_address
@@ -46,6 +47,22 @@ def cluster(
         if sandbox:
             settings = with_sandbox(settings, stack, people=people, days=days, seed=1)
         _serve(settings, workers, port)
+
+
+def upgrade(config: ConfigOption = None) -> None:
+    """Bring the store and Dagster's own database to the layout of this version; done already, it changes nothing.
+
+    After a new version is installed, while nothing else runs.
+    """
+    from pipelines.launch import dagster_instance
+
+    with speaking():
+        settings = settings_for(config)
+        address = server_address(settings)
+        migrate.upgrade(address)
+        with dagster_instance(settings, address) as instance:
+            instance.upgrade()
+        CONSOLE.print("The store and Dagster's database have the layout of this version.")
 
 
 def _serve(settings: Settings, workers: int, port: int) -> None:

@@ -44,6 +44,7 @@ class Webserver(_Closed):
     replicaCount: int
     image: Image
     enableReadOnly: bool
+    env: dict[str, str]
     envSecrets: list[Name]
     service: Service
 
@@ -67,6 +68,7 @@ class CodeLocation(_Closed):
     image: Image
     dagsterApiGrpcArgs: list[str]
     port: int
+    env: dict[str, str]
     envSecrets: list[Name]
     includeConfigInLaunchedRuns: Switch
     podSecurityContext: dict[str, int]
@@ -84,6 +86,7 @@ class CodeLocations(_Closed):
 
 class K8sRunLauncher(_Closed):
     envSecrets: list[Name]
+    envVars: list[str]
     imagePullPolicy: Literal["Always", "IfNotPresent", "Never"]
     loadInclusterConfig: bool
     resources: Resources
@@ -98,39 +101,14 @@ class RunLauncher(_Closed):
     config: RunLauncherConfig
 
 
-class Queue(_Closed):
-    maxConcurrentRuns: int
-
-
-class CoordinatorConfig(_Closed):
-    queuedRunCoordinator: Queue
-
-
-class Coordinator(_Closed):
-    enabled: bool
-    type: Literal["QueuedRunCoordinator"]
-    config: CoordinatorConfig
-
-
-class Monitoring(_Closed):
-    enabled: bool
-    startTimeoutSeconds: int
-    pollIntervalSeconds: int
-
-
-class Retries(_Closed):
-    enabled: bool
-    maxRetries: int
-    retryOnAssetOrOpFailure: bool
-
-
 class Daemon(_Closed):
     enabled: bool
     image: Image
+    env: dict[str, str]
     envSecrets: list[Name]
-    runCoordinator: Coordinator
-    runMonitoring: Monitoring
-    runRetries: Retries
+    runCoordinator: Switch
+    runMonitoring: Switch
+    runRetries: Switch
 
 
 class Postgresql(_Closed):
@@ -160,6 +138,7 @@ class ChartValues(BaseModel):
     runLauncher: RunLauncher
     dagsterDaemon: Daemon
     computeLogManager: dict[str, Any]
+    additionalInstanceConfig: dict[str, Any]
     postgresql: Postgresql
     generatePostgresqlPasswordSecret: bool
     rabbitmq: Switch

@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from typer.main import get_command
 
 from connectors.store.keys import KeyRing
+from connectors.store.server import QUIET_LOG
 from pipelines.cli import APP
+from pipelines.launch import QUIET
 from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sync import LOCK_WAIT_S
 from pipelines.settings import Settings
@@ -24,7 +26,10 @@ from tests.deploy.chart_values import ChartValues
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("dagster", "dagster-readonly", "worker", "preferences")
+OURS = ("dagster", "dagster-readonly", "worker", "calls", "preferences")
+VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "values.yaml").read_text())
+INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
+ACCESS_LOG = "nginx.ingress.kubernetes.io/enable-access-log"
 OBJECTS = [one for name in ("workers.yaml", "ingress.yaml") for one in yaml.safe_load_all((DEPLOY / name).read_text())]
 WORKLOADS = [one for one in OBJECTS if one["kind"] == "Deployment"]
 OWN_PODS = [one for one in WORKLOADS if one["metadata"]["name"].startswith("crm-intake")]
@@ -37,9 +42,26 @@ def test_the_compose_file_keeps_to_the_compose_specification() -> None:
 
 
 def test_the_values_keep_to_the_chart() -> None:
-    values = ChartValues.model_validate(yaml.safe_load((DEPLOY / "values.yaml").read_text()))
+    values = ChartValues.model_validate(VALUES)
     assert values.dagsterWebserver.enableReadOnly
     assert not values.postgresql.enabled
+
+
+def test_dagster_in_a_cluster_is_the_projects_but_for_what_the_chart_itself_says() -> None:
+    own = VALUES["additionalInstanceConfig"]
+    assert set(INSTANCE) - set(own) == {"storage", "telemetry", "compute_logs"}
+    assert own == {name: INSTANCE[name] for name in own}
+    # Said twice, one of the two would be refused.
+    assert not any(
+        VALUES["dagsterDaemon"][name]["enabled"] for name in ("runCoordinator", "runMonitoring", "runRetries")
+    )
+
+
+def test_no_process_of_dagsters_keeps_a_traceback_or_reports_home() -> None:
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    launched = dict(one.split("=") for one in VALUES["runLauncher"]["config"]["k8sRunLauncher"]["envVars"])
+    for told in (VALUES["dagsterWebserver"]["env"], VALUES["dagsterDaemon"]["env"], code["env"], launched):
+        assert QUIET.items() <= told.items()
 
 
 def arguments() -> list[list[str]]:
@@ -53,19 +75,55 @@ def test_what_a_container_runs_is_a_command_of_ours_with_these_options(given: li
     command = get_command(APP)
     assert given[0] == "crm-intake", "the image has no entry point, for Dagster's chart starts programs of its own"
     options = [word for word in given if word.startswith("--")]
-    words = [word for word in given[1 : given.index(options[0])] if word]
+    words = given[1 : given.index(options[0]) if options else None]
     shown = CliRunner().invoke(command, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0, shown.output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
     assert [option for option in options if option not in plain] == []
 
 
+@pytest.mark.parametrize("command", ["worker", "ui", "preferences serve", "preferences sync"])
+def test_both_deployments_have_each_part(command: str) -> None:
+    parts = [" ".join(given[1:]) for given in arguments()]
+    started = [part for part in parts if part.startswith(command)]
+    # In a cluster the chart starts Dagster's own.
+    assert len(started) >= (1 if command == "ui" else 2), parts
+
+
+def told_in(example: str) -> set[str]:
+    told = set(re.findall(r"^# (\w+)=", (DEPLOY / example).read_text(), re.MULTILINE))
+    assert told
+    return told
+
+
 def test_each_variable_that_is_set_is_one_that_is_read() -> None:
     known = {f"INTAKE_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL"}
-    assert set(COMPOSE["x-intake"]["environment"]) <= known
-    told = re.findall(r"^# (\w+)=", (DEPLOY / "intake.env.example").read_text(), re.MULTILINE)
-    assert told
-    assert set(told) <= known
+    set_here = {name for service in OURS for name in SERVICES[service]["environment"]}
+    in_pods = {
+        one["name"]
+        for pod in OWN_PODS
+        for container in pod["spec"]["template"]["spec"]["containers"]
+        for one in container["env"]
+    }
+    assert set_here <= known
+    assert in_pods - {"DAGSTER_PG_PASSWORD"} <= known
+    assert told_in("intake.env.example") | told_in("preferences.env.example") <= known
+
+
+def test_the_page_that_everybody_reaches_is_told_nothing_of_the_crm_the_sources_or_the_broker() -> None:
+    page = SERVICES["preferences"]
+    assert [one["path"] for one in page["env_file"]] == ["preferences.env"]
+    told = set(page["environment"]) | told_in("preferences.env.example")
+    allowed = ("DATABASE_URL", "INTAKE_PREFERENCES_", "INTAKE_SMTP_", "INTAKE_DOORS_")
+    assert {name for name in told if not name.startswith(allowed)} == set()
+    assert page["environment"]["DATABASE_URL"] != SERVICES["worker"]["environment"]["DATABASE_URL"]
+    assert {volume.split(":")[1] for volume in page["volumes"]} == {"/etc/intake", "/var/lib/intake/keys"}
+    reached = {name for name, one in SERVICES.items() if set(one["networks"]) & set(page["networks"]) - {"outward"}}
+    assert reached == {"preferences", "postgres", "proxy"}
+    (pod,) = (one for one in OWN_PODS if one["metadata"]["name"] == "crm-intake-preferences")
+    spec = pod["spec"]["template"]["spec"]
+    assert spec["containers"][0]["envFrom"] == [{"secretRef": {"name": "crm-intake-preferences"}}]
+    assert "state" not in {volume["name"] for volume in spec["volumes"]}
 
 
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
@@ -78,8 +136,14 @@ def test_only_the_proxy_is_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["proxy"]
     assert COMPOSE["networks"]["inside"]["internal"] is True
     assert {
-        name for name in ("postgres", "rabbitmq", "dagster-readonly") if SERVICES[name]["networks"] != ["inside"]
+        name for name in ("postgres", "rabbitmq", "dagster-readonly") if "outward" in SERVICES[name]["networks"]
     } == set()
+    assert COMPOSE["networks"]["people"]["internal"] is True
+
+
+def test_the_store_in_a_container_logs_no_person() -> None:
+    told = dict(re.findall(r"^-c(\w+)=(.*)$", "\n".join(SERVICES["postgres"]["command"]), re.MULTILINE))
+    assert {name for name, quiet in QUIET_LOG.items() if told.get(name) not in quiet} == set()
 
 
 def test_the_proxy_lets_nobody_to_dagster_without_a_log_in() -> None:
@@ -109,6 +173,7 @@ def test_in_a_cluster_too_dagster_is_reached_after_a_log_in_and_every_page_over_
         for rule in spec["rules"]:
             for path in rule["http"]["paths"]:
                 reached[path["backend"]["service"]["name"]] = entry["metadata"].get("annotations", {})
+    assert {one["metadata"]["annotations"][ACCESS_LOG] for one in entries} == {"false"}, "a link's token is in its path"
     login = "nginx.ingress.kubernetes.io/auth-url"
     guarded = {name: notes[login] for name, notes in reached.items() if login in notes}
     assert set(guarded) == {"crm-intake-dagster-webserver", "crm-intake-dagster-webserver-read-only"}
@@ -132,7 +197,7 @@ def test_what_a_container_writes_to_is_its_own_and_outlives_it() -> None:
 
 def test_no_key_and_no_secret_gets_into_the_image() -> None:
     left_out = (DEPLOY.parent / ".dockerignore").read_text().split()
-    assert {".git", ".intake", ".venv", "**/.env", "**/intake.env"} <= set(left_out)
+    assert {".git", ".intake", ".venv", "**/.env", "**/intake.env", "**/preferences.env"} <= set(left_out)
 
 
 def test_the_broker_waits_longer_than_any_step_waits_for_its_locks() -> None:
@@ -157,14 +222,29 @@ def test_pods_of_ours_are_closed() -> None:
 
 
 def test_keys_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: Path) -> None:
-    given, keys = tmp_path / "given", tmp_path / "keys"
-    given.mkdir(), keys.mkdir(mode=0o755)
+    """The mounted directory is somebody else's: what it allows stays as it is, for a pod's user may not change it."""
+    given, mounted = tmp_path / "given", tmp_path / "mounted"
+    given.mkdir(), mounted.mkdir()
+    mounted.chmod(0o2777)
     made = KeyRing(tmp_path / "made")
     made.current("link")
     for path in (tmp_path / "made").iterdir():
         (given / path.name).write_bytes(path.read_bytes())
         (given / path.name).chmod(0o640)
-    (command,) = {tuple(c["command"]) for pod in OWN_PODS for c in pod["spec"]["template"]["spec"]["initContainers"]}
-    laid = command[-1].replace("/run/keys", str(given)).replace("/var/lib/intake/keys", str(keys))
-    subprocess.run([*command[:-1], laid], check=True)
-    assert KeyRing(keys).current("link") == made.current("link")
+    specs = [pod["spec"]["template"]["spec"] for pod in OWN_PODS]
+    pods = [*specs, {**VALUES["dagster-user-deployments"]["deployments"][0]}]
+    (command,) = {tuple(pod["initContainers"][0]["command"]) for pod in pods}
+    (path,) = {
+        one["value"] for pod in specs for one in pod["containers"][0]["env"] if one["name"] == "INTAKE_KEYS_PATH"
+    }
+    assert pods[-1]["env"]["INTAKE_KEYS_PATH"] == path
+    for spec in specs:
+        (at,) = (one["mountPath"] for one in spec["containers"][0]["volumeMounts"] if one["name"] == "keys")
+        assert Path(path).parent == Path(at)
+    laid = command[-1].replace("/run/keys", str(given)).replace("/keys", str(mounted))
+    for _ in range(2):
+        subprocess.run([*command[:-1], laid], check=True)
+    assert mounted.stat().st_mode & 0o7777 == 0o2777
+    ring = Settings(keys_path=mounted / Path(path).name).keys_dir()
+    assert ring.stat().st_mode & 0o077 == 0
+    assert KeyRing(ring).current("link") == made.current("link")

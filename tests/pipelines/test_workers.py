@@ -8,8 +8,11 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from connectors.store.address import ServerAddress
+from connectors.store.migrate import current_revision
+from pipelines.cli import APP
 from pipelines.cluster import execute, local_workers, replace_ended
 from pipelines.launch import DAGSTER_URL, dagster_environment, dagster_instance, problems_of, told
 from pipelines.processes import stop
@@ -17,6 +20,7 @@ from pipelines.settings import load_settings
 from pipelines.workers import MOST_STARTS
 from tests.pipelines.brokers import own_broker
 from tests.pipelines.killing import killing
+from tests.throwaway import fresh_database
 
 ROOT = Path(__file__).parents[2]
 # What a worker's process does is looked at from within, in the place of waiting for steps.
@@ -52,6 +56,17 @@ def test_a_worker_finds_dagsters_instance_by_what_a_container_is_told(store: Ser
     with psycopg.connect(store.dagster.uri_adbc) as conn:
         row = conn.execute("select count(*) from runs").fetchone()
     assert row is not None and ended.stdout.split()[-2:] == ["PostgresRunStorage", str(row[0])]
+
+
+def test_upgrade_brings_store_and_dagsters_database_to_this_version_and_again_changes_nothing(
+    store: ServerAddress, tmp_path: Path
+) -> None:
+    with fresh_database(store) as empty:
+        told = {"DATABASE_URL": empty.uri_adbc, "INTAKE_DATA_DIR": str(tmp_path)}
+        for _ in range(2):
+            ended = CliRunner().invoke(APP, ["upgrade"], env=told)
+            assert ended.exit_code == 0, ended.output
+            assert current_revision(empty) == current_revision(store) is not None
 
 
 def test_a_step_that_kills_its_workers_fails_its_run_and_does_not_go_on_for_ever(
