@@ -103,9 +103,14 @@ def worker_app(settings: Settings) -> "Celery":
     from dagster_celery.tasks import create_task
     from dagster_shared.serdes import unpack_value
 
+    # RabbitMQ tells of what a worker had before, and saves asking; a database as broker does not.
+    tells_again = scheme_of(settings) in ("amqp", "pyamqp")
+
     class StepTask(Task):
         def before_start(self, _task_id: str, _args: Any, kwargs: Mapping[str, Any]) -> None:
             asked = unpack_value(kwargs["execute_step_args_packed"], as_type=ExecuteStepArgs)
+            if tells_again and not self.request.delivery_info["redelivered"]:
+                return
             if asked.instance_ref is None:
                 raise ConfigurationError("A step came without Dagster's instance; whoever hands it out must have one.")
             with dg.DagsterInstance.from_ref(asked.instance_ref) as instance:
