@@ -82,7 +82,7 @@ def main(
     rows: Annotated[
         int, typer.Option(min=0, help="Its size (rows, people, days), at least; 0: the published one.")
     ] = 0,
-    repeat: Annotated[int, typer.Option(min=1, help="Runs of each; 5 for publishing.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs of each, of which the median is told.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people.")] = 1,
     peers: Annotated[bool, typer.Option(help="Whether the peers run too.")] = True,
     writers: Annotated[int, typer.Option(min=0, help="Our writers to the CRM; 0: as the policy ships.")] = 0,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.asking import Ask
+from benchmarks.asking import Ask, spread
 from benchmarks.clicks import Clicks, measure_clicks
 from benchmarks.door_load import door_under_load
 from benchmarks.limits import Limit, scanning
@@ -17,7 +17,7 @@ GOAL_CLICK_S, GOAL_FASTER = 60.0, 5.0
 
 def run_clicks(directory: Path, ask: Ask) -> Report:
     """`rows` clicks on unsubscribe, two a second (a smoke run: five)."""
-    with door_under_load(directory, ask.rows, is_durable=False) as door:
+    with door_under_load(directory, ask.rows) as door:
         return report_clicks(measure_clicks(door, clicks=ask.rows, per_second=2.0 if ask.rows > 10 else 5.0))
 
 
@@ -25,16 +25,16 @@ def report_clicks(found: Clicks) -> Report:
     """B8's report of clicks that were measured."""
     ordered, answered = sorted(found.to_crm), sorted(found.answers)
     p99, answer_p99 = (times[min(len(times) - 1, round(0.99 * len(times)))] for times in (ordered, answered))
-    middle, answer = statistics.median(ordered), statistics.median(answered)
-    limit = Limit("the click's own answer", answer, "s")
+    middle = statistics.median(ordered)
+    limit = Limit("a read and a write at the CRM, one after the other", 2 * statistics.median(found.requests), "s")
     return Report(
         name="b8",
         title=f"B8 from the click on unsubscribe to the CRM, {len(ordered)} clicks",
         goal=f"p99 at most {GOAL_CLICK_S:g} s",
-        headings=["", "median s", "p99 s"],
+        headings=["", "median s (min to max)", "p99 s"],
         cells=[
-            ["shut in the CRM", f"{middle:.2f}", f"{p99:.2f}"],
-            ["the click's own answer", f"{answer:.3f}", f"{answer_p99:.3f}"],
+            ["shut in the CRM", spread(ordered), f"{p99:.2f}"],
+            ["the click's own answer", spread(answered, 3), f"{answer_p99:.3f}"],
         ],
         facts=[
             "The service and the emulator in processes of their own; the narrow synchronisation follows in this one."
@@ -64,10 +64,10 @@ def report_reading(found: dict[str, Any], limit: Limit) -> Report:
         name="b9",
         title=f"B9 {found['megabytes']['csv']:.0f} MB of CSV and {found['megabytes']['xlsx']:.0f} MB of XLSX to a frame",
         goal=f"at least {GOAL_FASTER:g} times as fast as pandas with openpyxl, each of the two, memory bounded",
-        headings=["", "median seconds", "CPU s", "peak MB"],
+        headings=["", "median seconds (min to max)", "CPU s", "peak MB"],
         cells=[
-            [name, f"{took:.2f}", f"{found['median_cpu_seconds'][name]:.2f}", f"{memory[name]:,.0f}"]
-            for name, took in seconds.items()
+            [name, spread(took), f"{found['median_cpu_seconds'][name]:.2f}", f"{memory[name]:,.0f}"]
+            for name, took in found["seconds"].items()
         ],
         facts=[f"Times faster: CSV {faster['csv']:.1f}, XLSX {faster['xlsx']:.1f}, both {faster['both']:.1f}."],
         data={**found, "limit": asdict(limit)},

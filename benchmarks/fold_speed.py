@@ -1,9 +1,11 @@
 """B7: the fold of consent over many events at once, in the store; and of one person, by the store and by the pure rule.
 
-The limit is a plain aggregate over the same events on the same server: every event read once, and grouped by address.
+The fold ends with the states of each person and address; comparing them with those kept, and keeping what is new, is told
+apart. Of one person the store's refresh counts, with all that follows from it: so a click is folded. The limit is a plain
+aggregate over the same events on the same server: every event read once, and grouped by address.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -20,7 +22,7 @@ from benchmarks.known_day import opened
 from benchmarks.limits import Limit
 from benchmarks.report import Report, Summary
 from benchmarks.seeding import GRANTED_AT, seed_known
-from connectors.store import folding_sql
+from connectors.store import folding_sql, merge
 from connectors.store.merge import refresh_addresses, statement_runner
 from pipelines.operations.acts import fold_request
 from pipelines.operations.sessions import Session
@@ -45,10 +47,15 @@ select count(*) from (select contact_point_id, purpose, topic, clock, value, max
 _ALL_DIRTY = "create temporary table t_dirty as select contact_point_id from intake.contact_point"
 _FOLD = (
     folding_sql.LATEST,
-    "create index on t_latest (contact_point_id, grp, purpose, topic)",
-    "analyze t_latest",
+    merge.INDEX_LATEST,
+    merge.ANALYSE_LATEST,
     folding_sql.FOLD,
+    merge.INDEX_FOLD,
+    merge.ANALYSE_FOLD,
+    folding_sql.PERSON_STATES,
+    folding_sql.ADDRESS_STATES,
 )
+_KEEP = (*folding_sql.KEEP_PERSON_STATES, *folding_sql.KEEP_ADDRESS_STATES)
 
 
 def run_fold_speed(directory: Path, ask: Ask) -> Report:
@@ -68,8 +75,16 @@ def run_fold_speed(directory: Path, ask: Ask) -> Report:
     return _report(people * EVENTS_A_PERSON, bulk, limit, one)
 
 
-def _bulk(session: Session) -> float:
-    """Seconds of the fold of everybody; what it made is rolled back."""
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Seconds of folding everybody to their states, and of keeping these."""
+
+    fold: float
+    keep: float
+
+
+def _bulk(session: Session) -> Bulk:
+    """The fold of everybody; what it made is rolled back."""
     with session.workspace.engine.connect() as conn:
         run = statement_runner(conn, fold_request(session))
         conn.execute(sa.text(_ALL_DIRTY))
@@ -77,9 +92,12 @@ def _bulk(session: Session) -> float:
         begun = perf_counter()
         for statement in _FOLD:
             run(statement)
-        seconds = perf_counter() - begun
+        folded = perf_counter()
+        for statement in _KEEP:
+            run(statement)
+        kept = perf_counter()
         conn.rollback()
-    return seconds
+    return Bulk(folded - begun, kept - folded)
 
 
 def _seconds(session: Session, statement: str) -> float:
@@ -123,31 +141,39 @@ def _by_rule() -> float:
     return 1000 * (perf_counter() - begun)
 
 
-def _report(events: int, bulk: list[float], limit: list[float], one: dict[str, list[float]]) -> Report:
-    rates, limits = [events / s for s in bulk], [events / s for s in limit]
-    rate, rule_ms = median(rates), p95(one["rule"])
+def _report(events: int, bulk: list[Bulk], limit: list[float], one: dict[str, list[float]]) -> Report:
+    rates, limits = [events / run.fold for run in bulk], [events / s for s in limit]
+    kept = [events / (run.fold + run.keep) for run in bulk]
+    rate, stored_ms, rule_ms = median(rates), p95(one["store"]), p95(one["rule"])
     most = Limit("one aggregate over the same events", median(limits), "events/s")
-    data: dict[str, Any] = {"events": events, "bulk_s": bulk, "limit": asdict(most), "one_person_ms": one}
+    data: dict[str, Any] = {
+        "events": events,
+        "bulk_s": [run.fold for run in bulk],
+        "keep_s": [run.keep for run in bulk],
+        "limit": asdict(most),
+        "one_person_ms": one,
+    }
     return Report(
         name="b7",
         title=f"B7 the fold of {events:,} events, {len(bulk)} runs",
         goal=f"at least {GOAL_EVENTS_S:,} events/s a core in bulk; one person in at most {GOAL_PERSON_MS:g} ms",
         headings=["", "events/s (min to max)", "ms (min to max)", "p95 ms"],
         cells=[
-            ["everybody, in the store", spread(rates, 0), "-", "-"],
+            ["everybody, in the store, to their states", spread(rates, 0), "-", "-"],
+            ["the same, states compared and kept", spread(kept, 0), "-", "-"],
             ["one aggregate over the events", spread(limits, 0), "-", "-"],
+            ["one person, in the store with purposes", "-", spread(one["store"], 1), f"{stored_ms:.1f}"],
             ["one person, the pure rule", "-", spread(one["rule"], 3), f"{rule_ms:.3f}"],
-            ["one person, in the store with purposes", "-", spread(one["store"], 1), f"{p95(one['store']):.1f}"],
         ],
         facts=[
             "In bulk the server uses what cores its planner chooses; the store's one person is some twenty statements."
         ],
         data=data,
         summary=Summary(
-            f"{rate:,.0f} events/s; one person {rule_ms:.3f} ms",
+            f"{rate:,.0f} events/s; one person {stored_ms:.1f} ms, by the rule alone {rule_ms:.3f} ms",
             "-",
             most.beside(rate),
-            f"{rate / GOAL_EVENTS_S:.2f} of the goal",
-            rate >= GOAL_EVENTS_S and rule_ms <= GOAL_PERSON_MS,
+            f"{rate / GOAL_EVENTS_S:.2f} of the goal; one person {stored_ms / GOAL_PERSON_MS:.0f} times it",
+            rate >= GOAL_EVENTS_S and stored_ms <= GOAL_PERSON_MS,
         ),
     )

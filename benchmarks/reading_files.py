@@ -124,6 +124,7 @@ def _summary(directory: Path, rows: dict[str, int], runs: dict[str, list[dict[st
         "python": platform.python_version(),
         "megabytes": {kind: (directory / f"large.{kind}").stat().st_size / (1 << 20) for kind in FILES},
         "rows": rows,
+        "seconds": {name: [run["seconds"] for run in of] for name, of in runs.items()},
         "median_seconds": seconds,
         "median_cpu_seconds": spent,
         "peak_memory_mb": memory,

@@ -76,24 +76,33 @@ def _check(name: str, run: Run, inputs: Inputs) -> None:
         raise RuntimeError(f"{name} read {run.told['rows']} rows of {inputs.rows}: the runs cannot be compared.")
 
 
+def measure_ours(directory: Path, address: ServerAddress, *, files: Path, register: ServerAddress) -> Run:
+    """Our intake of a folder of files and a register, over a store of the server in `directory` that is migrated and empty."""
+    store = fresh_database(address, "bench_ours")
+    upgrade(store)
+    for name in ("drop", "keys"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    shutil.copytree(files, directory / "drop")
+    module = [sys.executable, "-m", "benchmarks.own_intake"]
+    arguments = [str(directory), register.url_psycopg, store.database]
+    return measure([*module, *arguments], postmaster=_postmaster(directory), cwd=ROOT)
+
+
+def _postmaster(directory: Path) -> int:
+    return int((directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0])
+
+
 class _Contest:
     """Starts each contestant on an empty database and, for ours, on a fresh copy of the files (it takes them away)."""
 
     def __init__(self, directory: Path, address: ServerAddress, inputs: Inputs) -> None:
         self._directory, self._address, self._inputs = directory, address, inputs
-        pid = (directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0]
-        self._postmaster = int(pid)
+        self._postmaster = _postmaster(directory)
 
     def ours(self) -> Run:
         """Our intake over a store that is migrated and empty."""
-        store = fresh_database(self._address, "bench_ours")
-        upgrade(store)
-        for name in ("drop", "keys"):
-            shutil.rmtree(self._directory / name, ignore_errors=True)
-        shutil.copytree(self._inputs.files, self._directory / "drop")
-        module = [sys.executable, "-m", "benchmarks.own_intake"]
-        arguments = [str(self._directory), self._inputs.register.url_psycopg, store.database]
-        return measure([*module, *arguments], postmaster=self._postmaster, cwd=ROOT)
+        inputs = self._inputs
+        return measure_ours(self._directory, self._address, files=inputs.files, register=inputs.register)
 
     def pandas(self) -> Run:
         """The plain script."""

@@ -55,7 +55,7 @@ def _drop(organisation: Organisation, folder: Path, feed: str, day: date) -> lis
     names = [f"{FEEDS[feed].resource}_{day:%Y%m%d}{suffix}"]
     if day.weekday() == 4:
         names.append(f"{FEEDS[feed].resource}_{day:%Y%m%d} (1){suffix}")
-    return [_put(folder / name, payload, rows=len(submissions), day=day) for name in names]
+    return [put(folder / name, payload, rows=len(submissions), day=day) for name in names]
 
 
 def _window(organisation: Organisation, feed: str, day: date) -> list[Submission]:
@@ -65,7 +65,8 @@ def _window(organisation: Organisation, feed: str, day: date) -> list[Submission
     return shown if window is None else [s for s in shown if s.delivered_on > day - timedelta(days=window)]
 
 
-def _put(path: Path, payload: bytes, *, rows: int, day: date) -> Path:
+def put(path: Path, payload: bytes, *, rows: int, day: date) -> Path:
+    """Put a file of that day, with so many rows, into its folder, its manifest first; returns its path."""
     manifest = {"rows": rows, "sha256": hashlib.sha256(payload).hexdigest()}
     for target, content in ((_manifest_of(path), json.dumps(manifest).encode()), (path, payload)):
         partial = path.parent / f".{target.name}.part"

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import pandas as pd
 import pyarrow as pa
 
-from connectors.decoders import decode, questions_in
+from connectors.decoders import MediaType, decode, questions_in
 from connectors.sources import connector_for
 from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
@@ -49,6 +49,8 @@ from schemas.records import BatchState, Window
 GROUP_ROWS = 50_000
 # Batches being decoded while another is shaped: as many as cores in the smallest machine this is made for.
 DECODED_AHEAD = 2
+# Of large ones fewer, by what they may take when decoded: a workbook is several times what it is packed.
+AHEAD_BYTES, UNPACKED_TIMES = 48 << 20, 8
 # Groups staged and not yet merged, where one is merged beside the staging of the next.
 STAGED_AHEAD = 1
 
@@ -225,7 +227,7 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
 
     The next ones are decoded meanwhile: a workbook is read by a process of its own, for which nobody has to wait.
     """
-    ahead: deque[tuple[BatchRow, Future[_Decoded]]] = deque()
+    ahead: deque[_Ahead] = deque()
     with ThreadPoolExecutor(DECODED_AHEAD + 1, thread_name_prefix="decoder") as pool:
         for batch_id in batch_ids:
             with session.transaction() as conn:
@@ -235,12 +237,28 @@ def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated
             except BatchRefused as refused:
                 gated.append(_stop(session, batch, refused))
                 continue
+            size = _size(batch, payload)
+            while ahead and size + sum(one.size for one in ahead) > AHEAD_BYTES:
+                yield from _taken(session, ahead.popleft(), gated)
             mapping = session.workspace.mappings[batch.feed]
-            ahead.append((batch, pool.submit(_decoded, batch, payload, cells, mapping)))
+            ahead.append(_Ahead(batch, size, pool.submit(_decoded, batch, payload, cells, mapping)))
             if len(ahead) > DECODED_AHEAD:
-                yield from _taken(session, *ahead.popleft(), gated)
+                yield from _taken(session, ahead.popleft(), gated)
         while ahead:
-            yield from _taken(session, *ahead.popleft(), gated)
+            yield from _taken(session, ahead.popleft(), gated)
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """A batch that is being decoded, and about how many bytes of text it holds."""
+
+    batch: BatchRow
+    size: int
+    decoding: Future[_Decoded]
+
+
+def _size(batch: BatchRow, payload: bytes) -> int:
+    return len(payload) * (UNPACKED_TIMES if batch.media_type == MediaType.XLSX else 1)
 
 
 def _landed(session: Session, batch_id: UUID) -> tuple[bytes, list[MendedCell]]:
@@ -256,11 +274,11 @@ def _decoded(batch: BatchRow, payload: bytes, cells: Sequence[MendedCell], mappi
     return _Decoded(batch, _as_read(batch, raw, cells, mapping), questions)
 
 
-def _taken(session: Session, batch: BatchRow, decoding: Future[_Decoded], gated: list[Gated]) -> Iterator[_Decoded]:
+def _taken(session: Session, one: _Ahead, gated: list[Gated]) -> Iterator[_Decoded]:
     try:
-        yield decoding.result()
+        yield one.decoding.result()
     except BatchRefused as refused:
-        gated.append(_stop(session, batch, refused))
+        gated.append(_stop(session, one.batch, refused))
 
 
 def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], mapping: Mapping) -> pd.DataFrame:

@@ -4,6 +4,7 @@ A submission's id must be the same in every delivery that holds it; its content 
 mapped has changed. Hashes are BLAKE2b of 16 bytes, in hexadecimal.
 """
 
+from collections import Counter
 from hashlib import blake2b
 
 import pandas as pd
@@ -22,20 +23,24 @@ def content_hashes(cells: pd.DataFrame) -> pd.Series:
     return _hashed(_joined(cells[_told(cells)]))
 
 
-def submission_ids(cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Series | None = None) -> pd.Series:
+def submission_ids(
+    cells: pd.DataFrame, mapping: Mapping, *, batch_ids: pd.Series | None = None, seen: Counter[str] | None = None
+) -> pd.Series:
     """`feed:key`, with the part of a row that was taken apart; of a row without a key `feed:hash`, of its cells and how
     many equal rows came before it in its own batch (`batch_ids` tells the batches of a frame that holds several).
 
-    A feed without a key that delivers the same rows again in any order gives the same set of ids.
+    A feed without a key that delivers the same rows again in any order gives the same set of ids. Of a frame that is read
+    in parts, `seen` remembers from one to the next which rows without a key there were; it is added to.
     """
     key = _key(mapping)
     if not key:
-        return _prefixed(mapping, _occurrences(cells, batch_ids))
+        return _prefixed(mapping, _occurrences(cells, batch_ids, seen))
     keyed = _joined(cells[key], between="|")
     is_keyed = keyed_rows(cells, mapping)
     if is_keyed.all():
         return _prefixed(mapping, keyed)
-    return _prefixed(mapping, keyed.where(is_keyed, _occurrences(cells, batch_ids)))
+    others = None if batch_ids is None else batch_ids[~is_keyed]
+    return _prefixed(mapping, keyed.where(is_keyed, _occurrences(cells[~is_keyed], others, seen)))
 
 
 def keyed_rows(cells: pd.DataFrame, mapping: Mapping) -> pd.Series:
@@ -49,11 +54,15 @@ def _key(mapping: Mapping) -> list[str]:
     return [*key, PART] if key and PART in mapping.arrangement.derived() else key
 
 
-def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None) -> pd.Series:
+def _occurrences(cells: pd.DataFrame, batch_ids: pd.Series | None, seen: Counter[str] | None) -> pd.Series:
     joined = _joined(cells[_told(cells)])
     within = joined if batch_ids is None else joined + _BETWEEN + batch_ids
-    before = joined.groupby(within, sort=False).cumcount().astype("str")
-    return _hashed(joined + _BETWEEN + before)
+    before = joined.groupby(within, sort=False).cumcount()
+    if seen is not None:
+        names = _hashed(within)
+        before += names.map(lambda name: seen[name]).astype("int64")
+        seen.update(names.tolist())
+    return _hashed(joined + _BETWEEN + before.astype("str"))
 
 
 def _told(cells: pd.DataFrame) -> list[str]:

@@ -59,11 +59,13 @@ def read_occasions(reading: Reading, mapping: Mapping, *, version_at: pd.Series)
     if occasion is None:
         return conform(pd.DataFrame(), OCCASION_COLUMNS)
     frame = pd.DataFrame({**_told(reading, occasion), "kind": str(mapping.kind), "version_at": version_at})
-    named = frame[frame["occasion_id"].notna()]
-    newest = named.sort_values("version_at", kind="stable", na_position="first").drop_duplicates(
-        "occasion_id", keep="last"
-    )
-    return conform(newest.sort_index().reset_index(drop=True), OCCASION_COLUMNS)
+    return conform(newest_of_each(frame[frame["occasion_id"].notna()]), OCCASION_COLUMNS)
+
+
+def newest_of_each(occasions: pd.DataFrame) -> pd.DataFrame:
+    """One row per `occasion_id`, the newest by `version_at`, then by order; the rows that stay keep their order."""
+    by_age = occasions.sort_values("version_at", kind="stable", na_position="first")
+    return by_age.drop_duplicates("occasion_id", keep="last").sort_index().reset_index(drop=True)
 
 
 def _told(reading: Reading, occasion: OccasionMap) -> dict[str, pd.Series]:

@@ -4,8 +4,10 @@ Each row of the raw frame is one row of `submissions`, whatever is wrong with it
 kind of value and never by the value. What the mapping ignores is gone before anything is read.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 
@@ -14,7 +16,7 @@ from pipelines.transforms.columns import FittedColumns, fit_columns, force_colum
 from pipelines.transforms.decisions import Times, in_order, read_decisions, wordings_of
 from pipelines.transforms.fingerprints import content_hashes, submission_ids
 from pipelines.transforms.kept_answers import read_answers
-from pipelines.transforms.occasions import YES_OR_NO, read_occasions, read_registrations
+from pipelines.transforms.occasions import YES_OR_NO, newest_of_each, read_occasions, read_registrations
 from pipelines.transforms.parts import note_unlisted
 from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
@@ -24,6 +26,8 @@ from schemas.mappings import BATCH_ID, RECEIVED_AT, SUBMISSION_ID, Mapping, Subm
 from schemas.policy import Policy
 from schemas.records import SUBMISSION_COLUMNS, UTC_TIME
 
+# Of a batch with more rows, so many are shaped at a time.
+PART_ROWS = 50_000
 DRAFT, ROLE_ADDRESS = "draft", "role_address"
 
 
@@ -50,7 +54,7 @@ def shape_batch(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, p
     `received_at` (aware) is the batch's; a pulled row's own, in `schemas.mappings.RECEIVED_AT`, goes before it.
     Raises BatchRefused (`missing_column`, `unmapped_column`) and MappingError.
     """
-    return _shaped(fit_columns(raw, mapping), raw, mapping=mapping, received_at=received_at, policy=policy)
+    return _in_parts(fit_columns(raw, mapping), raw, mapping=mapping, received_at=received_at, policy=policy)
 
 
 def shape_lowering(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, policy: Policy) -> StagedBatch:
@@ -58,11 +62,57 @@ def shape_lowering(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime
 
     To be merged for its lowering effects only: a withdrawal that can be read is never held back.
     """
-    return _shaped(force_columns(raw, mapping), raw, mapping=mapping, received_at=received_at, policy=policy)
+    return _in_parts(force_columns(raw, mapping), raw, mapping=mapping, received_at=received_at, policy=policy)
+
+
+def _in_parts(
+    fitted: FittedColumns, raw: pd.DataFrame, *, mapping: Mapping, received_at: datetime, policy: Policy
+) -> StagedBatch:
+    """As `_shaped`, of at most PART_ROWS rows at a time: what is made on the way does not grow with the batch."""
+    shape = partial(_shaped, mapping=mapping, received_at=received_at, policy=policy)
+    if len(raw) <= PART_ROWS:
+        return shape(fitted, raw, seen=None)
+    seen: Counter[str] = Counter()
+    parts = []
+    for start in range(0, len(raw), PART_ROWS):
+        rows = slice(start, start + PART_ROWS)
+        part = shape(FittedColumns(fitted.frame.iloc[rows], fitted.dropped), raw.iloc[rows], seen=seen)
+        parts.append(_moved(part, start))
+    return _together(parts, fitted.dropped)
+
+
+def _moved(part: StagedBatch, rows: int) -> StagedBatch:
+    numbered = (part.submissions, part.decisions, part.faults, part.answers)
+    submissions, decisions, faults, answers = (one.assign(row_no=one["row_no"] + rows) for one in numbered)
+    return replace(part, submissions=submissions, decisions=decisions, faults=faults, answers=answers)
+
+
+def _together(parts: list[StagedBatch], ignored: dict[str, int]) -> StagedBatch:
+    def joined(name: str) -> pd.DataFrame:
+        return pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+
+    special: Counter[str] = Counter()
+    for part in parts:
+        special.update({name: count for name, count in part.dropped.items() if name not in ignored})
+    return StagedBatch(
+        submissions=joined("submissions"),
+        decisions=joined("decisions"),
+        faults=joined("faults"),
+        occasions=newest_of_each(joined("occasions")),
+        answers=joined("answers"),
+        wordings=_distinct([wording for part in parts for wording in part.wordings]),
+        dropped={**ignored, **special},
+    )
 
 
 def _shaped(
-    fitted: FittedColumns, raw: pd.DataFrame, *, mapping: Mapping, received_at: datetime, policy: Policy
+    fitted: FittedColumns,
+    raw: pd.DataFrame,
+    *,
+    mapping: Mapping,
+    received_at: datetime,
+    policy: Policy,
+    seen: Counter[str] | None,
 ) -> StagedBatch:
     reading = Reading(blanked(fitted.frame.reset_index(drop=True), mapping.blanks), _received_at(raw, received_at))
     times = Times(
@@ -80,7 +130,7 @@ def _shaped(
     submissions = submissions.assign(
         notice_shown=submissions["notice_shown"] & ~is_child.fillna(False).astype(bool),
         is_child=is_child.mask(aside.notna() | erased),
-        submission_id=_submission_ids(reading.cells, raw, mapping),
+        submission_id=_submission_ids(reading.cells, raw, mapping, seen),
         **_row_times(times.submitted, version_at, reading.received_at),
     )
     is_other = is_of_other_form(reading, mapping)
@@ -108,10 +158,10 @@ def _said(
     return in_order([own, erasures]), _distinct([*wordings_of(mapping), *spoken_wordings])
 
 
-def _submission_ids(cells: pd.DataFrame, raw: pd.DataFrame, mapping: Mapping) -> pd.Series:
+def _submission_ids(cells: pd.DataFrame, raw: pd.DataFrame, mapping: Mapping, seen: Counter[str] | None) -> pd.Series:
     """The ids of the rows; a mended row without a key keeps the one that it had before."""
     known = {name: raw[name].reset_index(drop=True) for name in (BATCH_ID, SUBMISSION_ID) if name in raw.columns}
-    ids = submission_ids(cells, mapping, batch_ids=known.get(BATCH_ID))
+    ids = submission_ids(cells, mapping, batch_ids=known.get(BATCH_ID), seen=seen)
     return known[SUBMISSION_ID].fillna(ids) if SUBMISSION_ID in known else ids
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as command
 from benchmarks.__main__ import BENCHMARKS, NAMES, Benchmark
 from benchmarks.asking import Ask
-from benchmarks.identity_speed import cluster, falsely_merged, make_rows
+from benchmarks.identity_speed import cluster, falsely_merged, make_rows, split
 from benchmarks.overview import line_of_report, table_of_all, write_overview
 from benchmarks.report import Report, Summary, write_report
 from benchmarks.reporting import is_goal_met
@@ -41,9 +41,10 @@ def summary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_what_was_measured_is_there(summary: dict[str, Any]) -> None:
     if summary["name"] == "B6":
         assert {one["falsely_merged"] for one in summary["found"]} == {0.0}
+        assert all(0 <= one["split"] < 0.5 for one in summary["found"])
     elif summary["name"] == "B7":
         assert summary["events"] == BENCHMARKS["B7"].smoke
-        assert min(summary["bulk_s"] + summary["one_person_ms"]["rule"]) > 0
+        assert min(summary["bulk_s"] + summary["keep_s"] + summary["one_person_ms"]["rule"]) > 0
     elif summary["name"] == "B10":
         assert [run["landed"] for run in summary["runs"]] == [BENCHMARKS["B10"].smoke]
         assert max(run["again"] for run in summary["runs"]) <= 100
@@ -132,3 +133,9 @@ def test_a_false_merge_would_be_seen() -> None:
     rows = make_rows(300, seed=3)
     assert falsely_merged(cluster(rows), rows["truth"]) == 0
     assert falsely_merged(rows["address_key"], rows["truth"]) > 0
+
+
+def test_a_person_in_pieces_would_be_seen() -> None:
+    rows = make_rows(300, seed=3)
+    assert split(rows["truth"], rows["truth"]) == 0
+    assert split(rows.index.to_series(), rows["truth"]) > 0

@@ -72,6 +72,8 @@ def test_what_is_plain_is_what_the_library_says(rows: list[dict[str, Any]], rule
     plain, said = plain_results(frame, rules), validate(frame, rules)
     passes = bool(rows) and all(result.passed for result in said)
     assert plain == (said if passes else None)
+    texts = [name for name, dtype in frame.dtypes.items() if dtype == "object"]
+    assert plain_results(frame.astype(dict.fromkeys(texts, "str")), rules) == plain, "as a shaped batch has them"
 
 
 def test_a_rule_that_is_not_known_is_the_librarys() -> None:

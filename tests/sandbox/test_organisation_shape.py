@@ -1,6 +1,7 @@
 """The organisation's rows, shaped by their mappings, say what their plain truth says: an oracle that shares no code."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from connectors.mappings import load_mappings, load_policy
 from connectors.raw_frames import raw_frame
+from pipelines.transforms import shape
 from pipelines.transforms.names import name_key
 from pipelines.transforms.shape import StagedBatch, shape_batch
 from sandbox.organisation import Organisation, Submission, make_organisation
@@ -29,12 +31,15 @@ def organisation() -> Organisation:
     return make_organisation(seed=5, people=500, until=date(2026, 11, 20))
 
 
+def raw(feed: str) -> pd.DataFrame:
+    rows = list(organisation().rows(organisation().by_feed[feed]))
+    return raw_frame(FEEDS[feed].columns, [[_cell(row[title]) for row in rows] for title in FEEDS[feed].columns])
+
+
 @cache
 def shaped(feed: str) -> StagedBatch:
     """All versions of the feed in one batch; row n is the n-th submission of the feed."""
-    rows = list(organisation().rows(organisation().by_feed[feed]))
-    columns = [[_cell(row[title]) for row in rows] for title in FEEDS[feed].columns]
-    return shape_batch(raw_frame(FEEDS[feed].columns, columns), MAPPINGS[feed], received_at=RECEIVED_AT, policy=POLICY)
+    return shape_batch(raw(feed), MAPPINGS[feed], received_at=RECEIVED_AT, policy=POLICY)
 
 
 def truths(feed: str) -> list[Submission]:
@@ -51,6 +56,19 @@ def _rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 def _none(value: Any) -> Any:
     return None if pd.isna(value) else value
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_a_large_batch_is_shaped_in_parts_as_it_would_be_whole(feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = shaped(feed)
+    monkeypatch.setattr(shape, "PART_ROWS", max(5, len(whole.submissions) // 7))
+    in_parts = shape_batch(raw(feed), MAPPINGS[feed], received_at=RECEIVED_AT, policy=POLICY)
+    for field in fields(StagedBatch):
+        one, other = getattr(whole, field.name), getattr(in_parts, field.name)
+        if isinstance(one, pd.DataFrame):
+            pd.testing.assert_frame_equal(one, other, obj=field.name)
+        else:
+            assert one == other
 
 
 @pytest.mark.parametrize("feed", FEEDS)

@@ -134,6 +134,21 @@ def test_without_a_key_equal_rows_have_ids_of_their_own_that_do_not_change_with_
     assert one.str.startswith("form:").all()
 
 
+@pytest.mark.parametrize("key", [None, ("Id",)])
+def test_equal_rows_without_a_key_are_told_apart_over_the_parts_of_a_large_batch(
+    key: tuple[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = make_mapping(key=key)
+    cells = [("a", None), ("b", "7"), ("a", None), ("a", None), ("b", None), ("a", None), ("b", None)]
+    rows: list[dict[str, str | None]] = [{"Email": f"{who}@example.org", "Id": number} for who, number in cells]
+    raw = make_raw(*rows) if key else make_raw(*rows).drop(columns="Id")
+    whole = shape_batch(raw, mapping, received_at=RECEIVED, policy=POLICY)
+    monkeypatch.setattr("pipelines.transforms.shape.PART_ROWS", 3)
+    in_parts = shape_batch(raw, mapping, received_at=RECEIVED, policy=POLICY)
+    assert in_parts.submissions["submission_id"].is_unique
+    pd.testing.assert_frame_equal(whole.submissions, in_parts.submissions)
+
+
 def test_a_row_whose_key_is_blank_is_known_by_its_content() -> None:
     ids = shape(make_mapping(), {"Id": None}, {"Id": "7"}).submissions["submission_id"]
     assert ids[1] == "form:7"
