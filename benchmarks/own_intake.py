@@ -1,6 +1,7 @@
 """Our side of the intake benchmark, as a process of its own: land, shape, gate, merge and plan; nothing is sent.
 
-`python -m benchmarks.own_intake DATA_DIR REGISTER_URL DATABASE` over a migrated store; prints one JSON object.
+`python -m benchmarks.own_intake DATA_DIR REGISTER_URL DATABASE [GROUP_ROWS]` over a migrated store; prints one JSON object.
+With so many rows a batch that is pulled, a group and a part of a batch instead of those that ship, for a small run to have many of them.
 """
 
 import json
@@ -14,13 +15,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.days import FIRST_ON, UNTIL
+from connectors import short_courses
 from connectors.store import batches
 from connectors.store.server import ensure_server
+from pipelines.operations import intake
 from pipelines.operations.intake import apply_batches, land_feed
 from pipelines.operations.planning import write_plan
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import open_workspace
 from pipelines.settings import load_settings
+from pipelines.transforms import shape
 from schemas.mappings import Mapping
 from schemas.records import Window
 
@@ -67,4 +71,6 @@ def _state(session: Session) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 4:
+        intake.GROUP_ROWS = shape.PART_ROWS = short_courses.ROWS_A_BATCH = int(sys.argv[4])
     sys.stdout.write(json.dumps(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3])) + "\n")

@@ -76,15 +76,19 @@ def _check(name: str, run: Run, inputs: Inputs) -> None:
         raise RuntimeError(f"{name} read {run.told['rows']} rows of {inputs.rows}: the runs cannot be compared.")
 
 
-def measure_ours(directory: Path, address: ServerAddress, *, files: Path, register: ServerAddress) -> Run:
-    """Our intake of a folder of files and a register, over a store of the server in `directory` that is migrated and empty."""
+def measure_ours(
+    directory: Path, address: ServerAddress, *, files: Path, register: ServerAddress, group_rows: int | None = None
+) -> Run:
+    """Our intake of a folder of files and a register, over a store of the server in `directory` that is migrated and empty;
+    with `group_rows` in groups of so many rows, instead of as it ships.
+    """
     store = fresh_database(address, "bench_ours")
     upgrade(store)
     for name in ("drop", "keys"):
         shutil.rmtree(directory / name, ignore_errors=True)
     shutil.copytree(files, directory / "drop")
     module = [sys.executable, "-m", "benchmarks.own_intake"]
-    arguments = [str(directory), register.url_psycopg, store.database]
+    arguments = [str(directory), register.url_psycopg, store.database, *([str(group_rows)] if group_rows else [])]
     return measure([*module, *arguments], postmaster=_postmaster(directory), cwd=ROOT)
 
 
