@@ -1,7 +1,7 @@
 """Our side of the intake benchmark, as a process of its own: land, shape, gate, merge and plan; nothing is sent.
 
 `python -m benchmarks.own_intake DATA_DIR REGISTER_URL DATABASE [GROUP_ROWS]` over a migrated store; prints one JSON object.
-With so many rows a batch that is pulled, a group and a part of a batch instead of those that ship, for a small run to have many of them.
+With so many rows a batch that is pulled, a group and a part of a batch, not with what ships: a small run then has many.
 """
 
 import json
