@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale_model import Costs, Limits, Load, Machines, loads, machines_for, simulate, table
+from benchmarks.scale_model import Limits, Load, Machines, loads, machines_for, measured, simulate, table
 
 DOC = Path(__file__).parents[2] / "docs" / "scale.md"
-COSTS, LIMITS = Costs(), Limits()
+COSTS, LIMITS = measured(), Limits()
 
 
 def test_an_application_user_is_held_by_its_execution_time() -> None:
@@ -31,5 +31,9 @@ def test_the_machines_that_are_said_to_do_it_do_it(load: Load) -> None:
     assert simulate(load, machines_for(load, COSTS, LIMITS), COSTS, LIMITS).hours <= load.within_h
 
 
-def test_the_page_shows_what_the_model_says() -> None:
-    assert "\n".join(table(COSTS, LIMITS)) in DOC.read_text()
+def test_the_page_shows_what_the_model_says_and_rests_on() -> None:
+    page = DOC.read_text()
+    assert "\n".join(table(COSTS, LIMITS)) in page
+    for process, database in (("intake_process_s", "intake_database_s"), ("send_process_s", "send_database_s")):
+        ours, its = (1000 * getattr(COSTS, name) for name in (process, database))
+        assert f" {ours:.2f} ms " in page and f" {its:.2f} ms in the database" in page
