@@ -40,10 +40,14 @@ def own_server(directory: Path) -> Iterator[Server]:
     """A PostgreSQL server under the directory, as it ships with fsync on, stopped at the end."""
     address = ensure_server(directory / "postgres")
     try:
-        pid = (directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0]
-        yield Server(address, psutil.Process(int(pid)))
+        yield Server(address, psutil.Process(postmaster_of(directory)))
     finally:
         stop_server(directory / "postgres")
+
+
+def postmaster_of(directory: Path) -> int:
+    """The process id of the server under the directory."""
+    return int((directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0])
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

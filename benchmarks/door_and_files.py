@@ -26,7 +26,7 @@ def report_clicks(found: Clicks) -> Report:
     ordered, answered = sorted(found.to_crm), sorted(found.answers)
     p99, answer_p99 = (times[min(len(times) - 1, round(0.99 * len(times)))] for times in (ordered, answered))
     middle = statistics.median(ordered)
-    limit = Limit("a read and a write at the CRM, one after the other", 2 * statistics.median(found.requests), "s")
+    limit = Limit("two requests to the CRM, one after the other", 2 * statistics.median(found.requests), "s")
     return Report(
         name="b8",
         title=f"B8 from the click on unsubscribe to the CRM, {len(ordered)} clicks",

@@ -1,6 +1,6 @@
 """One delivered file as large as the door lets in, through the whole intake: what memory that takes.
 
-`python -m benchmarks.largest_file [--megabytes 100] [--kept DIRECTORY]` prints one line of JSON. The file is a form's CSV
+`python -m benchmarks.largest_file [--megabytes 99] [--kept DIRECTORY]` prints one line of JSON. The file is a form's CSV
 export of made-up people, each of whom signed up once; a file that is larger is refused (connectors.files).
 """
 
@@ -17,12 +17,12 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 
+from benchmarks.asking import own_server
 from benchmarks.days import DAYS, FIRST_ON, UNTIL
 from benchmarks.inputs import fresh_database
 from benchmarks.measuring import pin_to_cores
 from benchmarks.whole_intake import measure_ours
 from connectors.store.address import ServerAddress
-from connectors.store.server import ensure_server, stop_server
 from sandbox import drop_folder, short_courses
 from sandbox.organisation import Organisation, make_organisation
 from sandbox.organisation.feeds import FEEDS
@@ -56,12 +56,9 @@ def run(directory: Path, *, megabytes: float, seed: int = 1) -> dict[str, Any]:
     organisation = make_organisation(seed=seed, people=_MODELS, days=DAYS, until=UNTIL)
     shutil.rmtree(directory / "files", ignore_errors=True)
     path, rows = make_file(organisation, directory / "files", megabytes=megabytes)
-    address = ensure_server(directory / "postgres")
-    try:
-        register = _empty_register(organisation, address)
-        measured = measure_ours(directory, address, files=path.parent, register=register)
-    finally:
-        stop_server(directory / "postgres")
+    with own_server(directory) as server:
+        register = _empty_register(organisation, server.address)
+        measured = measure_ours(directory, server.address, files=path.parent, register=register)
     if measured.told["rows"] < rows:
         raise RuntimeError(f"{measured.told['rows']} rows of {rows} were read: the file was refused, or stopped.")
     return {

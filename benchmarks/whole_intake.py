@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.asking import postmaster_of
 from benchmarks.inputs import Inputs, drop_database, fresh_database, make_inputs, row_texts
 from benchmarks.limits import Limit, copying, scanning
 from benchmarks.machine import PEERS, PEERS_PYTHON, require_peers
@@ -89,11 +90,7 @@ def measure_ours(
     shutil.copytree(files, directory / "drop")
     module = [sys.executable, "-m", "benchmarks.own_intake"]
     arguments = [str(directory), register.url_psycopg, store.database, *([str(group_rows)] if group_rows else [])]
-    return measure([*module, *arguments], postmaster=_postmaster(directory), cwd=ROOT)
-
-
-def _postmaster(directory: Path) -> int:
-    return int((directory / "postgres" / "pgdata" / "postmaster.pid").read_text().splitlines()[0])
+    return measure([*module, *arguments], postmaster=postmaster_of(directory), cwd=ROOT)
 
 
 class _Contest:
@@ -101,7 +98,7 @@ class _Contest:
 
     def __init__(self, directory: Path, address: ServerAddress, inputs: Inputs) -> None:
         self._directory, self._address, self._inputs = directory, address, inputs
-        self._postmaster = _postmaster(directory)
+        self._postmaster = postmaster_of(directory)
 
     def ours(self) -> Run:
         """Our intake over a store that is migrated and empty."""

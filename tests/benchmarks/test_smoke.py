@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.asking import own_server
 from benchmarks.inputs import make_inputs
 from benchmarks.overview import line_of_intake
 from benchmarks.whole_intake import GOAL_MB, measure_ours
-from connectors.store.server import ensure_server, stop_server
 from tests.sizes import sized
 
 ROOT = Path(__file__).parents[2]
@@ -71,13 +71,10 @@ def test_memory_is_bounded_by_the_chunk_and_not_by_the_rows(tmp_path: Path) -> N
     for rows in SIZES:
         directory = tmp_path / str(rows)
         directory.mkdir()
-        address = ensure_server(directory / "postgres")
-        try:
-            inputs = make_inputs(directory, address, rows=rows, seed=1)
+        with own_server(directory) as server:
+            inputs = make_inputs(directory, server.address, rows=rows, seed=1)
             given = {"files": inputs.files, "register": inputs.register, "group_rows": GROUP}
-            run = measure_ours(directory, address, **given)
-        finally:
-            stop_server(directory / "postgres")
+            run = measure_ours(directory, server.address, **given)
         assert run.told["rows"] == inputs.rows > 3 * GROUP
         peaks.append(run.process_mb)
         read.append(inputs.rows)

@@ -28,7 +28,6 @@ _INSTEAD = """
 import types
 import dagster as dg
 import pipelines.workers as workers
-from pipelines.processes import stop
 from pipelines.settings import load_settings
 
 def look(words):
