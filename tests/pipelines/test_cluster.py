@@ -50,12 +50,15 @@ ON_WORKERS = {"partitions_per_run": 1, "executor": "celery"}
 CREWS = [(1, 0.0), (2, 0.0), (4, 0.0), (2, 10.0)]
 # So that the gate's run ends on a busy machine too, where a step takes longer than ten seconds.
 MOST_KILLS = sized(2, 10_000)
+# By step of a run: the worker that has it, the last that took it up, and how often it was begun.
 _UNDER_WAY = """
-select run_id, step_key, max(substring(event from 'worker-([0-9]+)@')) from event_logs e
+select run_id, step_key, (array_agg(worker order by id desc) filter (where worker is not null))[1] as worker,
+    count(*) filter (where dagster_event_type = 'STEP_START') as starts
+from (select *, substring(event from 'worker-([0-9]+)@') as worker from event_logs) e
 where step_key is not null and (dagster_event_type = 'STEP_START' or event like '%%Celery worker%%')
   and not exists (select from event_logs o where o.run_id = e.run_id and o.step_key = e.step_key
     and o.dagster_event_type in ('STEP_SUCCESS', 'STEP_FAILURE', 'STEP_UP_FOR_RETRY'))
-group by 1, 2 having bool_or(dagster_event_type = 'STEP_START') and max(substring(event from 'worker-([0-9]+)@')) is not null
+group by 1, 2 having bool_or(dagster_event_type = 'STEP_START') and bool_or(worker is not null)
 """
 _STARTS = (
     "select count(*) from event_logs where run_id = :run and step_key = :step and dagster_event_type = 'STEP_START'"
@@ -70,15 +73,18 @@ class Killer:
     world: World
     crew: list
     struck: list[tuple[str, str]] = field(default_factory=list)
+    begun: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def strike(self) -> None:
         engine = sa.create_engine(self.world.address.dagster.url_psycopg)
         with engine.connect() as conn:
             under_way = conn.execute(sa.text(_UNDER_WAY)).all()
         engine.dispose()
-        if not under_way:
+        # A step that was struck and is not begun again yet is nobody's: the process that it had is another's by now.
+        alive = [row for row in under_way if self.begun.get((row.run_id, row.step_key)) != row.starts]
+        if not alive:
             return
-        run_id, step, number = under_way[0]
+        run_id, step, number, self.begun[run_id, step] = alive[0]
         worker = self.crew[int(number) - 1]
         if scheme_of(self.settings) == "pyamqp":
             os.killpg(worker.pid, signal.SIGKILL)
