@@ -25,6 +25,10 @@ from schemas.mappings import FileShape, Mapping
 from schemas.records import ReceivedBatch, Window
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_REMEDIES = {
+    "cut_short": "Deliver the whole file again, under the same name.",
+    "too_large": "Export a shorter time, or fewer answers, into each of several files.",
+}
 _MEDIA_TYPES = {"csv": MediaType.CSV, "xlsx": MediaType.XLSX, "json": MediaType.JSON}
 
 
@@ -159,13 +163,13 @@ def _why_cut(media_type: MediaType, payload: bytes) -> str | None:
 
 
 def _refusal(code: str, reason: str) -> BatchRefused:
-    return BatchRefused(code, reason, remedy="Deliver the whole file again, under the same name.")
+    return BatchRefused(code, f"{reason}.", remedy=_REMEDIES[code])
 
 
 def _all_refused(mapping: Mapping, refused: list[BatchRefused]) -> BatchRefused:
-    reasons = "; ".join(sorted({str(refusal) for refusal in refused}))
+    reasons = "; ".join(sorted({str(refusal).removesuffix(f". Remedy: {refusal.remedy}") for refusal in refused}))
     return BatchRefused(
         refused[0].code,
-        f"{len(refused)} files of feed {mapping.feed} are not whole and stay in the drop folder: {reasons}",
-        remedy=refused[0].remedy,
+        f"{len(refused)} files of feed {mapping.feed} are not whole, or too large, and stay in the drop folder: {reasons}.",
+        remedy=" ".join(sorted({refusal.remedy for refusal in refused})),
     )

@@ -179,6 +179,21 @@ def test_a_file_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
             )
         )
     assert refusal.value.code == "too_large"
+    assert "Export a shorter time" in refusal.value.remedy
+
+
+def test_what_is_refused_for_two_reasons_is_told_with_both_remedies(tmp_path: Path) -> None:
+    drop(tmp_path, ROWS)
+    drop(tmp_path, b"", name="export_empty.csv")
+    with pytest.raises(BatchRefused) as refusal:
+        list(
+            DroppedFiles(FileSettings(tmp_path, settle_s=0, max_bytes=100)).iter_batches(
+                make_mapping(), WINDOW, now=NOW
+            )
+        )
+    told = str(refusal.value)
+    assert "2 files" in told and "it is empty; it is larger than 100 bytes. Remedy: Deliver" in told
+    assert told.count("Remedy:") == 1 and "Export a shorter time" in told
 
 
 @pytest.mark.parametrize("percent", range(100))
