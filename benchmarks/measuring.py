@@ -21,7 +21,8 @@ _MB = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run: wall-clock seconds from the process's start to its end, seconds of processor time of process and server
-    (which others on the machine disturb less), peak memory in MB, and what it said of itself.
+    (which others on the machine disturb less), peak memory in MB of the process with what it started (a workbook is read
+    in a process of its own) and of the server, and what it said of itself.
     """
 
     seconds: float
@@ -34,7 +35,7 @@ class Run:
 
 def measure(command: Sequence[str], *, postmaster: int, env: Mapping[str, str] | None = None, cwd: Path) -> Run:
     """Run a command that prints one JSON object as its last line. RuntimeError with its last words where it fails."""
-    watch, peak = _ServerWatch(postmaster), _PeakWatch()
+    watch, peak = _ServerWatch(postmaster), PeakWatch()
     begun, worked = perf_counter(), watch.cpu_s()
     with (
         watch,
@@ -76,8 +77,9 @@ def _peak_mb(maxrss: int) -> float:
     return maxrss / (_MB if sys.platform == "darwin" else 1024)
 
 
-class _PeakWatch:
-    """Asks a process now and then for the most memory that it ever had; `mb` is its last answer, 0 where none is given.
+class PeakWatch:
+    """Asks a process now and then for the most memory that it ever had, and for what it and all that it started have just
+    then; `mb` is the largest answer, 0 where none is given.
 
     What the system says of an ended child (ru_maxrss) counts what its parent had when it was started, which here has
     made all the inputs.
@@ -89,7 +91,7 @@ class _PeakWatch:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self) -> "_PeakWatch":
+    def __enter__(self) -> "PeakWatch":
         self._thread.start()
         return self
 
@@ -100,7 +102,7 @@ class _PeakWatch:
     def _sample(self) -> None:
         while not self._done.wait(_SAMPLE_S):
             if self.pid is not None:
-                self.mb = max(self.mb, _high_water_mb(self.pid))
+                self.mb = max(self.mb, _high_water_mb(self.pid), _with_children_mb(self.pid))
 
 
 def _high_water_mb(pid: int) -> float:
@@ -110,6 +112,15 @@ def _high_water_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def _with_children_mb(pid: int) -> float:
+    try:
+        process = psutil.Process(pid)
+        own, children = process.memory_info().rss, process.children(recursive=True)
+    except psutil.Error:
+        return 0.0
+    return (own + sum(map(_share, children))) / _MB
 
 
 class _ServerWatch:

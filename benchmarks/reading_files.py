@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import PeakWatch
+
 COLUMNS = 20
 WORDS = ("Aino", "Virtanen", "Mäkinen", "Jyväskylä", "2026-11-20 10:00:00", "Kyllä", "Ei", "040 1234567", "00100", "")
 CONTESTANTS = ("ours", "pandas")
@@ -73,11 +75,14 @@ def read(contestant: str, path: Path) -> int:
 
 
 def run_once(contestant: str, path: Path) -> dict[str, Any]:
-    """One run in a process of its own: seconds of reading alone, peak memory in MB, rows."""
+    """One run in a process of its own: seconds of reading alone, peak memory in MB of it and its children, rows."""
     command = [sys.executable, "-m", "benchmarks.reading_files", "--read", contestant, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    with PeakWatch() as watch, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        watch.pid = process.pid
+        told_of, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {**json.loads(told_of), "memory_mb": watch.mb}
 
 
 def told(contestant: str, path: Path) -> dict[str, Any]:
@@ -86,8 +91,7 @@ def told(contestant: str, path: Path) -> dict[str, Any]:
     started, spent = time.perf_counter(), _cpu_seconds()
     rows = read(contestant, path)
     seconds, spent = time.perf_counter() - started, _cpu_seconds() - spent
-    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"seconds": seconds, "cpu_s": spent, "memory_mb": own / 1024, "child_mb": children / 1024, "rows": rows}
+    return {"seconds": seconds, "cpu_s": spent, "rows": rows}
 
 
 def _cpu_seconds() -> float:
@@ -117,7 +121,7 @@ def compare(directory: Path, *, sizes: dict[str, float], repeat: int, seed: int 
 def _summary(directory: Path, rows: dict[str, int], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     seconds = {name: statistics.median(run["seconds"] for run in of) for name, of in runs.items()}
     spent = {name: statistics.median(run["cpu_s"] for run in of) for name, of in runs.items()}
-    memory = {name: max(run["memory_mb"] + run["child_mb"] for run in of) for name, of in runs.items()}
+    memory = {name: max(run["memory_mb"] for run in of) for name, of in runs.items()}
     both = {who: sum(seconds[f"{who} {kind}"] for kind in FILES) for who in CONTESTANTS}
     assert all(run["rows"] == rows[name.split()[1]] for name, of in runs.items() for run in of), "a row is missing"
     return {
