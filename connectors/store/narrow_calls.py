@@ -13,6 +13,9 @@ from sqlalchemy import Connection, text
 
 CHANNEL = "narrow_call"
 LEASE = timedelta(minutes=10)
+WAIT_FOR_CRM, WAIT_AFTER_REFUSAL = timedelta(minutes=1), timedelta(hours=1)
+"""The longest pauses before a call is served again: what could not be sent is due soon after the CRM answers again; what
+the CRM has refused it will most likely refuse again."""
 
 _CALL = """
 insert into intake.narrow_call (contact_point_id) select distinct unnest(cast(:ids as uuid[]))
@@ -34,11 +37,11 @@ where n.contact_point_id = s.id and n.called_at = s.called_at
 
 _RELEASE = "update intake.narrow_call set leased_until = null where contact_point_id = any(:ids)"
 
-# Called again meanwhile: due at once. Else 2 s, 4 s, 8 s … and at most an hour.
+# Called again meanwhile: due at once. Else 2 s, 4 s, 8 s … and at most as said.
 _PUT_OFF = """
 update intake.narrow_call n set tries = tries + 1,
     due_at = case when n.called_at > s.called_at then n.due_at
-                  else clock_timestamp() + least(interval '1 hour', interval '1 second' * 2 ^ least(n.tries + 1, 12)) end
+                  else clock_timestamp() + least(:most, interval '1 second' * 2 ^ least(n.tries + 1, 12)) end
 from unnest(cast(:ids as uuid[]), cast(:called as timestamptz[])) as s (id, called_at)
 where n.contact_point_id = s.id
 """
@@ -94,9 +97,9 @@ def mark_served(conn: Connection, calls: Sequence[Call]) -> None:
     conn.execute(text(_SERVED), _values(calls))
 
 
-def put_off(conn: Connection, calls: Sequence[Call]) -> None:
-    """Serve these later."""
-    conn.execute(text(_PUT_OFF), _values(calls))
+def put_off(conn: Connection, calls: Sequence[Call], *, most: timedelta) -> None:
+    """Serve these later, after a pause that doubles with each try and is at most so long."""
+    conn.execute(text(_PUT_OFF), {**_values(calls), "most": most})
 
 
 def release(conn: Connection, calls: Sequence[Call]) -> None:

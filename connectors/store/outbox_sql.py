@@ -161,9 +161,12 @@ where state = 'claimed' and finished_at is null and (cast(:run_id as uuid) is nu
 order by intent_id
 """
 
+# What a narrow synchronisation is about to send stays its own: it would wait for whoever set it aside until that ends.
 SUPERSEDE_OPEN = """
 update intake.outbox_intent set state = 'superseded', finished_at = now()
 where state in ('pending', 'waiting') and finished_at is null
+  and (writing not like 'narrow:%' or contact_point_id not in (
+      select contact_point_id from intake.narrow_call where leased_until > clock_timestamp()))
 """
 
 SETTLE_WAITING = """

@@ -1,5 +1,6 @@
 """Reading the store for the pictures and tables beside a run: counts only, never a row of a person."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -64,13 +65,16 @@ def rows_received(conn: Connection, *, after: date) -> list[dict[str, Any]]:
     return _all(conn, _RECEIVED, after=after)
 
 
-def is_run_superseded(conn: Connection, run_id: UUID) -> bool:
-    """Whether another run has planned after this one, and so answers for what this one meant to send."""
+def is_run_superseded(conn: Connection, run_id: UUID, *, again: Sequence[UUID] = ()) -> bool:
+    """Whether another run has planned after this one, and so answers for what this one meant to send.
+
+    `again` are the ids under which this run plans anew itself.
+    """
     statement = (
-        "select exists (select from intake.outbox_intent where run_id <> :run_id and intent_id >"
+        "select exists (select from intake.outbox_intent where run_id <> all(:own) and intent_id >"
         " (select max(intent_id) from intake.outbox_intent where run_id = :run_id) and writing not like 'narrow:%')"
     )
-    return bool(conn.execute(text(statement), {"run_id": run_id}).scalar())
+    return bool(conn.execute(text(statement), {"run_id": run_id, "own": [run_id, *again]}).scalar())
 
 
 def _all(conn: Connection, statement: str, **parameters: Any) -> list[dict[str, Any]]:

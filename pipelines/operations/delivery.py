@@ -17,7 +17,16 @@ from pipelines.operations.sessions import Session
 from schemas.errors import CrmUnavailable
 from schemas.intents import IntentState, Method, Phase
 
-__all__ = ["STAGES", "Crm", "DeliveryReport", "deliver_phase", "deliver_phases", "recover", "table_name"]
+__all__ = [
+    "STAGES",
+    "Crm",
+    "DeliveryReport",
+    "deliver_phase",
+    "deliver_phases",
+    "look_up_lost",
+    "recover",
+    "table_name",
+]
 
 MAX_ROUNDS = 20
 
@@ -94,6 +103,14 @@ def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports:
         if progress.claimed == sum(map(len, progress.settled.values())) or not _read_back_lost(session, crm, reports):
             return
     raise CrmUnavailable("The CRM keeps losing answers; run again when it is well. Nothing is lost or sent twice.")
+
+
+def look_up_lost(session: Session, crm: Crm) -> None:
+    """Look up what this run sent and has no answer to: what the CRM has not is pending again.
+
+    Whoever calls has the writer's lock, so that nobody else is sending for this run.
+    """
+    _read_back_lost(session, crm, {})
 
 
 def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryReport]) -> int:

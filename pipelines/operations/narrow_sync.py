@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.store import bearers, narrow_calls, narrow_planning, outbox
-from connectors.store.narrow_calls import Call
+from connectors.store.narrow_calls import WAIT_AFTER_REFUSAL, WAIT_FOR_CRM, Call
 from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
@@ -51,6 +51,14 @@ class NarrowReport:
 
 
 @dataclass(frozen=True)
+class Synced:
+    """Addresses that the CRM now has as the ledger says, or as a run will; and those of which it took something not."""
+
+    served: frozenset[UUID] = frozenset()
+    refused: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True)
 class _Plan:
     """Intents of the addresses `planned`. `whole`: those, with their versions, of which nothing is left to a run."""
 
@@ -76,27 +84,27 @@ def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME)
             calls = narrow_calls.lease_due(conn, limit=limit)
         if not calls:
             return NarrowReport()
-        served: set[UUID] = set()
+        done = Synced()
         try:
-            served = sync_addresses(session, crm, [one.contact_point_id for one in calls])
+            done = sync_addresses(session, crm, [one.contact_point_id for one in calls])
         finally:
-            _settle(session, calls, served)
-    return NarrowReport(len(calls), len(served))
+            _settle(session, calls, done)
+    return NarrowReport(len(calls), len(done.served))
 
 
-def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> set[UUID]:
-    """Bring some leased addresses to the CRM; returns those that it now has as the ledger says, or as a run will.
+def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> Synced:
+    """Bring some leased addresses to the CRM; those are left out of which another has a write under way.
 
     Raises what reading and delivering raise; what has no answer then is looked up by whoever comes next.
     """
     with session.transaction() as conn:
-        narrow_planning.set_aside(conn, contact_point_ids)
+        busy = narrow_planning.set_aside(conn, contact_point_ids)
     _recover_dead(session, crm, contact_point_ids)
     with session.transaction() as conn:
         since = narrow_planning.store_time(conn)
-    free = _free(session, contact_point_ids, since)
+    free = _free(session, [one for one in contact_point_ids if one not in busy], since)
     if not free:
-        return set()
+        return Synced()
     read_back_addresses(session, crm, free)
     look_up(session, crm, among=free)
     plan = _write_plan(session, crm, free, since)
@@ -144,9 +152,11 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
         raises = any(intent.is_raising for intent in _plan(session, conn, contact_point_ids).intents)
     refused = (*unapplied_widenings(session), *reasons_to_refuse(crm, session.workspace.policy)) if raises else ()
     with session.transaction() as conn:
-        narrow_planning.set_aside(conn, contact_point_ids)
-        busy = narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
-        plan = _plan(session, conn, [one for one in contact_point_ids if one not in busy])
+        busy = narrow_planning.set_aside(conn, contact_point_ids)
+        busy |= narrow_planning.under_way(conn, contact_point_ids, session.run_id, since=since)
+        free = [one for one in contact_point_ids if one not in busy]
+        narrow_planning.overtake(conn, free)
+        plan = _plan(session, conn, free)
         guarded = sum(map(is_guarded, plan.intents))
         is_large = guarded > blast_radius(session, conn, guarded=guarded)
         if refused or is_large:
@@ -176,17 +186,21 @@ def _lowering_only(plan: _Plan) -> _Plan:
     return _Plan(lowering, [(one, version) for one, version in plan.whole if one not in held], plan.planned)
 
 
-def _close(session: Session, plan: _Plan) -> set[UUID]:
+def _close(session: Session, plan: _Plan) -> Synced:
     """Mark as up to date what is; an address of which something is left to a run was served as well."""
     with session.transaction() as conn:
         undone = narrow_planning.unacknowledged(conn, plan.planned, session.run_id)
         closed = [(one, version) for one, version in plan.whole if one not in undone]
         outbox.close_unchanged(conn, closed, now=session.now)
-    return set(plan.planned) - undone
+    refused = frozenset(one for one, is_refused in undone.items() if is_refused)
+    return Synced(frozenset(plan.planned) - undone.keys(), refused)
 
 
-def _settle(session: Session, calls: Sequence[Call], served: set[UUID]) -> None:
+def _settle(session: Session, calls: Sequence[Call], done: Synced) -> None:
+    left = [one for one in calls if one.contact_point_id not in done.served]
+    refused = [one for one in left if one.contact_point_id in done.refused]
     with session.transaction() as conn:
         narrow_calls.release(conn, calls)
-        narrow_calls.mark_served(conn, [one for one in calls if one.contact_point_id in served])
-        narrow_calls.put_off(conn, [one for one in calls if one.contact_point_id not in served])
+        narrow_calls.mark_served(conn, [one for one in calls if one.contact_point_id in done.served])
+        narrow_calls.put_off(conn, refused, most=WAIT_AFTER_REFUSAL)
+        narrow_calls.put_off(conn, [one for one in left if one not in refused], most=WAIT_FOR_CRM)

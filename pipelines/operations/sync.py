@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from uuid import uuid4
+from uuid import UUID, uuid5
 
 from connectors.store import outbox
 from pipelines.operations import delivery
@@ -129,17 +129,22 @@ def plan_now(session: Session, *, refused: tuple[str, ...] = ()) -> Plan:
         return write_plan(session, conn, refused=refused)
 
 
+def replan_ids(run_id: UUID) -> list[UUID]:
+    """The ids under which a run plans anew after conflicts."""
+    return [uuid5(run_id, f"again {number}") for number in range(REPLANS)]
+
+
 def replan_conflicts(session: Session, crm: Crm) -> Iterator[dict[Phase, DeliveryReport]]:
     """Where somebody changed a row between plan and write: read what they did, plan anew and deliver that, at most twice.
 
-    Each time under a run id of its own, for within a run a conflict holds back what stands on it. Not where the plan
-    waits for approval, or is held back.
+    Each time under a run id of its own, for within a run a conflict holds back what stands on it; the same ones where the
+    run's step is tried again. Not where the plan waits for approval, or is held back.
     """
-    for _ in range(REPLANS):
+    for again in replan_ids(session.run_id):
         with session.transaction() as conn:
             if not outbox.has_conflicts(conn, session.run_id):
                 return
-        session = replace(session, run_id=uuid4())
+        session = replace(session, run_id=again)
         report = prepare(session, crm)
         yield deliver_phases(session, crm, tuple(Phase))
         with session.transaction() as conn:
