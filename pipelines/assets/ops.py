@@ -122,7 +122,7 @@ def retention_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
     def keep_no_longer(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm:
             own = Session(session.workspace)
-            with as_writer(own):
+            with as_writer(own, crm):
                 erased = finish_in_crm(own, crm)
             done = retain(own, crm)
             certificate = certify(own, done)

@@ -50,11 +50,17 @@ def erase(
     raise typer.Exit(INCOMPLETE if failed or in_crm.open else 0)
 
 
-def replay_journal(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def replay_journal(
+    is_restored: Annotated[
+        bool, typer.Option("--restored", help="The database is from a backup, whatever lies beside it.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """After a restore: erase again whom the journal names, set the outbox aside, have the CRM read in full."""
     with session_for(config) as session:
         with alone(session):
-            done = replay(session)
+            done = replay(session, is_restored=is_restored)
         with client_or_none(session) as crm:
             in_crm, failed = _finish(session, crm)
     told = {
@@ -97,7 +103,7 @@ def client_or_none(session: Session) -> Iterator[DataverseClient | None]:
 
 def _erase(session: Session, asked: Asked, crm: DataverseClient | None) -> ErasureReport:
     """With the CRM searched, if it answers; the rest does not wait for it."""
-    with alone(session):
+    with alone(session, crm):
         try:
             return erase_person(session, asked, crm=crm)
         except CrmError:
@@ -108,7 +114,7 @@ def _finish(session: Session, crm: DataverseClient | None) -> tuple[CrmErasure, 
     if crm is None:
         return CrmErasure(), None
     try:
-        with as_writer(session):
+        with as_writer(session, crm):
             return finish_in_crm(session, crm), None
     except CrmError as error:
         return CrmErasure(), str(error)

@@ -26,7 +26,7 @@ from pipelines.operations.delivery import table_name
 from pipelines.operations.erasure_landing import erase_landed, is_landed
 from pipelines.operations.merging import as_merger
 from pipelines.operations.sessions import Session
-from pipelines.operations.sync import as_writer
+from pipelines.operations.sync import LOCK_WAIT_S, NARROW_LOCK, GuardedCrm, as_writer
 from pipelines.operations.undo import refresh_request
 from pipelines.transforms.crm_changes import row_id_of
 from pipelines.transforms.crm_contacts import ADDRESSES
@@ -118,9 +118,10 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
     """Erase from the store and the landing; what the CRM holds is written down, to be let go by `finish_in_crm`.
 
     Without the CRM's client, rows there that the store does not know of are not sought, and the report says so. To be
-    called alone (see `alone`). Raises ConfigurationError where nobody, or not one person, is meant.
+    called alone (see `alone`); a narrow synchronisation ends first, for what it has on its way is a row to be let go.
+    Raises ConfigurationError where nobody, or not one person, is meant.
     """
-    with session.under_retention() as retention:
+    with session.holding(NARROW_LOCK, wait_s=LOCK_WAIT_S), session.under_retention() as retention:
         with retention.transaction() as conn:
             hold_off_merges(conn)
             scope = find_person(
@@ -236,10 +237,12 @@ def _erase_landed(session: Session, found: Sequence[Found], report: ErasureRepor
 
 
 @contextmanager
-def alone(session: Session) -> Iterator[None]:
-    """Neither a merge nor a write to the CRM comes in between."""
+def alone(session: Session, crm: GuardedCrm | None = None) -> Iterator[None]:
+    """Neither a merge nor a run's write to the CRM comes in between; whoever is overtaken gets LockLost before the next
+    request of `crm`, and before the next commit.
+    """
     with ExitStack() as stack:
-        stack.enter_context(as_writer(session))
+        stack.enter_context(as_writer(session, crm))
         stack.enter_context(as_merger(session))
         yield
 

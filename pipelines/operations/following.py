@@ -18,6 +18,7 @@ from connectors.store.refusals import store_errors
 from pipelines.operations.corrections import apply_moves
 from pipelines.operations.deliveries import sweep, take_in_deliveries
 from pipelines.operations.narrow_sync import NarrowReport, serve_calls
+from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import Crm
 from pipelines.operations.workspace import Workspace
@@ -39,8 +40,12 @@ class Followed:
 
 
 def follow_once(workspace: Workspace, crm: Crm) -> Followed:
-    """One round: changes of address and the calls that are due; then forms that were pushed, and what they call for."""
+    """One round: changes of address and the calls that are due; then forms that were pushed, and what they call for.
+
+    Raises DatabaseRestored where the database is older than what was erased since.
+    """
     session = Session(workspace)
+    require_replayed(session)
     moves = apply_moves(session)
     calls = serve_calls(workspace, crm)
     deliveries = take_in_deliveries(session)

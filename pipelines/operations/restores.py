@@ -25,8 +25,9 @@ class Replay:
     was_restored: bool = False
 
 
-def replay(session: Session) -> Replay:
-    """Do the journal's erasures again, and let go of what the restored database believes of outbox and change tokens.
+def replay(session: Session, *, is_restored: bool = False) -> Replay:
+    """Do the journal's erasures again, and let go of what the restored database believes of outbox and change tokens:
+    where it is older than the journal and the note beside it, or `is_restored`, as whoever restored it knows best.
 
     To be called alone (see `operations.erasure.alone`). Every table of the CRM is then read in full by the next run,
     which finds what is not there any more and what changed; the CRM's client is not needed here.
@@ -34,7 +35,7 @@ def replay(session: Session) -> Replay:
     done = Replay()
     with session.transaction() as conn:
         missing = missing_entries(session, conn)
-        done.was_restored = bool(missing) or is_older_than_noted(session, conn)
+        done.was_restored = is_restored or bool(missing) or is_older_than_noted(session, conn)
     with session.under_retention() as retention:
         for entry in missing:
             report, people = _replay_entry(retention, entry)

@@ -137,7 +137,7 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
     with session.transaction() as conn:
         batches.start_run(conn, session.run_id, "retention", at=session.now)
     gather_participations(session)
-    with alone(session), session.under_retention() as retention:
+    with alone(session, crm), session.under_retention() as retention:
         with retention.transaction() as conn:
             done.deleted = _delete_overdue(retention, conn) | _purge_images(retention, conn)
         if crm is not None:

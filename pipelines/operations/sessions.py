@@ -61,7 +61,7 @@ class Session:
     def under_retention(self) -> "Iterator[Session]":
         """The same run under the role of retention, which may delete and may add nothing to the ledger."""
         with under_retention(self.workspace) as workspace:
-            session = Session(workspace, run_id=self.run_id)
+            session = Session(workspace, run_id=self.run_id, fences=self.fences)
             session.now = self.now
             yield session
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from uuid import uuid4
 
 import pytest
 
@@ -17,7 +18,8 @@ from connectors.dataverse import DataverseClient
 from connectors.store import outbox
 from connectors.store.engine import create_store_engine
 from connectors.store.migrate import PIPELINE_ROLE
-from pipelines.operations.delivery import deliver_phase
+from pipelines.operations.delivery import deliver_phase, table_name
+from pipelines.operations.erasure import alone
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import WRITER_LOCK, as_writer, close, prepare
 from pipelines.operations.workspace import dataverse_client
@@ -152,3 +154,22 @@ def test_no_transaction_of_an_overtaken_holder_is_kept(world: World) -> None:
             assert next_one.fences[WRITER_LOCK].token == token + 1
         with sleeper.transaction() as conn:
             outbox.supersede_open(conn)
+
+
+def test_what_is_deleted_by_an_overtaken_holder_is_not_deleted(world: World) -> None:
+    with another(world) as (sleeper, crm), pytest.raises(LockLost), alone(sleeper, crm):
+        lose_locks(world)
+        with another(world) as (next_one, _), alone(next_one):
+            pass
+        with sleeper.under_retention() as retention, retention.transaction():
+            pass
+
+
+def test_an_overtaken_holder_lets_go_of_nothing_in_the_crm(world: World) -> None:
+    with another(world) as (sleeper, crm), pytest.raises(LockLost), alone(sleeper, crm):
+        lose_locks(world)
+        since = world.emulator.control.last_sequence()
+        try:
+            crm.fetch_rows(table_name("contact"), [str(uuid4())], [])
+        finally:
+            assert world.emulator.control.last_sequence() == since

@@ -10,6 +10,8 @@ import pytest
 from connectors.store import narrow_calls
 from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phases
+from pipelines.operations.erasure import Asked, alone, erase_person
+from pipelines.operations.erasure_crm import finish_in_crm
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.planning import write_plan
 from pipelines.operations.readback import read_back
@@ -24,17 +26,17 @@ AINO, MAIJA = Who("aino@example.org", "aino"), Who("maija@example.org", "maija")
 
 
 class Beside:
-    """A client of the CRM before whose first upsert something else happens."""
+    """A client of the CRM before whose first upsert, of a table, something else happens."""
 
-    def __init__(self, crm: Any, happens: Callable[[], None]) -> None:
-        self._crm, self._happens = crm, happens
+    def __init__(self, crm: Any, happens: Callable[[], None], *, table: str = "") -> None:
+        self._crm, self._happens, self._table = crm, happens, table
         self.happened = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._crm, name)
 
     def upsert_many(self, table: Any, rows: Any) -> Any:
-        if not self.happened:
+        if not self.happened and self._table in ("", table.logical_name):
             self.happened = True
             self._happens()
         return self._crm.upsert_many(table, rows)
@@ -131,3 +133,31 @@ def test_a_call_waits_a_minute_at_most_for_the_crm_to_answer_again(world: World)
         serve_calls(world.workspace, Beside(world.crm, is_down))  # type: ignore[arg-type]
     [(wait_s,)] = world.query("select extract(epoch from due_at - clock_timestamp()) from intake.narrow_call")
     assert 50 < wait_s <= 60
+
+
+@pytest.mark.parametrize("table", ["contact", "msdynmkt_contactpointconsent4"])
+def test_an_erasure_waits_for_what_a_narrow_synchronisation_has_on_its_way(world: World, table: str) -> None:
+    world.perform([sign_up(1, AINO, T0)])
+    take_in(world.session())
+    called(world, AINO)
+    erased = threading.Event()
+
+    def erase() -> None:
+        session = world.session()
+        with alone(session, world.crm):
+            erase_person(session, Asked("Officer", address=AINO.address), crm=world.crm)
+        with as_writer(session, world.crm):
+            assert finish_in_crm(session, world.crm).open == 0
+        erased.set()
+
+    erasing = threading.Thread(target=erase, daemon=True)
+
+    def is_erased_meanwhile() -> None:
+        erasing.start()
+        assert not erased.wait(2)
+
+    serve_calls(world.workspace, Beside(world.crm, is_erased_meanwhile, table=table))  # type: ignore[arg-type]
+    assert erased.wait(30)
+    world.run()
+    assert not world.rows("contacts") and not consents_of(world, AINO.key)
+    assert world.query("select count(*) from intake.crm_row") == [(0,)]

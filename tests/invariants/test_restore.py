@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.operations.erasure import alone
 from pipelines.operations.erasure_crm import finish_in_crm
+from pipelines.operations.following import follow_once
 from pipelines.operations.restores import Replay, replay
 from pipelines.operations.sessions import Session
 from schemas.errors import ConfigurationError, DatabaseRestored
@@ -96,3 +97,23 @@ def test_a_changed_journal_is_not_believed(world: World) -> None:
     path.write_bytes(path.read_bytes().replace(b"address", b"subject", 1))
     with pytest.raises(ConfigurationError, match="broken at line 1"):
         world.run()
+
+
+def test_whoever_restored_it_says_so_where_nothing_beside_it_tells(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    world.workspace.journal.note_run(None)
+    session = Session(world.workspace)
+    with alone(session):
+        assert not replay(session).was_restored
+        done = replay(session, is_restored=True)
+    assert done.was_restored and done.tables
+    assert world.query("select count(*) from intake.contact_point where version > acked_version") == [(1,)]
+
+
+def test_no_call_is_served_on_a_restored_database(backed_up: tuple[World, World]) -> None:
+    _, restored = backed_up
+    since = restored.emulator.control.last_sequence()
+    with pytest.raises(DatabaseRestored):
+        follow_once(restored.workspace, restored.crm)
+    assert restored.emulator.control.last_sequence() == since
