@@ -22,6 +22,7 @@ from pipelines.schedules import calls_job, crm_job, finance_job, intake_job, nig
 from pipelines.sensors import (
     calls_waiting,
     crm_sync_after_intake,
+    crm_sync_again,
     dropped_files,
     finance_after_intake,
     retention_after_failed_sync,
@@ -66,6 +67,7 @@ def build_definitions(settings: Settings, *, workspace: object | None = None) ->
         sensors=[
             dropped_files(intake, timezone),
             crm_sync_after_intake(crm),
+            crm_sync_again(crm),
             finance_after_intake(finance),
             retention_after_failed_sync(retention),
             calls_waiting(calls),

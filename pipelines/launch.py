@@ -3,8 +3,10 @@
 Both use one instance, kept in the database `dagster` beside the store, so that every run shows in the UI.
 """
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,6 +20,7 @@ from uuid import UUID
 
 import dagster as dg
 import psutil
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from pydantic import SecretStr
 
 from connectors.store.address import ServerAddress
@@ -28,7 +31,7 @@ from pipelines.processes import running
 from pipelines.resources import LentWorkspace, OnEvent
 from pipelines.schedules import CRM_SYNC, FINANCE, INTAKE, window_tags
 from pipelines.sensors import CRM_FOLLOWS
-from pipelines.settings import ENV_FILE, Settings
+from pipelines.settings import ENV_FILE, REST_PREFIX, Settings
 from schemas.errors import ConfigurationError
 from schemas.records import Window
 
@@ -212,7 +215,8 @@ def child_environment(settings: Settings, address: ServerAddress) -> dict[str, s
 def settings_environment(settings: Settings) -> dict[str, str]:
     """The variables by which `load_settings` gives the same settings in another process."""
     told: dict[str, str] = {}
-    for name in settings.model_fields_set | {"data_dir", "config_dir"}:
+    told |= {f"{REST_PREFIX}{name}": _written(secret) for name, secret in settings.rest_secrets.items()}
+    for name in (settings.model_fields_set | {"data_dir", "config_dir"}) - {"rest_secrets"}:
         value = getattr(settings, name)
         if value is not None:
             variable = "DATABASE_URL" if name == "database_url" else f"INTAKE_{name.upper()}"
@@ -260,16 +264,50 @@ def served_ui(settings: Settings, listen: Listen, *, address: ServerAddress | No
     server = ["dagster-webserver", *workspace, "-h", listen.host, "-p", str(listen.port), "--log-level", "warning"]
     daemon = ["dagster-daemon", "run", *workspace, "--log-level", "warning"]
     commands = [[*server, "--read-only"]] if listen.read_only else [server, daemon]
+    if not listen.read_only:
+        with dagster_instance(settings, address) as instance:
+            close_lost_runs(instance)
     with running(commands, child_environment(settings, address), log_dir=dagster_home(settings)) as started:
         _wait_until_listening(listen.host, listen.port, started[0])
         yield RunningUi(f"http://{listen.host}:{listen.port}", tuple(started))
 
 
 def serve_ui(settings: Settings, listen: Listen) -> None:
-    """Serve the UI, with the daemon, until interrupted (KeyboardInterrupt), or until one of the two ends."""
+    """Serve the UI, with the daemon, until interrupted (KeyboardInterrupt, SIGTERM), or until one of the two ends."""
+    stop_as_interrupted()
     with served_ui(settings, listen) as ui:
         while ui.is_running():
             time.sleep(1)
+
+
+def stop_as_interrupted() -> None:
+    """Have SIGTERM, by which a container is stopped, end this process as Ctrl-C does: with all that it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def close_lost_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs as failed that the daemon before this one had started and whose server does not answer any more,
+    and free what they held; how many they were. They would hold their places for `max_runtime_seconds`.
+    """
+    under_way = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    lost = [run for run in instance.get_runs(dg.RunsFilter(statuses=under_way)) if _is_lost(run)]
+    for run in lost:
+        instance.report_run_failed(run, "What had started this run was stopped before the run ended.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(lost)
+
+
+def _is_lost(run: dg.DagsterRun) -> bool:
+    """Whether the server that the run was started by is gone; of a run without one, started by a command, nothing is known."""
+    if GRPC_INFO_TAG not in run.tags:
+        return False
+    server = json.loads(run.tags[GRPC_INFO_TAG])
+    family, place = (
+        (socket.AF_UNIX, server["socket"]) if "socket" in server else (socket.AF_INET, (server["host"], server["port"]))
+    )
+    with socket.socket(family) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(place) != 0
 
 
 def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes], *, within_s: float = 90.0) -> None:

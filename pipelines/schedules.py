@@ -15,6 +15,8 @@ INTAKE, CRM_SYNC, FINANCE, CRM_CALLS, RETENTION = "intake", "crm_sync", "finance
 NIGHTLY_CRON = "0 2 * * *"
 # Of a job's runs: what kind they are, for the limit in dagster.yaml that leaves the others room beside a backfill.
 KIND = "crm_intake/kind"
+# A run whose process died begins anew: what it staged and planned is known by its own id.
+FROM_THE_START = {"dagster/retry_strategy": "ALL_STEPS"}
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -24,7 +26,7 @@ def intake_job() -> "AssetJob":
         INTAKE,
         selection=dg.AssetSelection.groups(*LAYERS),
         description="Take in what every source gave on the chosen days. Running a day again is always safe.",
-        tags={KIND: INTAKE},
+        tags={KIND: INTAKE, **FROM_THE_START},
     )
 
 
@@ -34,7 +36,7 @@ def crm_job() -> "AssetJob":
         CRM_SYNC,
         selection=dg.AssetSelection.groups("crm", "ops"),
         description="Bring the CRM up to date with the ledger: withdrawals first. Needs no partition.",
-        tags=ahead_by(2),
+        tags={**ahead_by(2), **FROM_THE_START},
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from connectors.drop_places import drop_place
 from connectors.mappings import load_mappings
 from connectors.settled_files import SettledFile, settled_files
 from connectors.store.narrow_calls import awaited
+from connectors.store.reports import is_anything_left
 from pipelines.assets.intake import NOUNS, chain_of
 from pipelines.resources import WorkspaceResource
 from pipelines.schedules import CRM_SYNC
@@ -27,6 +29,7 @@ FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagster
 WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 LOOK_EVERY_S = 30
+LONGEST_PAUSE, _LOOKED_BACK = timedelta(hours=1), 8
 
 
 def dropped_files(job: "AssetJob", timezone: str) -> dg.SensorDefinition:
@@ -122,6 +125,36 @@ def _after(
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"after:{latest}")], cursor=latest)
 
     return follow
+
+
+def crm_sync_again(job: "AssetJob") -> dg.SensorDefinition:
+    """Asks once more for a synchronisation that failed, after 2, 4, 8 minutes and at last each hour, while anything is left.
+
+    What was taken in meanwhile may be a withdrawal, and the next intake may be a night away.
+    """
+
+    @dg.sensor(
+        job=job,
+        name="crm_sync_again",
+        minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A synchronisation that failed is tried again until it succeeds or nothing is left. On from the start.",
+    )
+    def look(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+        newest = list(context.instance.get_run_records(dg.RunsFilter(job_name=job.name), limit=_LOOKED_BACK))
+        failed = list(takewhile(lambda record: record.dagster_run.status is dg.DagsterRunStatus.FAILURE, newest))
+        if not failed:
+            return dg.SensorResult(skip_reason="The last synchronisation did not fail, or one is under way.")
+        pause = min(timedelta(minutes=2 ** len(failed)), LONGEST_PAUSE)
+        due_at = failed[0].update_timestamp.replace(tzinfo=UTC) + pause
+        if datetime.now(UTC) < due_at:
+            return dg.SensorResult(skip_reason=f"It is tried again at {due_at:%H:%M:%S} UTC.")
+        with workspace.open().transaction() as conn:
+            if not is_anything_left(conn):
+                return dg.SensorResult(skip_reason="Nothing is left to be sent.")
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"again:{failed[0].dagster_run.run_id}")])
+
+    return look
 
 
 def calls_waiting(job: "AssetJob") -> dg.SensorDefinition:

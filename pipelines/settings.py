@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.errors import ConfigurationError
 
@@ -136,6 +136,8 @@ def load_settings(**overrides: object) -> Settings:
     overrides = {"rest_secrets": _rest_secrets(env_file)} | overrides
     try:
         return Settings(_env_file=env_file if env_file.exists() else None, **overrides)  # type: ignore[call-arg, arg-type]
+    except SettingsError as unreadable:
+        raise ConfigurationError(f"Settings: {unreadable}. Mend the environment or the env file.") from None
     except ValidationError as invalid:
         faults = [
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

@@ -65,6 +65,15 @@ def rows_received(conn: Connection, *, after: date) -> list[dict[str, Any]]:
     return _all(conn, _RECEIVED, after=after)
 
 
+def is_anything_left(conn: Connection) -> bool:
+    """Whether the CRM is yet to be told of anything: an address that changed since, or a write without its end."""
+    statement = (
+        "select exists (select from intake.contact_point where version > acked_version)"
+        " or exists (select from intake.outbox_intent where finished_at is null)"
+    )
+    return bool(conn.execute(text(statement)).scalar())
+
+
 def is_run_superseded(conn: Connection, run_id: UUID, *, again: Sequence[UUID] = ()) -> bool:
     """Whether another run has planned after this one, and so answers for what this one meant to send.
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 
+from connectors.dataverse import DataverseClient
 from connectors.store.reports import writes_of_run
 from pipelines.assets import metadata as md
 from pipelines.assets.intake import NOUNS, asset_name
-from pipelines.assets.steps import mark_done, step
+from pipelines.assets.steps import makes, mark_done, step
 from pipelines.operations.phases import deliver_step, plan_step
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import SyncReport
@@ -20,6 +21,7 @@ from pipelines.resources import WorkspaceResource, open_crm
 from schemas.intents import Phase
 
 POOL = "crm"
+PLAN = "crm__plan"
 WITHIN_BLAST_RADIUS = "within_blast_radius"
 SET_UP_PROTECTS = "set_up_protects_people"
 KINDS = {"python", "dynamics"}
@@ -59,7 +61,7 @@ STEPS = (
 
 def crm_assets(retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
     """The plan and the steps that send it, each after the one before."""
-    before = ["crm__plan", *(one.name for one in STEPS)]
+    before = [PLAN, *(one.name for one in STEPS)]
     return [plan_asset(retry), *(delivery_asset(one, after, retry) for one, after in zip(STEPS, before, strict=False))]
 
 
@@ -67,7 +69,7 @@ def plan_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
     """Planning: what is open is settled, and what is to be sent is written down."""
 
     @dg.asset(
-        name="crm__plan",
+        name=PLAN,
         group_name="crm",
         deps=[asset_name("core", source) for source in NOUNS],
         check_specs=[
@@ -138,12 +140,26 @@ def delivery_asset(one: Step, after: str, retry: dg.RetryPolicy) -> dg.AssetsDef
     )
     def deliver(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "crm") as session, open_crm(session.workspace) as crm:
-            counts = deliver_step(session, crm, one.phases, closes=is_last)
+            phases = _begin_here(context, session, crm, one)
+            counts = deliver_step(session, crm, phases, closes=is_last)
             if is_last:
                 mark_done(session, "crm", of=["crm"])
             return dg.MaterializeResult(metadata=_delivered(session, one.phases, is_superseded=counts is None))
 
     return deliver
+
+
+def _begin_here(
+    context: dg.AssetExecutionContext, session: Session, crm: DataverseClient, one: Step
+) -> tuple[Phase, ...]:
+    """The phases that the step is to send. Where neither the plan nor a step before is part of the run, which goes on where
+    another failed, it plans first and sends what those would have.
+    """
+    before = STEPS[: STEPS.index(one)]
+    if any(makes(context, name) for name in (PLAN, *(step.name for step in before))):
+        return one.phases
+    plan_step(session, crm)
+    return tuple(phase for step in (*before, one) for phase in step.phases)
 
 
 def _delivered(session: Session, phases: Sequence[Phase], *, is_superseded: bool) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import dagster as dg
 
 from connectors.store.reports import outcomes_of_run
 from pipelines.assets import metadata as md
-from pipelines.assets.steps import mark_done, mark_failed, may_retry, step, window_of
+from pipelines.assets.steps import makes, mark_done, mark_failed, may_retry, step, window_of
 from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
 from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
+from pipelines.operations.sessions import Session
 from pipelines.resources import WorkspaceResource
 
 NOUNS = {
@@ -127,12 +128,16 @@ def staged_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDef
     )
     def stage(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
-            gated = stage_source(session, source)
-            record_gate(session, gated)
-            lowered = lower_staged(session, source) if is_shut(gated) else 0
+            gated, lowered = _stage(session, source)
             return dg.MaterializeResult(metadata=_staged(gated, lowered, md.window(window_of(context))))
 
     return stage
+
+
+def _stage(session: Session, source: str) -> tuple[list[Gated], int]:
+    gated = stage_source(session, source)
+    record_gate(session, gated)
+    return gated, lower_staged(session, source) if is_shut(gated) else 0
 
 
 def _staged(gated: Sequence[Gated], lowered: int, days_received: str) -> dict[str, Any]:
@@ -167,6 +172,8 @@ def core_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefin
     )
     def merge(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
+            if not makes(context, asset_name("staged", source)):
+                _stage(session, source)
             merged = merge_staged(session, source)
             mark_done(session, source, of=_sources_of(context))
             with session.transaction() as conn:

@@ -54,6 +54,14 @@ def declared_errors() -> Iterator[None]:
         raise dg.Failure(f"Unexpected {type(error).__name__} at {_place(error)}.", allow_retries=False) from None
 
 
+def makes(context: dg.AssetExecutionContext, asset: str) -> bool:
+    """Whether the step that makes the asset is part of this run. A run that goes on where another failed leaves out what
+    that one made, and has nothing of it: what is staged and planned is known by its run.
+    """
+    steps = context.run.step_keys_to_execute
+    return dg.AssetKey(asset) in context.job_def.asset_layer.selected_asset_keys and (steps is None or asset in steps)
+
+
 def open_session(run_id: str, workspace: WorkspacePort) -> Session:
     """A session under a run's id."""
     return Session(workspace.open(), run_id=UUID(run_id))

@@ -42,6 +42,9 @@ def cluster(
     config: ConfigOption = None,
 ) -> None:
     """The web UI, the daemon and workers on this machine, over RabbitMQ where one answers; until Ctrl-C."""
+    from pipelines.launch import stop_as_interrupted
+
+    stop_as_interrupted()
     with speaking(), ExitStack() as stack, suppress(KeyboardInterrupt):
         settings = settings_for(config)
         if sandbox:

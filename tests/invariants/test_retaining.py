@@ -1,6 +1,7 @@
 """What retention does in order, one branch a test, over the smallest store and CRM that show it; its days and its rules."""
 
 import re
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -226,6 +227,9 @@ def test_a_crm_that_is_not_set_up_safely_is_told_of(known: World) -> None:
 def test_the_store_does_not_wait_for_a_crm_that_is_down_and_what_it_let_go_of_is_certified(known: World) -> None:
     class Down:
         """The CRM, which answers nothing."""
+
+        def guarded(self, may_send: object) -> nullcontext[None]:
+            return nullcontext()
 
         def __getattr__(self, name: str) -> Any:
             def answer(*asked: Any, **told: Any) -> Any:

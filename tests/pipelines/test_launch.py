@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psycopg
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from connectors.store.address import ServerAddress
 from pipelines.launch import (
     HOST,
     PROCESS,
     close_dead_runs,
+    close_lost_runs,
     covering,
     dagster_environment,
     dagster_home,
@@ -59,14 +62,15 @@ def test_another_process_reads_the_same_settings(settings: Settings, store_addre
     code = (
         "import json; from pipelines.settings import load_settings; s = load_settings();"
         "print(json.dumps([str(s.data_dir), s.database_url.get_secret_value(), s.now().isoformat(), s.settle_s,"
-        " s.dataverse_client_secret.get_secret_value(), s.dataverse_url]))"
+        " s.dataverse_client_secret.get_secret_value(), s.dataverse_url, s.rest_secrets['SHOP'].get_secret_value()]))"
     )
+    settings = settings.model_copy(update={"rest_secrets": {"SHOP": SecretStr("t0ken")}})
     environment = {**os.environ, **dagster_environment(settings, store_address)}
     told = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, check=True
     ).stdout
     url = "postgresql://u:p%40ss@db.example.org/intake"
-    assert json.loads(told) == [str(settings.data_dir), url, "2026-11-21T01:00:00+00:00", 0.5, "s3cret", None]
+    assert json.loads(told) == [str(settings.data_dir), url, "2026-11-21T01:00:00+00:00", 0.5, "s3cret", None, "t0ken"]
 
 
 def test_what_nobody_set_is_not_told(settings: Settings) -> None:
@@ -124,6 +128,38 @@ def test_a_run_whose_process_is_no_more_is_closed_and_frees_its_place(instance: 
     assert instance.event_log_storage.claim_concurrency_slot("crm", alive, "step").is_claimed
 
 
+def test_a_run_whose_daemon_is_no_more_is_closed_and_frees_its_place(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as answering, socket.socket() as at_port:
+        answering.bind(str(tmp_path / "server"))
+        answering.listen()
+        at_port.bind(("127.0.0.1", 0))
+        at_port.listen()
+        alive = [
+            started_by(instance, socket=str(tmp_path / "server")),
+            started_by(instance, port=at_port.getsockname()[1]),
+            add_run(instance, process=os.getpid()),
+        ]
+        lost = started_by(instance, socket=str(tmp_path / "gone"))
+        instance.event_log_storage.initialize_concurrency_limit_to_default("crm")
+        assert instance.event_log_storage.claim_concurrency_slot("crm", lost, "step").is_claimed
+        assert close_lost_runs(instance) == 1
+    assert status(instance, lost) is dg.DagsterRunStatus.FAILURE
+    assert {status(instance, run) for run in alive} == {dg.DagsterRunStatus.STARTED}
+    assert instance.event_log_storage.claim_concurrency_slot("crm", alive[0], "step").is_claimed
+
+
+def test_a_container_that_is_stopped_ends_as_if_interrupted() -> None:
+    code = (
+        "import os, signal; from pipelines.launch import stop_as_interrupted; stop_as_interrupted()\n"
+        "try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt: print('let go of everything')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    assert told == "let go of everything\n"
+
+
 def test_a_window_before_the_first_partition_widens_the_partitions(settings: Settings) -> None:
     window = Window(date(2025, 12, 1), date(2026, 1, 2))
     assert covering(settings, window).partitions_first_on == "2025-12-01"
@@ -146,6 +182,12 @@ def add_run(instance: dg.DagsterInstance, *, process: int) -> str:
         "crm_sync", tags={PROCESS: str(process), HOST: socket.gethostname()}, status=dg.DagsterRunStatus.STARTED
     )
     return instance.add_run(run).run_id
+
+
+def started_by(instance: dg.DagsterInstance, **server: Any) -> str:
+    """A run that a daemon's server at a socket or a port of this machine has started."""
+    tags = {".dagster/grpc_info": json.dumps({"host": "localhost", **server})}
+    return instance.add_run(dg.DagsterRun("crm_sync", tags=tags, status=dg.DagsterRunStatus.STARTED)).run_id
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:

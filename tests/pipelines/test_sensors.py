@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import fsspec
 import pytest
 
+from pipelines import sensors
 from pipelines.assets.intake import chain_of
 from pipelines.definitions import build_definitions
 from pipelines.sensors import CRM_FOLLOWS
@@ -174,3 +177,61 @@ def test_the_store_lets_go_by_itself_where_a_synchronisation_failed(
     first = follow(settings, instance, by="retention_after_failed_sync")
     assert len(first.run_requests or []) == asked
     assert not follow(settings, instance, first.cursor, by="retention_after_failed_sync").run_requests
+
+
+def synced_again(settings: Settings, instance: dg.DagsterInstance, *, is_anything_left: bool = True) -> Any:
+    """What the sensor asks for, beside a store in which something is left to be sent, or nothing."""
+    definitions = build_definitions(settings)
+    left = SimpleNamespace(execute=lambda *_: SimpleNamespace(scalar=lambda: is_anything_left))
+    store = SimpleNamespace(open=lambda: SimpleNamespace(transaction=lambda: nullcontext(left)))
+    context = dg.build_sensor_context(
+        instance=instance, resources={"workspace": store}, repository_def=definitions.get_repository_def()
+    )
+    return definitions.resolve_sensor_def("crm_sync_again").evaluate_tick(context)
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **pause: float) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(**pause)
+
+    monkeypatch.setattr(sensors, "datetime", Later)
+
+
+def test_a_synchronisation_that_failed_is_tried_again_after_a_pause_that_grows(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_run(instance, dg.DagsterRunStatus.FAILURE, job="crm_sync")
+    assert not synced_again(settings, instance).run_requests, "not at once"
+    later(monkeypatch, minutes=2.1)
+    [first] = synced_again(settings, instance).run_requests
+    add_run(instance, dg.DagsterRunStatus.FAILURE, job="crm_sync")
+    assert not synced_again(settings, instance).run_requests, "two failures in a row wait for longer"
+    later(monkeypatch, minutes=4.1)
+    [second] = synced_again(settings, instance).run_requests
+    assert first.run_key != second.run_key
+    for _ in range(10):
+        add_run(instance, dg.DagsterRunStatus.FAILURE, job="crm_sync")
+    later(monkeypatch, minutes=60.1)
+    assert len(synced_again(settings, instance).run_requests) == 1, "once an hour at last"
+
+
+@pytest.mark.parametrize(
+    "status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+)
+def test_nothing_is_tried_again_that_went_well_or_is_under_way(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, status: dg.DagsterRunStatus
+) -> None:
+    add_run(instance, dg.DagsterRunStatus.FAILURE, job="crm_sync")
+    add_run(instance, status, job="crm_sync")
+    later(monkeypatch, days=1)
+    assert not synced_again(settings, instance).run_requests
+
+
+def test_a_failed_synchronisation_that_left_nothing_is_not_tried_again(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_run(instance, dg.DagsterRunStatus.FAILURE, job="crm_sync")
+    later(monkeypatch, days=1)
+    assert not synced_again(settings, instance, is_anything_left=False).run_requests
