@@ -39,8 +39,11 @@ def load_role(config: Path) -> CrmRole:
 def load_mappings(config: Path) -> dict[str, Mapping]:
     """All mappings under `config`/sources by feed, in the order of their files' names.
 
-    Raises MappingError, with every fault of every file in one message.
+    Raises MappingError, with every fault of every file in one message; and where there is no such folder, for then a
+    deployment was given a part of its configuration, and would take nothing in without a word.
     """
+    if not (config / "sources").is_dir():
+        raise MappingError(f"There is no folder {config / 'sources'}: each feed has a file there (docs/sources.md).")
     return _feeds_in(config / "sources", lambda mapping: mapping.source is not Source.FINANCE)
 
 

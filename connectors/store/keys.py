@@ -105,13 +105,19 @@ class KeyRing:
 
     def _make(self, name: str, number: int) -> bool:
         """Writes a new key, whole and durable before it has its name; False where another process made that one first."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._unnamed(secrets.token_hex(_BYTES)) as unnamed:
-            try:
-                os.link(unnamed, self._path(name, number))
-            except FileExistsError:
-                return False
-        _synced(self.directory)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._unnamed(secrets.token_hex(_BYTES)) as unnamed:
+                try:
+                    os.link(unnamed, self._path(name, number))
+                except FileExistsError:
+                    return False
+            _synced(self.directory)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The key ring {self.directory} cannot be written ({error.strerror}), and has no {name} key yet. Make all keys"
+                " where it can be, by `crm-intake keys make`, and put them there."
+            ) from None
         return True
 
     @contextmanager

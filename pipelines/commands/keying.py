@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, print_json, print_table, session_for
-from pipelines.operations.rotation import list_keys, rotate_key
+from pipelines.operations.rotation import list_keys, make_keys, rotate_key
 
 KEYS = typer.Typer(help="The key ring: kept outside the database and its dumps.", no_args_is_help=True)
 
@@ -19,6 +19,13 @@ def list_ring(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_json(keys)
     else:
         print_table("Keys", keys, ("name", "key_id", "is_current", "needed_by", "rotates", "loss"))
+
+
+@KEYS.command("make")
+def make(config: ConfigOption = None) -> None:
+    """Make each key that the ring does not have yet, so that a deployment can be given them all."""
+    with session_for(config) as session:
+        CONSOLE.print("\n".join(make_keys(session)), markup=False)
 
 
 @KEYS.command("rotate")

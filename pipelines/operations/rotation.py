@@ -55,6 +55,14 @@ def list_keys(session: Session) -> list[dict[str, Any]]:
         return [row for name in KEY_NAMES for row in _keys_of(session, conn, name)]
 
 
+def make_keys(session: Session) -> list[str]:
+    """The ids of the current keys, each name's first one made where the ring has none: what a deployment is given.
+
+    ConfigurationError where the store holds what was made under one that the ring lost.
+    """
+    return [session.workspace.keys.current(name).key_id for name in KEY_NAMES]
+
+
 def rotate_key(session: Session, name: str) -> dict[str, Any]:
     """A new current key of a name, and what is to be done with the old. ConfigurationError for one that never rotates."""
     key = session.workspace.keys.rotate(name)

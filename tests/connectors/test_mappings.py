@@ -37,6 +37,11 @@ def complaint(path: Path) -> str:
     return str(error.value)
 
 
+def test_a_configuration_without_its_feeds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match=r"There is no folder .*sources"):
+        load_mappings(tmp_path)
+
+
 def test_a_mapping_read_from_its_file_is_the_mapping(tmp_path: Path) -> None:
     assert load_mapping(write(tmp_path, PLAIN)) == make_mapping()
 

@@ -45,13 +45,14 @@ class Webserver(_Closed):
     image: Image
     enableReadOnly: bool
     env: dict[str, str]
-    envSecrets: list[Name]
+    labels: dict[str, str]
     service: Service
 
 
 class Mount(_Closed):
     name: str
     mountPath: str
+    subPath: str = ""
     readOnly: bool = False
 
 
@@ -105,7 +106,6 @@ class Daemon(_Closed):
     enabled: bool
     image: Image
     env: dict[str, str]
-    envSecrets: list[Name]
     runCoordinator: Switch
     runMonitoring: Switch
     runRetries: Switch

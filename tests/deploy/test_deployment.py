@@ -17,10 +17,11 @@ from typer.main import get_command
 from connectors.store.keys import KeyRing
 from connectors.store.server import QUIET_LOG
 from pipelines.cli import APP
+from pipelines.definitions import build_definitions
 from pipelines.launch import QUIET
 from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sync import LOCK_WAIT_S
-from pipelines.settings import Settings
+from pipelines.settings import REST_PREFIX, Settings
 from tests.deploy.chart_values import ChartValues
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -30,9 +31,11 @@ OURS = ("dagster", "dagster-readonly", "worker", "calls", "preferences")
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
 ACCESS_LOG = "nginx.ingress.kubernetes.io/enable-access-log"
-OBJECTS = [one for name in ("workers.yaml", "ingress.yaml") for one in yaml.safe_load_all((DEPLOY / name).read_text())]
-WORKLOADS = [one for one in OBJECTS if one["kind"] == "Deployment"]
-OWN_PODS = [one for one in WORKLOADS if one["metadata"]["name"].startswith("crm-intake")]
+FILES = ("workers.yaml", "task.yaml", "ingress.yaml")
+OBJECTS = [one for name in FILES for one in yaml.safe_load_all((DEPLOY / name).read_text())]
+WORKLOADS = [one for one in OBJECTS if one["kind"] in ("Deployment", "Job")]
+OWN_PODS = [one for one in WORKLOADS if "crm-intake" in str(one["metadata"])]
+CODE = VALUES["dagster-user-deployments"]["deployments"][0]
 
 
 def test_the_compose_file_keeps_to_the_compose_specification() -> None:
@@ -58,9 +61,8 @@ def test_dagster_in_a_cluster_is_the_projects_but_for_what_the_chart_itself_says
 
 
 def test_no_process_of_dagsters_keeps_a_traceback_or_reports_home() -> None:
-    (code,) = VALUES["dagster-user-deployments"]["deployments"]
     launched = dict(one.split("=") for one in VALUES["runLauncher"]["config"]["k8sRunLauncher"]["envVars"])
-    for told in (VALUES["dagsterWebserver"]["env"], VALUES["dagsterDaemon"]["env"], code["env"], launched):
+    for told in (VALUES["dagsterWebserver"]["env"], VALUES["dagsterDaemon"]["env"], CODE["env"], launched):
         assert QUIET.items() <= told.items()
 
 
@@ -107,7 +109,8 @@ def test_each_variable_that_is_set_is_one_that_is_read() -> None:
     }
     assert set_here <= known
     assert in_pods - {"DAGSTER_PG_PASSWORD"} <= known
-    assert told_in("intake.env.example") | told_in("preferences.env.example") <= known
+    told = told_in("intake.env.example") | told_in("preferences.env.example")
+    assert {name for name in told if not name.startswith(REST_PREFIX)} <= known
 
 
 def test_the_page_that_everybody_reaches_is_told_nothing_of_the_crm_the_sources_or_the_broker() -> None:
@@ -117,17 +120,22 @@ def test_the_page_that_everybody_reaches_is_told_nothing_of_the_crm_the_sources_
     allowed = ("DATABASE_URL", "INTAKE_PREFERENCES_", "INTAKE_SMTP_", "INTAKE_DOORS_")
     assert {name for name in told if not name.startswith(allowed)} == set()
     assert page["environment"]["DATABASE_URL"] != SERVICES["worker"]["environment"]["DATABASE_URL"]
-    assert {volume.split(":")[1] for volume in page["volumes"]} == {"/etc/intake", "/var/lib/intake/keys"}
-    reached = {name for name, one in SERVICES.items() if set(one["networks"]) & set(page["networks"]) - {"outward"}}
+    mounted = {volume.split(":")[1]: volume for volume in page["volumes"]}
+    assert set(mounted) == {"/etc/intake", "/var/lib/intake/keys", "/run/intake"}
+    assert all(volume.endswith(":ro") for volume in mounted.values())
+    assert mounted["/run/intake"] not in COMPOSE["x-intake"]["volumes"], "secrets of its own"
+    reached = {name for name, one in SERVICES.items() if set(one["networks"]) & set(page["networks"])}
     assert reached == {"preferences", "postgres", "proxy"}
-    (pod,) = (one for one in OWN_PODS if one["metadata"]["name"] == "crm-intake-preferences")
+    (pod,) = (one for one in OWN_PODS if one["metadata"].get("name") == "crm-intake-preferences")
     spec = pod["spec"]["template"]["spec"]
     assert spec["containers"][0]["envFrom"] == [{"secretRef": {"name": "crm-intake-preferences"}}]
     assert "state" not in {volume["name"] for volume in spec["volumes"]}
 
 
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
-    asked = set(re.findall(r"\$\{([A-Z_]+)\}", (DEPLOY / "compose.yaml").read_text()))
+    written = (DEPLOY / "compose.yaml").read_text()
+    asked = set(re.findall(r"\$\{([A-Z_]+):\?\}", written))
+    assert written.count("${") == len(re.findall(r"\$\{[A-Z_]+:\?\}", written)), "what is not filled in is refused"
     told = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     assert asked == told
 
@@ -197,7 +205,12 @@ def test_what_a_container_writes_to_is_its_own_and_outlives_it() -> None:
 
 def test_no_key_and_no_secret_gets_into_the_image() -> None:
     left_out = (DEPLOY.parent / ".dockerignore").read_text().split()
-    assert {".git", ".intake", ".venv", "**/.env", "**/intake.env", "**/preferences.env"} <= set(left_out)
+    assert {".git", ".intake", ".venv", "**/.env", "**/intake.env", "**/preferences.env", "deploy/secrets"} <= set(
+        left_out
+    )
+    assert "deploy/secrets/" in (DEPLOY.parent / ".gitignore").read_text().split()
+    beside = [volume for service in SERVICES.values() for volume in service["volumes"] if ":/run/intake" in volume]
+    assert beside and all(volume.startswith("./secrets/") for volume in beside)
 
 
 def test_the_broker_waits_longer_than_any_step_waits_for_its_locks() -> None:
@@ -248,3 +261,77 @@ def test_keys_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: 
     ring = Settings(keys_path=mounted / Path(path).name).keys_dir()
     assert ring.stat().st_mode & 0o077 == 0
     assert KeyRing(ring).current("link") == made.current("link")
+
+
+def test_only_what_works_on_data_has_the_keys_and_none_makes_any_in_a_pod() -> None:
+    """A key made in a pod would end with it, and what was made under it could not be read again."""
+    for spec in (*(pod["spec"]["template"]["spec"]["containers"][0] for pod in OWN_PODS), CODE):
+        (mount,) = (one for one in spec["volumeMounts"] if one["name"] == "keys")
+        assert mount["readOnly"] is True
+    assert {name for name, one in SERVICES.items() if "keys:" in str(one["volumes"])} == set(OURS) - {
+        "dagster-readonly"
+    }
+
+
+def test_pages_of_staff_are_told_no_secret_of_the_crm_or_the_sources() -> None:
+    looked_at = SERVICES["dagster-readonly"]
+    assert set(looked_at["environment"]) == {"DATABASE_URL"} and looked_at["env_file"] == []
+    assert looked_at["volumes"] == ["../config:/etc/intake:ro"]
+    for part in ("dagsterWebserver", "dagsterDaemon"):
+        assert "envSecrets" not in VALUES[part], "the chart gives them their password, and code runs elsewhere"
+
+
+def test_each_part_is_given_the_whole_configuration() -> None:
+    config = DEPLOY.parent / "config"
+    wanted = {"/etc/intake/intake.yaml", "/etc/intake/crm_role.yaml"}
+    wanted |= {f"/etc/intake/{path.name}" for path in config.iterdir() if path.is_dir()}
+    for spec in (*(pod["spec"]["template"]["spec"]["containers"][0] for pod in OWN_PODS), CODE):
+        mounts = [one for one in spec["volumeMounts"] if one["mountPath"].startswith("/etc/intake")]
+        assert {one["mountPath"] for one in mounts} == wanted
+        assert all(Path(one["mountPath"]).name == one.get("subPath", Path(one["mountPath"]).name) for one in mounts)
+
+
+def test_dagsters_pages_are_reached_by_the_proxy_alone_and_the_peoples_door_reaches_little() -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in OBJECTS if one["kind"] == "NetworkPolicy"}
+    pages, door = policies["crm-intake-pages"], policies["crm-intake-preferences"]
+    assert VALUES["dagsterWebserver"]["labels"].items() >= pages["podSelector"]["matchLabels"].items()
+    assert pages["ingress"][0]["ports"] == [{"port": VALUES["dagsterWebserver"]["service"]["port"]}]
+    assert door["policyTypes"] == ["Ingress", "Egress"] and all("ports" in one for one in door["egress"])
+    assert all(
+        port["number"] == VALUES["dagsterWebserver"]["service"]["port"]
+        for entry in OBJECTS
+        if entry["kind"] == "Ingress"
+        for rule in entry["spec"]["rules"]
+        for path in rule["http"]["paths"]
+        if "dagster" in path["backend"]["service"]["name"]
+        for port in [path["backend"]["service"]["port"]]
+    )
+
+
+def test_nobody_but_two_groups_gets_in() -> None:
+    told = SERVICES["oauth2-proxy"]["environment"]["OAUTH2_PROXY_ALLOWED_GROUPS"]
+    assert re.findall(r"\w+_GROUP", told) == ["OIDC_READERS_GROUP", "OIDC_OPERATORS_GROUP"]
+    login = "nginx.ingress.kubernetes.io/auth-url"
+    asked = [notes[login] for one in OBJECTS if login in (notes := one["metadata"].get("annotations", {}))]
+    assert len(asked) == 2 and all("allowed_groups=" in url for url in asked)
+
+
+def test_what_the_proxy_and_the_containers_log_names_nobody_and_ends() -> None:
+    (excluded,) = re.findall(r"^\t\texclude (.+)$", (DEPLOY / "Caddyfile").read_text(), re.MULTILINE)
+    assert excluded.split() == ["http.log.access", "http.log.error", "http.handlers.reverse_proxy"]
+    assert {name for name, one in SERVICES.items() if "max-size" not in one["logging"]["options"]} == set()
+
+
+def test_what_is_off_at_first_is_told_to_be_turned_on() -> None:
+    repository = build_definitions(Settings(config_dir=DEPLOY.parent / "config")).get_repository_def()
+    parts = (*repository.schedule_defs, *repository.sensor_defs)
+    off = {one.name for one in parts if one.default_status.value == "STOPPED"}
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    assert off == {"nightly", "dropped_files"} and all(f"`{name}`" in written for name in off)
+
+
+def test_each_file_that_the_deployment_document_names_is_there() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    named = set(re.findall(r"\bdeploy/([\w.-]+)", written)) - {"secrets"}
+    assert named >= {"compose.yaml", "task.yaml", "workers.yaml", "ingress.yaml", "values.yaml"}
+    assert {name for name in named if not (DEPLOY / name).exists()} == set()

@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from connectors.store.keys import KEY_NAMES
 from connectors.store.landing import get_payload
-from pipelines.operations.rotation import list_keys, rotate_key
+from pipelines.operations.rotation import list_keys, make_keys, rotate_key
 from pipelines.operations.sessions import Session
 from pipelines.operations.status import as_prometheus, check_status
 from pipelines.operations.watching import breach_of, days_left, tell_breaches
@@ -145,6 +146,12 @@ def test_a_landing_key_is_rotated_and_every_batch_is_under_it(bursar: Bursar) ->
         assert get_payload(conn, batch_id, keys=session.workspace.keys) == before
     keys = [key for key in list_keys(session) if key["name"] == "landing"]
     assert [(key["is_current"], key["needed_by"] > 0) for key in keys] == [(False, False), (True, True)]
+
+
+def test_all_keys_are_made_at_once_and_none_of_them_anew(bursar: Bursar) -> None:  # noqa: F811
+    made = make_keys(watched(bursar))
+    assert {key["name"] for key in list_keys(watched(bursar)) if key["is_current"]} == set(KEY_NAMES)
+    assert make_keys(watched(bursar)) == made
 
 
 @pytest.mark.parametrize("name", ["guid_salt", "ledger"])

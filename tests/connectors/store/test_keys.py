@@ -103,3 +103,9 @@ def test_secret_is_in_no_repr_and_unknown_names_are_refused(tmp_path: Path) -> N
     assert key.secret.hex() not in repr(key) and str(key.secret) not in repr(key)
     with pytest.raises(ConfigurationError, match="no key called"):
         KeyRing(tmp_path / "keys").current("../landing")
+
+
+def test_a_ring_that_cannot_be_written_says_how_it_comes_to_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "closed").write_text("")
+    with pytest.raises(ConfigurationError, match=r"has no link key yet.*keys make"):
+        KeyRing(tmp_path / "closed" / "keys").rotate("link")
