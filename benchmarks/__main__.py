@@ -25,7 +25,7 @@ from benchmarks.measuring import pin_to_cores
 from benchmarks.overview import Line, line_of_intake, line_of_report, order_of, table_of_all, write_overview
 from benchmarks.plots import RESULTS, draw_all
 from benchmarks.poison import run_poison
-from benchmarks.report import Report, write_report
+from benchmarks.report import Report, as_measured, write_report
 from benchmarks.report import table_of as report_table
 from benchmarks.reporting import summarise, table_of, write_results
 from benchmarks.resuming import run_resuming
@@ -126,7 +126,7 @@ def _measured(name: str, ask: Ask, out: Path, cores: int) -> tuple[Line, Table, 
             return _intake(Path(directory), ask, out, cores)
         benchmark = BENCHMARKS[name]
         sized = replace(ask, rows=ask.rows or benchmark.rows)
-        report = benchmark.run(Path(directory), sized)
+        report = as_measured(benchmark.run(Path(directory), sized), is_full=sized.rows >= benchmark.rows)
         return line_of_report(name, report), report_table(report), write_report(report, out, cores=cores, seed=ask.seed)
 
 

@@ -37,7 +37,9 @@ def report_clicks(found: Clicks) -> Report:
             ["the click's own answer", spread(answered, 3), f"{answer_p99:.3f}"],
         ],
         facts=[
-            "The service and the emulator in processes of their own; the narrow synchronisation follows in this one."
+            "The service and the emulator in processes of their own; the narrow synchronisation follows in this one.",
+            "The CRM takes 13 ms a request and 1.1 ms a row, as that of the deliveries does; nobody else is known to it, and"
+            " nothing else runs. Gone is whose contact is shut and of whom no consent row is a yes.",
         ],
         data={"to_crm_s": list(found.to_crm), "limit": asdict(limit), "answers_s": list(found.answers)},
         summary=Summary(

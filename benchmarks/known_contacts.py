@@ -6,6 +6,7 @@ from planning to closing; what is written is compared with what changed, row by 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -59,9 +60,15 @@ def run_changed(directory: Path, terms: Terms) -> Report:
         for name in PEERS if terms.peers else ():
             days[name] = [_peer_day(deliveries, directory, kept, name)]
             terms.tell(f"{name}: {days[name][0].seconds:.2f} s")
-        pace = deliveries.limit("known")
-    limit = Limit(f"the changed rows by {pace.what}", len(changed) / pace.value, "s")
-    return _report_changed(days, limit, people=terms.people, changed=len(changed))
+    return _report_changed(days, at_once(len(changed)), people=terms.people, changed=len(changed))
+
+
+def at_once(rows: int) -> Limit:
+    """The least time in which the bare CRM takes so many rows: all connections that it hints at, one call each."""
+    crm = Limits()
+    return Limit(
+        f"{rows} rows in one call over each of {crm.dop_hint} connections", crm.work_s(ceil(rows / crm.dop_hint)), "s"
+    )
 
 
 def run_unchanged(directory: Path, terms: Terms) -> Report:

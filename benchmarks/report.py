@@ -1,7 +1,7 @@
 """The report of a delivery benchmark: a table on the terminal, and JSON and Markdown in a folder of results."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ class Report:
     def missed(self) -> Unmet | None:
         """Why its goal was missed in this run, and what to try next; None where it was not."""
         return IF_MISSED[self.name] if self.summary.is_met is False else None
+
+
+def as_measured(report: Report, *, is_full: bool) -> Report:
+    """The report as it may be told: no goal is met at less than the size that it is set for."""
+    if is_full or report.summary.is_met is not True:
+        return report
+    return replace(report, summary=replace(report.summary, is_met=None))
 
 
 def table_of(report: Report) -> Table:

@@ -3,6 +3,8 @@
 import pytest
 
 from benchmarks.flat_cost import is_met
+from benchmarks.known_contacts import at_once
+from benchmarks.report import Report, Summary, as_measured
 from benchmarks.worker_speed import report_workers
 
 
@@ -18,6 +20,19 @@ from benchmarks.worker_speed import report_workers
 )
 def test_a_day_is_flat_only_up_to_the_size_that_was_measured(ratio: float, sizes: list[int], told: bool | None) -> None:
     assert is_met(ratio, sizes) is told
+
+
+@pytest.mark.parametrize(
+    ("is_met", "is_full", "told"),
+    [(True, True, True), (True, False, None), (False, False, False), (False, True, False), (None, True, None)],
+)
+def test_no_goal_is_met_at_less_than_its_size(is_met: bool | None, is_full: bool, told: bool | None) -> None:
+    report = Report("b3", "B3", "a goal", [], [], [], {}, Summary("ours", "peers", "limit", "ratio", is_met))
+    assert as_measured(report, is_full=is_full).summary == Summary("ours", "peers", "limit", "ratio", told)
+
+
+def test_a_thousand_rows_at_once_take_a_call_of_twenty_over_each_connection() -> None:
+    assert at_once(1_000).value == pytest.approx(0.035)
 
 
 @pytest.mark.parametrize(("days", "told"), [(3, None), (30, True)])
