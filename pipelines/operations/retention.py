@@ -24,7 +24,7 @@ from pipelines.operations.planning import make_plan
 from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
-from pipelines.operations.sync import Crm, sync_crm
+from pipelines.operations.sync import LOCK_WAIT_S, NARROW_LOCK, Crm, sync_crm
 from pipelines.operations.undo import refresh_request
 from schemas.errors import CrmError, RaisingRefused
 from schemas.intents import Phase
@@ -145,7 +145,8 @@ def retain(session: Session, crm: RetainingCrm | None) -> Retained:
                 _in_crm(session, crm, done)
             except CrmError as error:
                 done.failed = error
-        with retention.transaction() as conn:
+        # What a narrow synchronisation has on its way is a row that would be left behind.
+        with session.holding(NARROW_LOCK, wait_s=LOCK_WAIT_S), retention.transaction() as conn:
             done.deleted |= _delete_people(retention, conn)
             done.holds = sum(hold["holds"] for hold in store.list_holds(conn, today=session.now.date()))
     # An image counts from when the CRM answered, and this run's own writes were answered by the server's clock.
