@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -27,7 +28,9 @@ PORT = 5432
 _MAJOR = 18
 # Linux admits 107 bytes in a socket's path, macOS 103.
 _SOCKET_PATH_BYTES = 100
-_START_S = 120
+# A disk that is busy with what others wrote takes its time over the last checkpoint.
+_START_S, _STOP_S = 120, 180
+_MOST_SAID = 400
 _READY = "ready"
 _SYSTEM_USER = "pgserver"
 
@@ -114,8 +117,8 @@ def stop(cluster: Cluster) -> None:
     socket_dir = socket_dir_of_running(cluster)
     if socket_dir is None:
         return
-    if _ran(cluster.data, "pg_ctl", "-w", "-t", "60", "-m", "fast", "-D", str(cluster.data), "stop") != 0:
-        raise StoreUnavailable(f"The embedded server in {cluster.directory} did not stop within 60 s.")
+    if _ran(cluster.data, "pg_ctl", "-w", "-t", str(_STOP_S), "-m", "fast", "-D", str(cluster.data), "stop") != 0:
+        raise StoreUnavailable(f"The embedded server in {cluster.directory} did not stop within {_STOP_S} s.")
     if socket_dir != cluster.data:
         with suppress(OSError):
             socket_dir.rmdir()
@@ -159,17 +162,22 @@ def _initialise(cluster: Cluster, *, is_durable: bool) -> None:
     unfinished.mkdir(mode=0o700)
     _give_to_server_user(unfinished)
     _let_through(unfinished)
-    made = _ran(
-        unfinished,
-        "initdb",
-        *("-D", str(unfinished), "-U", SUPERUSER, "-E", "UTF8", "--no-instructions"),
-        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-        *("--auth-local=peer", "--auth-host=reject"),
-        *([] if is_durable else ["--no-sync"]),
-    )
+    with tempfile.TemporaryFile() as told:
+        made = _ran(
+            unfinished,
+            "initdb",
+            *("-D", str(unfinished), "-U", SUPERUSER, "-E", "UTF8", "--no-instructions"),
+            *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--auth-local=peer", "--auth-host=reject"),
+            *([] if is_durable else ["--no-sync"]),
+            told=told,
+        )
+        told.seek(0)
+        why = " ".join(told.read().decode(errors="replace").split())
     if made != 0:
         raise ConfigurationError(
-            f"initdb failed in {cluster.directory}: is it writable, does this user have a name, is there disk left?"
+            f"initdb failed ({made}) in {cluster.directory}: is it writable, does this user have a name, is there disk left?"
+            f" It said: {why[-_MOST_SAID:] or 'nothing'}"
         )
     with (unfinished / "postgresql.conf").open("a") as settings:
         settings.write("\ninclude_if_exists = 'intake.conf'\n")
@@ -282,8 +290,9 @@ def _binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / f"pginstall{_MAJOR}" / "bin"
 
 
-def _ran(data: Path, command: str, *arguments: str) -> int:
-    """Exit code of one of the server's own tools, run as the owner of `data` with none of our environment.
+def _ran(data: Path, command: str, *arguments: str, told: IO[bytes] | None = None) -> int:
+    """Exit code of one of the server's own tools, run as the owner of `data` with none of our environment; what it finds
+    wrong is written to the file `told`.
 
     Nothing is captured through pipes: the server inherits them from pg_ctl, and reading would never end.
     """
@@ -294,7 +303,7 @@ def _ran(data: Path, command: str, *arguments: str) -> int:
         [str(_binaries() / command), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if told is None else told,
         cwd="/",
         env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
         check=False,

@@ -13,7 +13,9 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from connectors.store import cluster
 from connectors.store.server import ServerAddress, ensure_server, is_running, logging_faults, stop_server
+from schemas.errors import ConfigurationError
 from tests.throwaway import server_directory
 
 MARKER = "marker.person@example.org"
@@ -178,3 +180,9 @@ def test_running_server_is_found_again_and_not_started_anew(server: ServerAddres
     pid = postmaster_pid(directory)
     assert ensure_server(directory) == server
     assert postmaster_pid(directory) == pid
+
+
+def test_where_a_directory_cannot_be_made_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "SUPERUSER", "pg_nobody")
+    with pytest.raises(ConfigurationError, match=r"It said: .*cannot begin with \"pg_\""):
+        ensure_server(tmp_path / "postgres", fast_for_tests=True)
