@@ -42,6 +42,7 @@ class Fence:
     session: psycopg.Connection
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _asked_at: float = field(default=-math.inf, repr=False)
+    _is_over: bool = field(default=False, repr=False)
 
     def require(self) -> None:
         """LockLost unless the lock's own session answers, and so holds the lock, just now.
@@ -50,11 +51,18 @@ class Fence:
         """
         came_at = time.monotonic()
         with self._turn:
+            if self._is_over:
+                raise self._lost()
             if self._asked_at > came_at:
                 return
             asked_at = time.monotonic()
             self._ask()
             self._asked_at = asked_at
+
+    def end(self) -> None:
+        """The lock is about to be let go: whoever asks just now is waited for, and who asks later has it no more."""
+        with self._turn:
+            self._is_over = True
 
     def _ask(self) -> None:
         try:
@@ -87,9 +95,11 @@ def fenced_lock(engine: Engine, name: str, *, wait_s: float) -> Iterator[Fence]:
         token = int(conn.execute(_NEXT, {"name": name}).scalar_one())
         conn.commit()
         driver = _driver(conn)
+        fence = Fence(name, token, driver)
         try:
-            yield Fence(name, token, driver)
+            yield fence
         finally:
+            fence.end()
             if driver.broken:
                 conn.invalidate()
 

@@ -20,6 +20,7 @@ from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer, sync_crm
+from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ApprovalRequired, CrmUnavailable, LockLost
 from schemas.intents import Phase
 from tests.invariants.acts import T0, Who, register, sign_up
@@ -47,13 +48,15 @@ class SlowCrm:
 
 @contextmanager
 def long_run(house: House) -> Iterator[SlowCrm]:
-    """A run that holds the writer's lock and stands in the middle of its first write."""
-    slow = SlowCrm(house.world.crm)
+    """A run that holds the writer's lock and stands in the middle of its first write; its client is its own, as a worker's."""
+    workspace = house.world.workspace
+    crm = dataverse_client(workspace.settings, workspace.policy)
+    slow = SlowCrm(crm)
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            sync_crm(Session(house.world.workspace), slow)  # type: ignore[arg-type]
+            sync_crm(Session(workspace), slow)  # type: ignore[arg-type]
         except BaseException as error:  # noqa: BLE001 - told to the test's own thread
             failed.append(error)
 
@@ -65,6 +68,7 @@ def long_run(house: House) -> Iterator[SlowCrm]:
     finally:
         slow.may_go.set()
         thread.join(120)
+        crm.close()
     assert failed == []
 
 

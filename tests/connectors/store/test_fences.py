@@ -8,7 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from connectors.store.fences import Fence
+from connectors.store.address import ServerAddress
+from connectors.store.engine import create_store_engine
+from connectors.store.fences import Fence, fenced_lock
 from schemas.errors import LockLost
 
 
@@ -66,3 +68,21 @@ def test_who_comes_later_asks_anew() -> None:
 def test_a_lock_that_is_lost_is_told_to_each(session: Slow) -> None:
     assert [type(error) for error in ask_together(session, 4)] == [LockLost] * 4
     assert session.asked == 4
+
+
+def test_a_lock_is_let_go_after_who_asks_of_it_and_nobody_has_it_then(store: ServerAddress) -> None:
+    engine = create_store_engine(store, role=None, pool_size=2)
+    ended = threading.Event()
+    try:
+        with fenced_lock(engine, "writer", wait_s=0) as fence:
+            fence.require()
+            with fence._turn:
+                ending = threading.Thread(target=lambda: (fence.end(), ended.set()))
+                ending.start()
+                assert not ended.wait(0.2), "somebody asks just now"
+            assert ended.wait(5)
+        # Its session is another's by now: what that answers says nothing of the lock.
+        with pytest.raises(LockLost):
+            fence.require()
+    finally:
+        engine.dispose()
