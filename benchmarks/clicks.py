@@ -30,6 +30,13 @@ from sandbox.dataverse.server import RunningEmulator, start_emulator
 from schemas.tables import ConsentValue
 
 ROOT = Path(__file__).parents[1]
+_BARE = Limits()
+AS_SLOW_AS_THE_BARE_CRM = EmulatorOptions(
+    latency_ms_per_request=_BARE.latency_ms_per_request,
+    latency_ms_per_row=_BARE.latency_ms_per_row,
+    max_concurrent=_BARE.max_concurrent,
+    dop_hint=_BARE.dop_hint,
+)
 # Requests that are timed by themselves before the clicks.
 _SINGLE = 20
 
@@ -51,15 +58,6 @@ class Clicks:
 
 def _quantile(seconds: Sequence[float], share: float) -> float:
     return sorted(seconds)[min(len(seconds) - 1, round(share * len(seconds)))]
-
-
-_BARE = Limits()
-AS_SLOW_AS_THE_BARE_CRM = EmulatorOptions(
-    latency_ms_per_request=_BARE.latency_ms_per_request,
-    latency_ms_per_row=_BARE.latency_ms_per_row,
-    max_concurrent=_BARE.max_concurrent,
-    dop_hint=_BARE.dop_hint,
-)
 
 
 def measure_clicks(door: DoorUnderLoad, *, clicks: int, per_second: float = 2.0) -> Clicks:

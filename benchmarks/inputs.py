@@ -79,16 +79,20 @@ def kept_rows(paths: list[Path], *, door_bytes: int = DOOR_BYTES) -> dict[str, i
     seen: set[str] = set()
     for path in paths:
         manifest = json.loads(_manifest_of(path).read_text())
-        if is_new := manifest["sha256"] not in seen:
-            seen.add(manifest["sha256"])
-            rows[path.suffix[1:]] += manifest["rows"]
-        if is_new and path.suffix == ".csv" and path.stat().st_size > door_bytes:
-            _put_in_parts(path, rows=manifest["rows"], door_bytes=door_bytes)
-        elif is_new:
+        if manifest["sha256"] in seen:
+            _take_away(path)
             continue
-        path.unlink()
-        _manifest_of(path).unlink()
+        seen.add(manifest["sha256"])
+        rows[path.suffix[1:]] += manifest["rows"]
+        if path.suffix == ".csv" and path.stat().st_size > door_bytes:
+            _put_in_parts(path, rows=manifest["rows"], door_bytes=door_bytes)
+            _take_away(path)
     return rows
+
+
+def _take_away(path: Path) -> None:
+    path.unlink()
+    _manifest_of(path).unlink()
 
 
 def _put_in_parts(path: Path, *, rows: int, door_bytes: int) -> None:

@@ -163,11 +163,11 @@ def _why_cut(media_type: MediaType, payload: bytes) -> str | None:
 
 
 def _refusal(code: str, reason: str) -> BatchRefused:
-    return BatchRefused(code, f"{reason}.", remedy=_REMEDIES[code])
+    return BatchRefused(code, reason, remedy=_REMEDIES[code])
 
 
 def _all_refused(mapping: Mapping, refused: list[BatchRefused]) -> BatchRefused:
-    reasons = "; ".join(sorted({str(refusal).removesuffix(f". Remedy: {refusal.remedy}") for refusal in refused}))
+    reasons = "; ".join(sorted({refusal.message for refusal in refused}))
     return BatchRefused(
         refused[0].code,
         f"{len(refused)} files of feed {mapping.feed} are not whole, or too large, and stay in the drop folder: {reasons}.",

@@ -214,8 +214,7 @@ def child_environment(settings: Settings, address: ServerAddress) -> dict[str, s
 
 def settings_environment(settings: Settings) -> dict[str, str]:
     """The variables by which `load_settings` gives the same settings in another process."""
-    told: dict[str, str] = {}
-    told |= {f"{REST_PREFIX}{name}": _written(secret) for name, secret in settings.rest_secrets.items()}
+    told = {f"{REST_PREFIX}{name}": _written(secret) for name, secret in settings.rest_secrets.items()}
     for name in (settings.model_fields_set | {"data_dir", "config_dir"}) - {"rest_secrets"}:
         value = getattr(settings, name)
         if value is not None:

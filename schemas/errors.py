@@ -45,12 +45,13 @@ class BatchRefused(IntakeError):
     """A batch cannot be understood as a whole.
 
     `code` is a short stable word (`unmapped_column`, `cut_short`, `unreadable_encoding`...);
-    `remedy` says how to mend it. The batch is kept and can be replayed.
+    `message` says what is wrong, `remedy` how to mend it. The batch is kept and can be replayed.
     """
 
     def __init__(self, code: str, message: str, *, remedy: str) -> None:
         super().__init__(f"{message} Remedy: {remedy}")
         self.code = code
+        self.message = message
         self.remedy = remedy
 
 

@@ -115,8 +115,8 @@ class KeyRing:
             _synced(self.directory)
         except OSError as error:
             raise ConfigurationError(
-                f"The key ring {self.directory} cannot be written ({error.strerror}), and has no {name} key yet. Make all keys"
-                " where it can be, by `crm-intake keys make`, and put them there."
+                f"The key ring {self.directory} cannot be written ({error.strerror}), where a {name} key was to be made."
+                " Make it where it can be, by `crm-intake keys make` or `keys rotate`, and put it there."
             ) from None
         return True
 
