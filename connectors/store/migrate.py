@@ -27,11 +27,13 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
     """Migrates the database of `address`, as who logs in, and returns the revision it is at now.
 
     One transaction: a migration that fails leaves the database as it was. ConfigurationError where the login may not
-    make schemas or roles.
+    make schemas or roles, or does not own a store that has an earlier layout.
     """
     engine = create_store_engine(address, role=None, pool_size=1)
+    found = None
     try:
         with engine.connect() as conn, advisory_lock(conn, "migrate", wait_s=_LOCK_S):
+            found = _revision(conn)
             _migrate(conn, revision)
             return _revision(conn)
     except StoreError as refused:
@@ -39,6 +41,11 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
             raise
     finally:
         engine.dispose()
+    if found is not None:
+        raise ConfigurationError(
+            f"The store in database '{address.database}' has layout {found} and this version needs {_newest()}: "
+            "run `crm-intake upgrade` as the login that owns the store."
+        )
     raise ConfigurationError(
         f"The login may not make what the store needs in database '{address.database}'. Let an administrator run: "
         f"{''.join(f'CREATE ROLE {role} NOLOGIN; ' for role in ROLES)}"

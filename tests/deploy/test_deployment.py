@@ -28,8 +28,11 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("dagster", "dagster-readonly", "worker", "calls", "preferences")
+# And what is started by hand.
+STARTED = (*OURS, "owner")
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
+LOGINS = (DEPLOY / "logins.sql").read_text()
 ACCESS_LOG = "nginx.ingress.kubernetes.io/enable-access-log"
 FILES = ("workers.yaml", "task.yaml", "ingress.yaml")
 OBJECTS = [one for name in FILES for one in yaml.safe_load_all((DEPLOY / name).read_text())]
@@ -69,7 +72,7 @@ def test_no_process_of_dagsters_keeps_a_traceback_or_reports_home() -> None:
 def arguments() -> list[list[str]]:
     containers = [pod["spec"]["template"]["spec"]["containers"][0] for pod in OWN_PODS]
     in_pods = [[*one["command"], *one["args"]] for one in containers]
-    return [*(SERVICES[name]["command"] for name in OURS), *in_pods]
+    return [*(SERVICES[name]["command"] for name in STARTED), *in_pods]
 
 
 @pytest.mark.parametrize("given", arguments(), ids=" ".join)
@@ -100,7 +103,7 @@ def told_in(example: str) -> set[str]:
 
 def test_each_variable_that_is_set_is_one_that_is_read() -> None:
     known = {f"INTAKE_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL"}
-    set_here = {name for service in OURS for name in SERVICES[service]["environment"]}
+    set_here = {name for service in STARTED for name in SERVICES[service]["environment"]}
     in_pods = {
         one["name"]
         for pod in OWN_PODS
@@ -130,6 +133,23 @@ def test_the_page_that_everybody_reaches_is_told_nothing_of_the_crm_the_sources_
     spec = pod["spec"]["template"]["spec"]
     assert spec["containers"][0]["envFrom"] == [{"secretRef": {"name": "crm-intake-preferences"}}]
     assert "state" not in {volume["name"] for volume in spec["volumes"]}
+
+
+def test_no_part_logs_in_as_the_stores_owner_but_what_is_done_by_hand() -> None:
+    urls = {name: one["environment"]["DATABASE_URL"] for name, one in SERVICES.items() if "DATABASE_URL" in str(one)}
+    logins = {name: url.removeprefix("postgresql://").partition(":")[0] for name, url in urls.items()}
+    assert set(logins) == {*OURS, "owner"}
+    assert logins.pop("owner") == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    assert SERVICES["owner"]["profiles"] and SERVICES["owner"]["restart"] == "no"
+    assert {logins[name] for name in ("dagster", "worker", "calls")} == {"intake_service"}
+    assert (logins["dagster-readonly"], logins["preferences"]) == ("intake_dagster", "intake_page")
+    made = dict(re.findall(r"^create role (\w+) login password :'(\w+)'", LOGINS, re.MULTILINE))
+    assert set(made) == set(logins.values()) and VALUES["postgresql"]["postgresqlUsername"] in made
+    read = dict(re.findall(r"^\\getenv (\w+) (\w+)$", LOGINS, re.MULTILINE))
+    for name, login in logins.items():
+        assert f"{{{read[made[login]]}:?}}@" in urls[name]
+    assert set(read.values()) <= set(SERVICES["postgres"]["environment"])
+    assert "./logins.sql:/docker-entrypoint-initdb.d/logins.sql:ro" in SERVICES["postgres"]["volumes"]
 
 
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
@@ -237,10 +257,10 @@ def test_pods_of_ours_are_closed() -> None:
             assert {mount["name"] for mount in container["volumeMounts"]} <= named
 
 
-def test_keys_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: Path) -> None:
+def test_keys_and_files_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: Path) -> None:
     """The mounted directory is somebody else's: what it allows stays as it is, for a pod's user may not change it."""
-    given, mounted = tmp_path / "given", tmp_path / "mounted"
-    given.mkdir(), mounted.mkdir()
+    given, mounted, files, laid_files = (tmp_path / name for name in ("given", "mounted", "files", "run"))
+    given.mkdir(), mounted.mkdir(), files.mkdir(), laid_files.mkdir()
     mounted.chmod(0o2777)
     made = KeyRing(tmp_path / "made")
     made.current("link")
@@ -255,15 +275,39 @@ def test_keys_of_a_secret_are_laid_where_their_owner_alone_reads_them(tmp_path: 
     }
     assert pods[-1]["env"]["INTAKE_KEYS_PATH"] == path
     for spec in specs:
-        (at,) = (one["mountPath"] for one in spec["containers"][0]["volumeMounts"] if one["name"] == "keys")
-        assert Path(path).parent == Path(at)
-    laid = command[-1].replace("/run/keys", str(given)).replace("/keys", str(mounted))
-    for _ in range(2):
-        subprocess.run([*command[:-1], laid], check=True)
+        mounts = {one["name"]: one["mountPath"] for one in spec["containers"][0]["volumeMounts"]}
+        assert Path(path).parent == Path(mounts["keys"])
+        assert mounts["files"] == "/run/intake", "as in compose.yaml"
+    at = {"/run/keys": given, "/run/files": files, "/run/intake": laid_files, "/keys": mounted}
+    laid = command[-1]
+    for name, directory in at.items():
+        laid = laid.replace(name, str(directory))
+    # None was given, and then two; a mounted secret keeps them in a directory of its own, and links to it.
+    subprocess.run([*command[:-1], laid], check=True)
+    assert list(laid_files.iterdir()) == []
+    (files / "..data").mkdir()
+    for name in ("doors.json", "crm.pem"):
+        (files / "..data" / name).write_text("{}")
+        (files / name).symlink_to(Path("..data") / name)
+    subprocess.run([*command[:-1], laid], check=True)
+    assert {found.name: found.stat().st_mode & 0o777 for found in laid_files.iterdir() if not found.is_symlink()} == {
+        "doors.json": 0o600,
+        "crm.pem": 0o600,
+    }
     assert mounted.stat().st_mode & 0o7777 == 0o2777
     ring = Settings(keys_path=mounted / Path(path).name).keys_dir()
     assert ring.stat().st_mode & 0o077 == 0
     assert KeyRing(ring).current("link") == made.current("link")
+
+
+def test_the_page_has_files_of_secrets_of_its_own() -> None:
+    def secret(spec: dict[str, Any]) -> str:
+        (name,) = (one["secret"]["secretName"] for one in spec["volumes"] if one["name"] == "given-files")
+        return str(name)
+
+    names = {pod["metadata"].get("name", "task"): secret(pod["spec"]["template"]["spec"]) for pod in OWN_PODS}
+    assert names.pop("crm-intake-preferences") == "crm-intake-page-files"
+    assert {*names.values(), secret(CODE)} == {"crm-intake-files"}
 
 
 def test_only_what_works_on_data_has_the_keys_and_none_makes_any_in_a_pod() -> None:

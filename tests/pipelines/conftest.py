@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from connectors.store.address import ServerAddress
 from pipelines.definitions import build_definitions
@@ -60,14 +61,21 @@ class World:
 
 @contextmanager
 def build_world(
-    address: ServerAddress, directory: Path, *, people: int, days: int, keys: Path | None = None
+    address: ServerAddress,
+    directory: Path,
+    *,
+    people: int,
+    days: int,
+    keys: Path | None = None,
+    login: str | None = None,
 ) -> Iterator[World]:
+    """One world in the database of `address`; with `login` all that works logs in so, and Dagster's database is its own."""
     first_on = UNTIL - timedelta(days=days - 1)
     if keys is not None:
         shutil.copytree(keys, directory / "keys")
     with ExitStack() as stack:
-        dagster_database = stack.enter_context(fresh_database(address)).database
-        address = replace(address, dagster_database=dagster_database)
+        if login is None:
+            address = replace(address, dagster_database=stack.enter_context(fresh_database(address)).database)
         settings = load_settings(
             data_dir=directory,
             config_dir=Path("config").resolve(),
@@ -81,6 +89,9 @@ def build_world(
         sandbox.show_through(UNTIL)
         sandbox.drop(first_on, UNTIL)
         settings = settings.model_copy(update=_from_environment(sandbox.environment) | {"blast_radius_rows": 1_000_000})
+        if login is not None:
+            address = replace(address, url=address.url.set(username=login))
+            settings = settings.model_copy(update={"database_url": SecretStr(address.uri_adbc)})
         workspace = open_workspace(settings, address=address)
         stack.callback(workspace.engine.dispose)
         for use in ("ledger", "guid_salt"):

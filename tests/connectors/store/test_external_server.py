@@ -8,7 +8,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from connectors.store.address import ServerAddress, session_options
-from connectors.store.migrate import upgrade
+from connectors.store.migrate import current_revision, upgrade
 from connectors.store.server import external_server
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
 from tests.throwaway import drop_database, fresh_database
@@ -43,6 +43,22 @@ def test_login_that_may_not_make_databases_is_told_what_to_ask_for(plain_login: 
 def test_login_that_may_not_migrate_is_told_what_to_ask_for(store: ServerAddress, plain_login: ServerAddress) -> None:
     with fresh_database(store) as empty, pytest.raises(ConfigurationError, match="CREATE ROLE intake_pipeline NOLOGIN"):
         upgrade(plain_login.with_database(empty.database))
+
+
+def test_login_that_does_not_own_an_older_store_is_told_who_is_to_bring_it_on(
+    store: ServerAddress, plain_login: ServerAddress
+) -> None:
+    with fresh_database(store) as older:
+        upgrade(older, revision="0000")
+        with psycopg.connect(older.uri_adbc) as conn:
+            conn.execute("GRANT intake_pipeline TO plain_login")
+        try:
+            with pytest.raises(ConfigurationError, match=r"layout 0000 .* `crm-intake upgrade` as the login that owns"):
+                upgrade(plain_login.with_database(older.database))
+        finally:
+            with psycopg.connect(older.uri_adbc) as conn:
+                conn.execute("REVOKE intake_pipeline FROM plain_login")
+        assert current_revision(older) == "0000"
 
 
 def test_migration_that_fails_half_way_leaves_nothing(store: ServerAddress, plain_login: ServerAddress) -> None:
