@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 _LAST_RUN = "select run_id, kind, state, started_at, finished_at from intake.run order by started_at desc limit 1"
 _LAST_GOOD = "select max(finished_at) from intake.run where state = 'done'"
+_LAST_INTAKE = f"{_LAST_GOOD} and kind = 'intake'"
 _OPEN_LOWERINGS = """
 select count(*) as open, min(e.recorded_at) as oldest_at
 from intake.outbox_intent i join intake.consent_event e using (contact_point_id)
@@ -65,6 +66,7 @@ def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
     return {
         "last_run": _one(conn, _LAST_RUN),
         "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
+        "last_intake_at": conn.execute(text(_LAST_INTAKE)).scalar(),
         "withdrawals_planned": _one(conn, _OPEN_LOWERINGS),
         "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS),
         "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),

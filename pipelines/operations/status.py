@@ -12,6 +12,7 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.watching import read_watch, watch_alarms
 
 WITHDRAWAL_DUE_S = 3600
+INTAKE_DUE = timedelta(days=2)
 SILENT_DAYS = 8
 QUARANTINE_DUE_DAYS = 14
 EXPIRY_WARNING_DAYS = 7
@@ -38,6 +39,10 @@ def check_status(session: Session) -> Status:
 
 def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     alarms = []
+    last_at = facts["last_intake_at"]
+    if last_at is None or now - last_at > INTAKE_DUE:
+        since = "yet" if last_at is None else f"since {last_at:%Y-%m-%d}"
+        alarms.append(f"No intake has ended well {since}: see that the schedule `nightly` is on, or `crm-intake run`.")
     for feed in facts["questions"]:
         alarms.append(f"Feed {feed['feed']}: its questions changed: {'; '.join(feed['diff'])}.")
     age = oldest_withdrawal_s(facts, now)

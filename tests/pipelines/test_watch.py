@@ -47,6 +47,26 @@ def test_what_is_overdue_is_an_alarm_and_a_number(bursar: Bursar) -> None:  # no
     assert 'crm_intake_days_left{of="secret"} 11.0' in numbers
 
 
+def test_that_no_intake_ends_well_is_an_alarm_until_one_does(bursar: Bursar) -> None:  # noqa: F811
+    def told(now: datetime) -> list[str]:
+        return [alarm for alarm in check_status(watched(bursar, now)).alarms if alarm.startswith("No intake has ended")]
+
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text("update intake.run set kind = 'finance' where kind = 'intake'"))
+    (never,) = told(NOW)
+    assert "well yet" in never and "`nightly`" in never
+    with bursar.owner.begin() as conn:
+        add = (
+            "insert into intake.run (run_id, kind, state, started_at, finished_at)"
+            " values (gen_random_uuid(), 'intake', :s, :at, :at)"
+        )
+        for state, at in (("done", NOW), ("failed", NOW + timedelta(days=2))):
+            conn.execute(sa.text(add), {"s": state, "at": at})
+    assert told(NOW + timedelta(days=2)) == []
+    (late,) = told(NOW + timedelta(days=2, seconds=1))
+    assert f"since {NOW:%Y-%m-%d}" in late
+
+
 def test_a_course_without_any_date_is_an_alarm_while_somebody_is_registered(bursar: Bursar) -> None:  # noqa: F811
     def alarms() -> list[str]:
         return [alarm for alarm in check_status(watched(bursar)).alarms if "tell no date" in alarm]
