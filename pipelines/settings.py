@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "INTAKE_DATABASE_URL")
     )
+    # Of the logins that `upgrade` makes for the deployment's parts; told to whoever runs it, and to no part.
+    db_service_password: SecretStr | None = None
+    db_dagster_password: SecretStr | None = None
+    db_viewer_password: SecretStr | None = None
+    db_page_password: SecretStr | None = None
     fast_for_tests: bool = False
     fixed_now: datetime | None = None
 

@@ -25,6 +25,9 @@ ROLES = {
     "finance": "intake_finance",
     "preferences": "intake_preferences",
 }
+# What makes a login more than a member of a role.
+POWERS = "rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls"
+SHORTEST_PASSWORD = 12
 _INSUFFICIENT_PRIVILEGE = "42501"
 _ENDING_S = 10.0
 
@@ -38,6 +41,14 @@ left join lateral (select * from intake.access_grant g where g.user_name = u.rol
 where r.rolname = any(%s) and u.rolname not like 'intake\\_%%' and not u.rolsuper order by 1, 2
 """
 _SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s and pid <> pg_backend_pid()"
+_MAY_END_SESSIONS = (
+    "select rolsuper or pg_has_role('pg_signal_backend', 'usage') from pg_roles where rolname = current_user"
+)
+# Of a login that is there still, and whose access was not wholly taken away.
+_BEGUN = (
+    "select from intake.access_grant g join pg_roles u on u.rolname = g.user_name"
+    " where g.user_name = %s and g.revoked_at is null"
+)
 _NOTE = "insert into intake.access_grant (user_name, role, granted_by, ends_on) values (%s, %s, %s, %s)"
 _NOTED_END = (
     "update intake.access_grant set revoked_by = %s, revoked_at = clock_timestamp()"
@@ -67,18 +78,19 @@ def grant_access(address: ServerAddress, access: Access, *, password: str | None
     role = _db_role(access.role)
     user = sql.Identifier(access.user)
     with _administering(address) as conn:
-        if access.user.startswith(("intake_", "pg_")) or _is_superuser(conn, access.user):
-            raise ConfigurationError(f"{access.user} is no person's login: give access to a login of the person's own.")
-        if not _exists(conn, access.user):
+        if access.user.startswith(("intake_", "pg_")) or has_powers(conn, access.user):
+            raise ConfigurationError(
+                f"{access.user} is no person's login, or may do more on this server than log in: give access to a login"
+                " of the person's own."
+            )
+        if not exists(conn, access.user):
             conn.execute(sql.SQL("CREATE ROLE {}").format(user))
         _require_one_end(conn, access)
         until = sql.Literal("infinity" if access.ends_on is None else f"{access.ends_on} 23:59:59")
-        conn.execute(
-            sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB VALID UNTIL {}").format(user, until)
-        )
+        conn.execute(sql.SQL("ALTER ROLE {} LOGIN VALID UNTIL {}").format(user, until))
         if password is not None:
-            verifier = conn.pgconn.encrypt_password(password.encode(), access.user.encode(), b"scram-sha-256")
-            conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, sql.Literal(verifier.decode())))
+            verifier = password_verifier(conn, access.user, password)
+            conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, sql.Literal(verifier)))
         conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), user))
         conn.execute(_NOTE, (access.user, role, access.by, access.ends_on))
 
@@ -100,8 +112,14 @@ def revoke_access(address: ServerAddress, user: str, *, by: str) -> int:
     First it can log in no more, then its sessions are ended until none is left: there is no moment between.
     """
     with _administering(address) as conn:
-        if user not in {row["user_name"] for row in _members(conn)}:
+        begun = conn.execute(_BEGUN, (user,)).fetchone() is not None
+        if not begun and user not in {row["user_name"] for row in _members(conn)}:
             raise ConfigurationError(f"{user} has no access of ours. See `crm-intake access list`.")
+        if conn.execute(_MAY_END_SESSIONS).fetchone() != (True,):
+            raise ConfigurationError(
+                "This login may not end another's sessions, and nothing was taken away: let an administrator of the server"
+                " do it, or first grant this login pg_signal_backend."
+            )
         name = sql.Identifier(user)
         conn.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
         held = [row["db_role"] for row in _members(conn) if row["user_name"] == user]
@@ -153,12 +171,19 @@ def _db_role(role: str) -> str:
     return ROLES[role]
 
 
-def _exists(conn: psycopg.Connection[Any], user: str) -> bool:
+def exists(conn: psycopg.Connection[Any], user: str) -> bool:
+    """Whether the server has a role of that name."""
     return conn.execute("select from pg_roles where rolname = %s", (user,)).fetchone() is not None
 
 
-def _is_superuser(conn: psycopg.Connection[Any], user: str) -> bool:
-    return conn.execute("select from pg_roles where rolname = %s and rolsuper", (user,)).fetchone() is not None
+def password_verifier(conn: psycopg.Connection[Any], user: str, password: str) -> str:
+    """What the server keeps of a password (RFC 5803); from it nobody can log in."""
+    return conn.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+
+
+def has_powers(conn: psycopg.Connection[Any], user: str) -> bool:
+    """Whether a role may do anything on the server beside what its memberships allow."""
+    return conn.execute(f"select from pg_roles where rolname = %s and ({POWERS})", (user,)).fetchone() is not None
 
 
 @contextmanager

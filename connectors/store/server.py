@@ -101,6 +101,18 @@ def external_server(url: str, *, dagster_database: str = "dagster") -> ServerAdd
     return address
 
 
+def require_dagster(address: ServerAddress) -> None:
+    """ConfigurationError where the login may not use Dagster's database, as a person's may not."""
+    may = "SELECT has_database_privilege(oid, 'connect') FROM pg_database WHERE datname = %s"
+    with store_errors(), psycopg.connect(address.uri_adbc, connect_timeout=10) as conn:
+        allowed = conn.execute(may, (address.dagster_database,)).fetchone()
+    if allowed == (False,):
+        raise ConfigurationError(
+            f"This login may not use database '{address.dagster_database}', in which Dagster keeps its runs: start the run"
+            " where the workers log in, or from Dagster's pages. Nothing was done."
+        )
+
+
 def logging_faults(address: ServerAddress) -> list[str]:
     """Settings by which the server's own log would hold people's data, each with the value to give it."""
     with store_errors(), psycopg.connect(address.uri_adbc, connect_timeout=10) as conn:

@@ -10,7 +10,7 @@ import typer
 from connectors.store.access_log import read_log
 from connectors.store.engine import create_store_engine
 from connectors.store.migrate import OFFICER_ROLE, PIPELINE_ROLE, upgrade
-from connectors.store.roles import Access, grant_access, list_access, revoke_access
+from connectors.store.roles import SHORTEST_PASSWORD, Access, grant_access, list_access, revoke_access
 from pipelines.commands.console import (
     CONSOLE,
     ConfigOption,
@@ -46,8 +46,10 @@ def grant(
         address = server_address(settings_for(config))
         upgrade(address)
         secret = sys.stdin.readline().rstrip("\n") if password else None
-        if secret is not None and len(secret) < 12:
-            raise ConfigurationError("The password has fewer than 12 characters. Give a longer one on standard input.")
+        if secret is not None and len(secret) < SHORTEST_PASSWORD:
+            raise ConfigurationError(
+                f"The password has fewer than {SHORTEST_PASSWORD} characters. Give a longer one on standard input."
+            )
         grant_access(address, Access(user, role, by, parse_day(until)), password=secret)
     CONSOLE.print(f"{user} has the role {role}.", markup=False)
 

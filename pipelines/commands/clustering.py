@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from connectors.store import migrate
+from connectors.store.roles import SHORTEST_PASSWORD
+from connectors.store.service_logins import SERVICE_LOGINS, bring_logins
 from pipelines.commands.console import CONSOLE, ConfigOption, settings_for, speaking
 from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
 from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
+from schemas.errors import ConfigurationError
 
 # Of a trial on one machine: where more workers end than this, it is not a machine that was lost.
 MOST_REPLACED = 20
@@ -55,17 +58,34 @@ def cluster(
 def upgrade(config: ConfigOption = None) -> None:
     """Bring the store and Dagster's own database to the layout of this version; done already, it changes nothing.
 
-    After a new version is installed, while nothing else runs.
+    After a new version is installed, while nothing else runs. The deployment's logins whose passwords the environment has
+    (INTAKE_DB_SERVICE_PASSWORD and so on) are made, and brought to this password and to their rights.
     """
     from pipelines.launch import dagster_instance
 
     with speaking():
         settings = settings_for(config)
+        passwords = _passwords(settings)
         address = server_address(settings)
         migrate.upgrade(address)
         with dagster_instance(settings, address) as instance:
             instance.upgrade()
+        brought = bring_logins(address, passwords)
         CONSOLE.print("The store and Dagster's database have the layout of this version.")
+        if brought:
+            CONSOLE.print(f"Logins with their rights: {', '.join(brought)}.", markup=False)
+
+
+def _passwords(settings: Settings) -> dict[str, str]:
+    """By name in SERVICE_LOGINS, of those that are given."""
+    told = {name: getattr(settings, f"db_{name}_password") for name in SERVICE_LOGINS}
+    passwords = {name: password.get_secret_value() for name, password in told.items() if password is not None}
+    if short := [name for name, password in passwords.items() if len(password) < SHORTEST_PASSWORD]:
+        names = ", ".join(f"INTAKE_DB_{name.upper()}_PASSWORD" for name in short)
+        raise ConfigurationError(
+            f"{names}: fewer than {SHORTEST_PASSWORD} characters. Give a longer one; nothing was done."
+        )
+    return passwords
 
 
 def _serve(settings: Settings, workers: int, port: int) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from connectors.store import batches
+from connectors.store.server import require_dagster
 from pipelines.commands.console import (
     CONSOLE,
     DONE,
@@ -62,6 +63,7 @@ def run(
     """Take in what was received and bring the CRM up to date."""
     with session_for(config) as session:
         window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
+        require_dagster(session.workspace.address)
         if approve is not None:
             _approve(session, approve, by)
         report = run_window(session, source or SOURCES, window)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from typer.main import get_command
 
 from connectors.store.keys import KeyRing
 from connectors.store.server import QUIET_LOG
+from connectors.store.service_logins import SERVICE_LOGINS
 from pipelines.cli import APP
 from pipelines.definitions import build_definitions
 from pipelines.launch import QUIET
@@ -32,10 +34,10 @@ OURS = ("dagster", "dagster-readonly", "worker", "calls", "preferences")
 STARTED = (*OURS, "owner")
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
-LOGINS = (DEPLOY / "logins.sql").read_text()
 ACCESS_LOG = "nginx.ingress.kubernetes.io/enable-access-log"
-FILES = ("workers.yaml", "task.yaml", "ingress.yaml")
-OBJECTS = [one for name in FILES for one in yaml.safe_load_all((DEPLOY / name).read_text())]
+FILES = ("state.yaml", "workers.yaml", "task.yaml", "ingress.yaml")
+OBJECTS_OF = {name: list(yaml.safe_load_all((DEPLOY / name).read_text())) for name in FILES}
+OBJECTS = [one for objects in OBJECTS_OF.values() for one in objects]
 WORKLOADS = [one for one in OBJECTS if one["kind"] in ("Deployment", "Job")]
 OWN_PODS = [one for one in WORKLOADS if "crm-intake" in str(one["metadata"])]
 CODE = VALUES["dagster-user-deployments"]["deployments"][0]
@@ -142,14 +144,26 @@ def test_no_part_logs_in_as_the_stores_owner_but_what_is_done_by_hand() -> None:
     assert logins.pop("owner") == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
     assert SERVICES["owner"]["profiles"] and SERVICES["owner"]["restart"] == "no"
     assert {logins[name] for name in ("dagster", "worker", "calls")} == {"intake_service"}
-    assert (logins["dagster-readonly"], logins["preferences"]) == ("intake_dagster", "intake_page")
-    made = dict(re.findall(r"^create role (\w+) login password :'(\w+)'", LOGINS, re.MULTILINE))
-    assert set(made) == set(logins.values()) and VALUES["postgresql"]["postgresqlUsername"] in made
-    read = dict(re.findall(r"^\\getenv (\w+) (\w+)$", LOGINS, re.MULTILINE))
+    assert (logins["dagster-readonly"], logins["preferences"]) == ("intake_viewer", "intake_page")
+    variables = {login.user: f"INTAKE_DB_{name.upper()}_PASSWORD" for name, login in SERVICE_LOGINS.items()}
     for name, login in logins.items():
-        assert f"{{{read[made[login]]}:?}}@" in urls[name]
-    assert set(read.values()) <= set(SERVICES["postgres"]["environment"])
-    assert "./logins.sql:/docker-entrypoint-initdb.d/logins.sql:ro" in SERVICES["postgres"]["volumes"]
+        assert f"{{{variables[login]}:?}}@" in urls[name]
+    assert set(SERVICES["owner"]["environment"]) == {"DATABASE_URL"} | {variables[one] for one in logins.values()}
+    assert not any("INTAKE_DB_" in name for one in OURS for name in SERVICES[one]["environment"])
+
+
+def test_in_a_cluster_each_secret_has_an_example_and_no_part_is_told_of_another() -> None:
+    def named(example: str) -> dict[str, str]:
+        return dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / example).read_text(), re.MULTILINE))
+
+    work, owner = named("pipeline.env.example"), named("owner.env.example")
+    assert set(work) == set(COMPOSE["x-intake"]["environment"])
+    assert urlsplit(work["DATABASE_URL"]).username == "intake_service"
+    login = VALUES["postgresql"]["postgresqlUsername"]
+    needed = {name for name, one in SERVICE_LOGINS.items() if one.user in ("intake_service", "intake_page", login)}
+    assert set(owner) == {"DATABASE_URL", *(f"INTAKE_DB_{name.upper()}_PASSWORD" for name in needed)}
+    claims = {one["metadata"]["name"]: name for name in FILES for one in OBJECTS_OF[name] if "Claim" in one["kind"]}
+    assert claims == {"crm-intake-state": "state.yaml"}, "the first job waits for it"
 
 
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
