@@ -3,7 +3,8 @@
 Each statement is set-based and runs in the caller's transaction; temporary tables carry the batch between them:
 
 t_row    the staged rows with what the store already knew of each (`class`: new, changed, unchanged); `source` is one and
-         the same, and a column all the same: of a constant the planner believes to know how rare it is, and is wrong
+         the same, and a column all the same: of a constant the planner believes to know how rare it is, and is wrong.
+         The same content is `unchanged`, but under another mapping where it gave ground for nothing: what it says may count
 t_dirty  the contact points that the batch touched
 
 A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
@@ -40,8 +41,11 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
            coalesce(d.grants, false) or s.is_enquiry
            or coalesce(s.registration_status in ('active', 'waitlisted'), false)) as has_ground,
        case when p.submission_id is null then 'new'
-            when p.content_hash = s.content_hash then 'unchanged'
+            when p.content_hash = s.content_hash and (p.subject_id is not null or not exists (
+                select from intake.reading g where g.reading_id = p.reading_id and g.mapping_hash <> :mapping_hash))
+                 then 'unchanged'
             else 'changed' end as class,
+       p.content_hash is not distinct from s.content_hash as is_same_content,
        p.contact_point_id as old_contact_point_id,
        null::uuid as contact_point_id,
        null::uuid as subject_id

@@ -1,8 +1,9 @@
 """SQL of double opt-in: a batch's sign-ups that wait, and what staff cannot do for the person meanwhile."""
 
-# One that was read before is not asked again: the same content makes no second link. Nor is one so old that the store may
-# have forgotten it: where nobody followed the link its row goes as the quarantine does (connectors.store.retention_sql),
-# and a full export would bring it back for ever. Every sign-up that is read within that time is asked once.
+# One that was read before is not asked again: the same content makes no second link, nor does it under another mapping once
+# the first may have been forgotten. Nor is one so old that the store may have forgotten it: where nobody followed the link
+# its row goes as the quarantine does (connectors.store.retention_sql), and a full export would bring it back for ever. Every
+# sign-up that is read within that time is asked once.
 ADD_PENDING = """
 insert into intake.pending_grant (
     confirmation_id, purpose, topic, source, submission_id, address, address_key, given_name, family_name, given_key,
@@ -13,6 +14,7 @@ select distinct on (r.maker_id, d.purpose, coalesce(d.topic, ''))
        :now + make_interval(days => :confirmation_days)
 from {decisions} d join t_row r on r.row_no = d.row_no
 where d.value = 'pending' and r.is_usable and r.is_winner and r.class <> 'unchanged' and r.address_key is not null
+  and not (r.is_same_content and d.occurred_at + make_interval(days => :confirmation_days) <= :now)
   and d.occurred_at + make_interval(days => greatest(:remembered_days, :confirmation_days)) > :now
 order by r.maker_id, d.purpose, coalesce(d.topic, ''), r.row_no
 on conflict (confirmation_id, purpose, topic) do nothing

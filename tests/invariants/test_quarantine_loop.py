@@ -235,6 +235,31 @@ def test_under_another_mapping_the_whole_batch_is_read_again(courses: World) -> 
     assert not list_entries(world.session())
 
 
+@pytest.mark.parametrize("known_as", [None, "Aino", "Aino-Liisa"])
+def test_a_decision_that_another_mapping_can_read_counts_whoever_is_known_at_the_address(
+    courses: World, known_as: str | None
+) -> None:
+    """Of a row that gave ground for nothing: its content is the same, and what it says is not."""
+    world = courses
+    said = {**clean_row("contact", 1), "Answer me": "", "First": "Aino"}
+    if known_as is not None:
+        take(world, {"contact": [{**said, "Id": "90", "First": known_as, "Newsletter": "Yes"}]})
+    take(world, {"contact": [{**said, "Newsletter": "Monthly"}, {**said, "Id": "2", "Newsletter": "Never"}]})
+    assert len(list_entries(world.session())) == 2
+    consent = FEEDS["contact"].consents[0].model_copy(update={"grants": ("Yes", "Monthly"), "refuses": ("No", "Never")})
+    mended = FEEDS["contact"].model_copy(update={"consents": (consent,)})
+    world.workspace = replace(world.workspace, mappings={**FEEDS, "contact": mended})
+    retry(world.session())
+    assert not list_entries(world.session())
+    told = Counter(value for (value,) in world.query("select value from intake.consent_event"))
+    assert told == {"grant": 1 if known_as is None else 2, "withdraw": 1}
+    assert world.query("select state from intake.consent_state where topic = ''") == [("withdrawn",)]
+    before = state_of(world)
+    (events,) = world.query("select count(*) from intake.consent_event")
+    take(world, {"contact": [{**said, "Newsletter": "Monthly"}, {**said, "Id": "2", "Newsletter": "Never"}]})
+    assert state_of(world) == before and world.query("select count(*) from intake.consent_event") == [events]
+
+
 def test_entries_are_found_by_source_feed_reason_owner_and_age(courses: World) -> None:
     world = courses
     rows, _ = broken_rows()
