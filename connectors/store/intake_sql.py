@@ -8,7 +8,8 @@ t_row    the staged rows with what the store already knew of each (`class`: new,
 t_dirty  the contact points that the batch touched
 
 A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
-A version that arrives after a newer one of its submission still makes events, but decides nothing else (`is_winner`).
+A version that arrives after a newer one of its submission still makes events, but decides nothing else (`is_winner`); of
+versions that tell no time, or the same, the newer is that of the batch received later.
 """
 
 from connectors.store.made_ids_sql import MADE_ID
@@ -35,7 +36,9 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
        s.is_deleted,
        s.withheld, s.maker_id, s.registration_id,
        s.is_usable and :raises as is_usable,
-       s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false) as is_winner,
+       s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false)
+           and not coalesce(p.version_at is not distinct from s.version_at and pb.received_at > sb.received_at, false)
+           as is_winner,
        coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
        s.is_usable and :raises and s.address_key is not null and (
            coalesce(d.grants, false) or s.is_enquiry
@@ -52,6 +55,8 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
 from ranked s
 left join decided d on d.row_no = s.row_no
 left join intake.submission p on p.source = s.source and p.submission_id = s.submission_id
+left join intake.batch pb on pb.batch_id = p.batch_id
+left join intake.batch sb on sb.batch_id = s.batch_id
 """
 
 ADD_CONTACT_POINTS = f"""

@@ -5,6 +5,7 @@ One factory per layer; partitioned by the day received. Between staged and core 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -135,8 +136,7 @@ def staged_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDef
 
 
 def _stage(session: Session, source: str) -> tuple[list[Gated], int]:
-    gated = stage_source(session, source)
-    record_gate(session, gated)
+    gated = stage_source(session, source, judged=partial(record_gate, session))
     return gated, lower_staged(session, source) if is_shut(gated) else 0
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from connectors.csv_files import decode_csv
 from connectors.store import batches
-from pipelines.operations.intake import merge_group, stage_frames
+from pipelines.operations.intake import merge_group, shaped_by, stage_frames
 from pipelines.operations.sessions import Session
 from pipelines.transforms.evidence import FEED, evidence_mapping, refusals, with_defaults, without_refused
 from pipelines.transforms.shape import StagedBatch, shape_batch
@@ -84,7 +84,7 @@ def _merge(session: Session, mapping: Mapping, kept: StagedBatch) -> None:
     raw = pd.DataFrame({BATCH_ID: [str(batch_id)] * len(kept.submissions)}, index=kept.submissions.index)
     request = {
         "batch_ids": [str(batch_id)],
-        "feed": FEED,
+        **shaped_by(mapping),
         "has_faults": False,
         "staged": stage_frames(own, batch, raw, kept),
         "wordings": kept.wordings,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipelines.operations.gate_rules import Rule, RuleResult, suite_for
+from pipelines.operations.gate_rules import MIN_ROWS_FOR_SHARES, Rule, RuleResult, suite_for
 from pipelines.operations.plain_rules import plain_results
 from pipelines.transforms.shape import StagedBatch
 from schemas.errors import BatchRefused
@@ -51,6 +51,22 @@ def gate_batch(shaped: StagedBatch, mapping: Mapping, *, median_rows: float | No
     reason = f"{len(failed)} of {len(results)} rules failed: {', '.join(failed)}."
     remedy = "Look at the feed's export and mapping; then run the day again, or `quarantine retry` the batch."
     return Verdict(results, ("gate_failed", reason, remedy))
+
+
+def is_share_missed(shaped: StagedBatch, mapping: Mapping, batch_of: "pd.Series[Any]") -> bool:
+    """Whether a share that several batches keep to together (`batch_of`: the batch of each row) is missed by one of them."""
+    rules = [rule for rule in suite_for(mapping, rows=MIN_ROWS_FOR_SHARES, median_rows=None) if rule.is_share]
+    frame = checked_frame(shaped, rules)
+    sizes = batch_of.groupby(batch_of).size()
+    for rule in rules:
+        column = frame[str(rule.column)]
+        if "mostly" in rule.bounds:
+            missed = column.notna().groupby(batch_of).mean() < rule.bounds["mostly"]
+        else:
+            missed = (column.groupby(batch_of).mean() > rule.bounds["max_value"]) & (sizes >= MIN_ROWS_FOR_SHARES)
+        if missed.any():
+            return True
+    return False
 
 
 def checked_frame(shaped: StagedBatch, rules: Sequence[Rule]) -> pd.DataFrame:

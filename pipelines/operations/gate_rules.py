@@ -21,6 +21,11 @@ class Rule:
     bounds: dict[str, Any]
 
     @property
+    def is_share(self) -> bool:
+        """Whether it is about how many of a batch's rows: what one batch misses, others beside it can hide."""
+        return "mostly" in self.bounds or self.expectation == "ExpectColumnMeanToBeBetween"
+
+    @property
     def name(self) -> str:
         """What the rule is called in reports."""
         return self.expectation if self.column is None else f"{self.expectation}:{self.column}"

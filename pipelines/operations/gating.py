@@ -39,5 +39,5 @@ def lower_staged(session: Session, source: str) -> int:
     with session.transaction() as conn:
         groups = staged_groups(conn, session.run_id, source)
     for group_id, request in groups:
-        merge_group(session, {**request, "stop": SHUT, "watermark": None}, group_id)
-    return sum(len(request["batch_ids"]) for _, request in groups)
+        merge_group(session, {**request, "stop": request["stop"] or SHUT, "watermark": None}, group_id)
+    return sum(len(request["batch_ids"]) for _, request in groups if not request["stop"])

@@ -29,7 +29,7 @@ from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
 from pipelines.operations.collecting import collected_seldom
-from pipelines.operations.gate import Verdict, gate_batch
+from pipelines.operations.gate import Verdict, gate_batch, is_share_missed
 from pipelines.operations.gate_rules import RuleResult
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
@@ -109,13 +109,19 @@ class _Decoded:
     batch: BatchRow
     raw: pd.DataFrame
     questions: Questions
+    size: int = 0
 
 
-def stage_source(session: Session, source: str) -> list[Gated]:
-    """Shape and gate every landed batch of a source that no other run is staging, and stage what passed for `merge_staged`.
+def stage_source(
+    session: Session, source: str, *, judged: Callable[[Sequence[Gated]], None] | None = None
+) -> list[Gated]:
+    """Shape and gate every landed batch of a source that no other run is staging, and stage them for `merge_staged`.
 
-    A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can.
+    A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can; it is
+    staged all the same, to lower after what came before it as well. `judged` is told of each group as it is staged.
+    What a try of this run before staged and did not merge is staged anew.
     """
+    left = _forget_staged(session, source)
     with session.transaction() as conn:
         landed = batches.batches_in_state(conn, source, BatchState.LANDED)
     known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
@@ -123,8 +129,24 @@ def stage_source(session: Session, source: str) -> list[Gated]:
     gated: list[Gated] = []
     for start in range(0, len(waiting), BATCHES_AT_A_TIME):
         with staging(session, waiting[start : start + BATCHES_AT_A_TIME]) as taken:
-            gated += stage_batches(session, taken)
+            gated += stage_batches(session, taken, judged=judged)
+    with session.transaction() as conn:
+        for request in left:
+            add_staged_group(conn, uuid4(), run_id=session.run_id, source=source, request=request)
     return gated
+
+
+def _forget_staged(session: Session, source: str) -> list[dict[str, Any]]:
+    """Take back what this run has staged of a source; the requests of stopped batches, which are not landed any more."""
+    stopped = []
+    with session.transaction() as conn:
+        for group_id, request in staged_groups(conn, session.run_id, source):
+            remove_staged_group(conn, group_id)
+            if request["stop"]:
+                stopped.append(request)
+            else:
+                drop_staged(conn, request["staged"].values())
+    return stopped
 
 
 def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
@@ -137,20 +159,31 @@ def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
 
 
 def stage_batches(
-    session: Session, batch_ids: Sequence[UUID], *, then: Callable[[str], None] | None = None
+    session: Session,
+    batch_ids: Sequence[UUID],
+    *,
+    then: Callable[[str], None] | None = None,
+    judged: Callable[[Sequence[Gated]], None] | None = None,
 ) -> list[Gated]:
     """As `stage_source`, for given batches; those of one feed with the same columns go together, in the order given.
 
-    `then` is told the source of each group that is staged. How large a feed's batches usually are is what it was before.
+    `then` is told the source of each group that is staged, to merge it at once; without it a stopped one has lowered here.
+    How large a feed's batches usually are is what it was before.
     """
     require_replayed(session)
     gated: list[Gated] = []
     usual: dict[str, float | None] = {}
+    told = 0
     with collected_seldom():
         for group in _iter_groups(session, batch_ids, gated):
-            gated += _stage_group(session, group, usual)
+            gated += _stage_group(session, group, usual, lowers=then is None)
+            if judged is not None:
+                judged(gated[told:])
+                told = len(gated)
             if then is not None:
                 then(group[0].batch.source)
+    if judged is not None and gated[told:]:
+        judged(gated[told:])
     return gated
 
 
@@ -166,12 +199,14 @@ def _iter_groups(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]
 
 
 def merge_staged(session: Session, source: str) -> int:
-    """Merge what this run staged of a source, group by group, each in one transaction; returns the number of batches."""
+    """Merge what this run staged of a source, group by group in the order staged, each in one transaction; returns the number
+    of batches. A stopped batch lowers again: what it takes back may have come in a group before it.
+    """
     with session.transaction() as conn:
         groups = staged_groups(conn, session.run_id, source)
     for group_id, request in groups:
         merge_group(session, request, group_id)
-    return sum(len(request["batch_ids"]) for _, request in groups)
+    return sum(len(request["batch_ids"]) for _, request in groups if not request["stop"])
 
 
 def apply_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
@@ -276,7 +311,7 @@ def _decoded(batch: BatchRow, payload: bytes, cells: Sequence[MendedCell], mappi
 
 def _taken(session: Session, one: _Ahead, gated: list[Gated]) -> Iterator[_Decoded]:
     try:
-        yield one.decoding.result()
+        yield replace(one.decoding.result(), size=one.size)
     except BatchRefused as refused:
         gated.append(_stop(session, one.batch, refused))
 
@@ -292,8 +327,9 @@ def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], ma
 def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
     first = group[0]
     rows = sum(len(member.raw) for member in group) + len(decoded.raw)
+    size = sum(member.size for member in group) + decoded.size
     same_columns = first.raw.columns.equals(decoded.raw.columns)
-    return first.batch.feed == decoded.batch.feed and same_columns and rows <= GROUP_ROWS
+    return first.batch.feed == decoded.batch.feed and same_columns and rows <= GROUP_ROWS and size <= AHEAD_BYTES
 
 
 def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
@@ -303,8 +339,12 @@ def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
     return Gated(batch, (), stop)
 
 
-def _stage_group(session: Session, group: Sequence[_Decoded], usual: dict[str, float | None]) -> list[Gated]:
-    """Judge a group and stage it; where the gate stops it as a whole, each batch is judged by itself.
+def _stage_group(
+    session: Session, group: Sequence[_Decoded], usual: dict[str, float | None], *, lowers: bool
+) -> list[Gated]:
+    """Judge a group and stage it; where the gate stops it as a whole, or would stop one of it, each batch is judged by itself.
+
+    What is stopped lowers at once where it `lowers`.
 
     `usual` has how many rows the batches of a feed usually have, of feeds that were asked for.
     """
@@ -318,15 +358,14 @@ def _stage_group(session: Session, group: Sequence[_Decoded], usual: dict[str, f
     median = usual[batch.feed]
     shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
     verdict = _with_drift(session, group, verdict)
-    if verdict.stop is not None and len(group) > 1:
-        return [gated for member in group for gated in _stage_group(session, [member], usual)]
+    if len(group) > 1 and (verdict.stop is not None or is_share_missed(shaped, mapping, raw[BATCH_ID])):
+        return [gated for member in group for gated in _stage_group(session, [member], usual, lowers=lowers)]
     keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
-    if verdict.stop is None:
-        with session.transaction() as conn:
-            add_staged_group(conn, uuid4(), run_id=session.run_id, source=batch.source, request=request)
-    else:
-        merge_group(session, request)
+    if verdict.stop is not None and lowers:
+        merge_group(session, request, is_kept=True)
+    with session.transaction() as conn:
+        add_staged_group(conn, uuid4(), run_id=session.run_id, source=batch.source, request=request)
     return [Gated(member.batch, verdict.results, verdict.stop) for member in group]
 
 
@@ -355,10 +394,11 @@ def _describe(
 ) -> dict[str, Any]:
     """What merging a staged group needs to know, as it is kept between the two steps; no row values are in it."""
     batch = group[0].batch
+    mapping = session.workspace.mappings[batch.feed]
     watermark = shaped.submissions["version_at"].max()
     return {
         "batch_ids": [str(member.batch.batch_id) for member in group],
-        "feed": batch.feed,
+        **shaped_by(mapping),
         "has_faults": not shaped.faults.empty,
         "staged": stage_frames(session, batch, raw, shaped),
         "wordings": shaped.wordings,
@@ -367,30 +407,42 @@ def _describe(
     }
 
 
-def merge_group(session: Session, request: dict[str, Any], group_id: UUID | None = None) -> None:
-    """Merge one staged group in one transaction, and drop its staging tables with it."""
+def shaped_by(mapping: Mapping) -> dict[str, Any]:
+    """What merging needs to know of the mapping that shaped a group, whichever the process has that merges it."""
+    return {
+        "source": str(mapping.source),
+        "feed": mapping.feed,
+        "kind": str(mapping.kind),
+        "mapping_hash": mapping_hash(mapping),
+        "erases": mapping.erasure_means == "erasure",
+    }
+
+
+def merge_group(
+    session: Session, request: dict[str, Any], group_id: UUID | None = None, *, is_kept: bool = False
+) -> None:
+    """Merge one staged group in one transaction, and drop its staging tables with it unless it `is_kept`."""
     with as_merger(session), session.transaction() as conn:
         merge_batch(conn, _merge_request(session, request), resolve=resolve_subjects)
         redact_refused(session, conn, [UUID(batch_id) for batch_id in request["batch_ids"]])
         if group_id is not None:
             remove_staged_group(conn, group_id)
-        if not session.is_rehearsal:
+        if not session.is_rehearsal and not is_kept:
             drop_staged(conn, request["staged"].values())
-    if not session.is_rehearsal:
+    if not session.is_rehearsal and not is_kept:
         session.forget_staged(request["staged"].values())
 
 
 def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
     workspace = session.workspace
-    mapping = workspace.mappings[request["feed"]]
     stop = tuple(request["stop"]) if request["stop"] else None
     return MergeRequest(
         batch_ids=[UUID(batch_id) for batch_id in request["batch_ids"]],
         run_id=session.run_id,
-        source=str(mapping.source),
-        feed=mapping.feed,
-        kind=str(mapping.kind),
-        mapping_hash=mapping_hash(mapping),
+        source=request["source"],
+        feed=request["feed"],
+        kind=request["kind"],
+        mapping_hash=request["mapping_hash"],
         now=session.now,
         keep=workspace.landing_keeps(stopped=stop is not None or request["has_faults"]),
         raises=stop is None,
@@ -401,7 +453,7 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         wordings=request["wordings"],
         watermark=request["watermark"],
         stop=stop,
-        erases=mapping.erasure_means == "erasure",
+        erases=request["erases"],
         is_part=request.get("is_part", False),
     )
 
