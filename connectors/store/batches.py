@@ -150,14 +150,30 @@ def _batch(row: Any) -> BatchRow:
     return BatchRow(**{**row._mapping, "state": BatchState(row.state)})
 
 
-def reopen(conn: Connection, batch_id: UUID, received: ReceivedBatch, *, keys: KeyRing, stay: Stay) -> None:
+def is_overwritten(conn: Connection, batch: BatchRow, received: ReceivedBatch) -> bool:
+    """Whether a batch came anew after something else was read of one of its rows: then its content is news again."""
+    statement = (
+        "select exists (select from intake.row_outcome o join intake.submission u"
+        " on u.source = :source and u.submission_id = o.submission_id"
+        " join intake.batch b on b.batch_id = u.batch_id"
+        " where o.batch_id = :batch_id and u.batch_id <> o.batch_id and b.received_at < :received_at)"
+    )
+    told = {"source": batch.source, "batch_id": batch.batch_id, "received_at": received.received_at}
+    return received.received_at > batch.received_at and bool(conn.execute(text(statement), told).scalar())
+
+
+def reopen(
+    conn: Connection, batch_id: UUID, received: ReceivedBatch, *, keys: KeyRing, stay: Stay, as_news: bool = False
+) -> None:
     """Let a batch that came again be judged again; where the landing has let go of its payload, it is put back.
 
-    A batch that is not judged again gets none: who was erased since is taken out of it by the merge alone.
+    With `as_news` it was received when it came now. A batch that is not judged again gets no payload: who was erased since
+    is taken out of it by the merge alone.
     """
     batch = BATCH.c.batch_id == batch_id
+    when = {"received_at": received.received_at, "received_on": received.received_on} if as_news else {}
     # Locks the batch: another run may put the same payload back at the same time.
-    conn.execute(update(BATCH).where(batch).values(state=str(BatchState.LANDED)))
+    conn.execute(update(BATCH).where(batch).values({"state": str(BatchState.LANDED), **when}))
     if replayable(conn, [batch_id]):
         return
     put_batch(conn, received, batch_id, keys=keys)

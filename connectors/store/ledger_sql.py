@@ -9,7 +9,8 @@ from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
 # store or earlier in the batch. At first sight its plain "no" is a default and no event. With a changed address a
 # withdrawal is carried over, a grant is not. Its events are told apart by when they count as well: the form's own time
-# is the same for every change of it.
+# is the same for every change of it. One from before the last one seen is late: it withdraws from when it was stated on, where
+# nobody knew that; it grants nothing.
 _STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
 
 NEW_EVENTS = f"""
@@ -27,9 +28,10 @@ with stated as (
 ), sequenced as (
     select s.*, null as last_value, null::uuid as last_contact_point_id from stated s where not s.states_current_value
     union all
-    select s.*, coalesce(lag(s.value) over w, s.known_value),
-           coalesce(lag(s.contact_point_id) over w, s.known_contact_point_id)
-    from stated s where s.states_current_value and s.known_at <= s.stated_at
+    select s.*, coalesce(lag(s.value) over w, case when s.known_at <= s.stated_at then s.known_value end),
+           coalesce(lag(s.contact_point_id) over w, case when s.known_at <= s.stated_at then s.known_contact_point_id end)
+    from stated s where s.states_current_value
+      and (s.known_at <= s.stated_at or s.value = 'withdraw' and s.known_value is distinct from 'withdraw')
     window w as (partition by s.submission_id, s.purpose, s.topic order by s.stated_at, s.row_no)
 ), keyed as (
     select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.address_key, s.given_key,

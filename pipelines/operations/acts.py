@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from connectors.store import pending
+from connectors.store import narrow_calls, pending
 from connectors.store.acts import Addressee, append_acts, find_addressees, has_wording, is_child
 from connectors.store.merge import ACT, MergeRequest, StagedTables
 from connectors.store.tombstones import erased_at
@@ -47,7 +47,8 @@ _ALLOWED_AGAIN = frozenset({Begin.SALE_WITH_NOTICE, Begin.REGISTRATION_WITH_NOTI
 def record_acts(session: Session, conn: Connection | None, acts: Sequence[Act]) -> list[UUID]:
     """Append the acts to the ledger, all or none, in the caller's transaction or (`conn` None) in one of its own.
 
-    Returns the ids of their events, also of those that were there already. Raises ActRefused where a grant is not a full
+    Returns the ids of their events, also of those that were there already. What lowers calls for the CRM to be told at once.
+    Raises ActRefused where a grant is not a full
     record, is staff's own, or speaks of what nobody can grant; where the purpose or topic is not of the policy; and
     where it is not clear whom an act is about.
     """
@@ -73,7 +74,10 @@ def _record(session: Session, conn: Connection, acts: Sequence[Act]) -> list[UUI
     decisions = [one for row_no, act in enumerate(whole, 1) for one in _decisions(session, conn, act, row_no)]
     wordings = [_wording_row(act.evidence.wording) for act in whole if act.evidence.wording is not None]
     request = fold_request(session, wordings)
-    return append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
+    events = append_acts(conn, request, rows=rows, decisions=decisions, resolve=resolve_subjects)
+    if any(act.deed is not Deed.GRANT for act in whole):
+        narrow_calls.call_by_events(conn, events)
+    return events
 
 
 def _with_objection(act: Act, policy: Policy) -> Act:
@@ -111,7 +115,8 @@ def _require_allowed(act: Act, policy: Policy) -> None:
 
 def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str, Any]:
     addressee = _addressee(conn, act)
-    _require_not_erased(session, conn, act, addressee)
+    given_key = addressee.given_key or given_name_key(act.given_name) or NAMELESS
+    _require_not_erased(session, conn, act, addressee, given_key)
     grants = act.deed is Deed.GRANT
     if grants and addressee.is_role_address:
         raise ActRefused("role_address", "A role address is nobody's own: it can withdraw, but not grant.")
@@ -120,7 +125,6 @@ def _row(session: Session, conn: Connection, act: Act, row_no: int) -> dict[str,
             "awaiting_confirmation",
             "The person has not followed the link in the mailbox yet; staff cannot do it for them.",
         )
-    given_key = addressee.given_key or given_name_key(act.given_name) or NAMELESS
     if grants:
         _require_of_age(session, conn, act, addressee, given_key)
     salt = UUID(bytes=session.workspace.keys.current("guid_salt").secret[:16])
@@ -162,11 +166,13 @@ def _waits(session: Session, conn: Connection, act: Act, key: str) -> bool:
     return any(pending.waits(conn, key, purpose, topic, now=now) for purpose, topic in covered(act))
 
 
-def _require_not_erased(session: Session, conn: Connection, act: Act, addressee: Addressee) -> None:
-    """What somebody did before they were erased does not count any more; what they do afterwards does."""
-    if addressee.contact_point_id is not None:
+def _require_not_erased(session: Session, conn: Connection, act: Act, addressee: Addressee, given_key: str) -> None:
+    """What somebody did before they were erased does not count any more; what they do afterwards does. Where the address is
+    known again it can be lowered by whatever was done: lowering never waits.
+    """
+    if addressee.contact_point_id is not None and act.deed is not Deed.GRANT:
         return
-    gone_at = erased_at(conn, addressee.address_key, session.workspace.keys)
+    gone_at = erased_at(conn, addressee.address_key, session.workspace.keys, given_key=given_key)
     if gone_at is not None and act.occurred_at <= gone_at:
         raise ActRefused("erased", "Whoever had this address was erased after that act; only a later act counts.")
 

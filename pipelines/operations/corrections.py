@@ -4,6 +4,7 @@ A change of address carries withdrawals, not grants: what was forbidden there is
 anew, and the old address, which is read by somebody else from now on, gets none. Registrations go along.
 """
 
+import logging
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -21,6 +22,9 @@ from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.row_ids import row_id
 from schemas.acts import Act, ActEvidence, Deed
 from schemas.consent import Actor
+from schemas.errors import ActRefused
+
+LOG = logging.getLogger(__name__)
 
 CLOCK = "preference_page"
 MARKETING = "marketing"
@@ -36,13 +40,21 @@ def correct_name(session: Session, conn: Connection, contact_point_id: UUID, per
 
 
 def apply_moves(session: Session) -> int:
-    """Carry out the open changes of address, each in a transaction of its own; returns how many."""
+    """Carry out the open changes of address, each in a transaction of its own; returns how many.
+
+    One that the policy does not allow is refused: nobody else's waits for it.
+    """
     with session.transaction() as conn:
         moves = person_requests.open_requests(conn, "move")
     for move in moves:
-        with session.transaction() as conn:
-            state = "done" if _move(session, conn, move) else "refused"
-            person_requests.close_request(conn, move.request_id, state)
+        try:
+            with session.transaction() as conn:
+                state = "done" if _move(session, conn, move) else "refused"
+                person_requests.close_request(conn, move.request_id, state)
+        except ActRefused as refused:
+            LOG.warning("A change of address was refused (%s).", refused.code)
+            with session.transaction() as conn:
+                person_requests.close_request(conn, move.request_id, "refused")
     return len(moves)
 
 
@@ -59,7 +71,13 @@ def _move(session: Session, conn: Connection, move: PersonRequest) -> bool:
     if to_id == here:
         return False
     reference = f"move:{move.request_id}"
-    withdrawn = corrections.withdrawn_at(conn, here)
+    purposes = session.workspace.policy.purposes
+    # What the policy has no more, or does not let be lowered, is nothing to take along.
+    withdrawn = [
+        (purpose, topic)
+        for purpose, topic in corrections.withdrawn_at(conn, here)
+        if purpose in purposes and purposes[purpose].is_lowered_by and topic in ("", *purposes[purpose].topics)
+    ]
     carried = [_withdrawal(session, reference, pair, contact_point_id=to_id) for pair in withdrawn]
     left = _withdrawal(session, reference, (MARKETING, ""), contact_point_id=here)
     record_acts(session, conn, [*carried, left])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from connectors.store import outbox
-from connectors.store.outbox import Settled
+from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sending import Crm, chunks_by_table, read_back_chunk, table_name
 from pipelines.operations.sessions import Session
@@ -64,13 +64,17 @@ def recover(session: Session, crm: Crm, *, is_narrow: bool | None = None, among:
     with session.transaction() as conn:
         claimed = outbox.claimed_intents(conn, is_narrow=is_narrow, among=among)
     for chunk in chunks_by_table(claimed, session.workspace.policy.crm.chunk_rows):
-        with session.transaction() as conn:
-            known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
-        made = frozenset(i.row_id for i in chunk if i.method is Method.UPSERT and i.row_id not in known)
-        settled = read_back_chunk(crm, chunk, otherwise=IntentState.SUPERSEDED, made=made)
+        settled = read_back_chunk(crm, chunk, otherwise=IntentState.SUPERSEDED, made=_made(session, chunk))
         with session.transaction() as conn:
             outbox.settle(conn, settled)
     return len(claimed)
+
+
+def _made(session: Session, chunk: Sequence[Claimed]) -> frozenset[UUID]:
+    """The rows of claimed intents of one table that nothing but them can have made."""
+    with session.transaction() as conn:
+        known = outbox.acknowledged_columns(conn, chunk[0].table_name, [intent.row_id for intent in chunk])
+    return frozenset(i.row_id for i in chunk if i.method is Method.UPSERT and i.row_id not in known)
 
 
 def deliver_phase(session: Session, crm: Crm, phase: Phase) -> DeliveryReport:
@@ -118,7 +122,7 @@ def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryRep
     with session.transaction() as conn:
         lost = outbox.claimed_intents(conn, run_id=session.run_id)
     for chunk in chunks_by_table(lost, session.workspace.policy.crm.chunk_rows):
-        settled = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING)
+        settled = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING, made=_made(session, chunk))
         with session.transaction() as conn:
             outbox.settle(conn, settled)
         phase_of = {intent.intent_id: intent.phase for intent in chunk}

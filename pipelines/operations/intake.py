@@ -77,11 +77,13 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
         for received in connector.iter_batches(mapping, window, now=session.now):
             with session.transaction() as conn:
                 batch = batches.land_batch(conn, received, uuid4(), keys=keys, stay=stay)
-                if _is_known(batch, mapping):
+                # Rows that tell when they changed are not the same where they were changed back.
+                is_news = mapping.changed_at is None and batches.is_overwritten(conn, batch, received)
+                if _is_known(batch, mapping) and not is_news:
                     batches.count_again(conn, batch, session.run_id)
                     report.seen_again.append(batch.batch_id)
                 else:
-                    batches.reopen(conn, batch.batch_id, received, keys=keys, stay=stay)
+                    batches.reopen(conn, batch.batch_id, received, keys=keys, stay=stay, as_news=is_news)
                     report.landed.append(batch.batch_id)
             if not session.is_rehearsal:
                 connector.acknowledge(received)

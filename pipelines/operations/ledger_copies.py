@@ -110,7 +110,9 @@ def _append(session: Session, conn: Connection, lines: Sequence[dict[str, Any]],
 
 
 def _is_erased(session: Session, conn: Connection, line: dict[str, Any]) -> bool:
-    gone_at = erased_at(conn, line["address_key"], session.workspace.keys)
+    # A withdrawal of somebody who was erased at a shared address still lowers; a grant would bring them back.
+    given_key = line.get("given_key") if line["value"] == "grant" else None
+    gone_at = erased_at(conn, line["address_key"], session.workspace.keys, given_key=given_key)
     return gone_at is not None and (line.get("occurred_at") or line["received_at"]) <= gone_at.isoformat()
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from connectors.store import batches
+from connectors.store import batches, narrow_calls
 from connectors.store import data_requests as store
 from connectors.store.erasure import Scope
 from connectors.store.merge import refresh_addresses
@@ -48,6 +48,7 @@ def restrict(session: Session, scope: Scope, *, reason: str, by: str) -> int:
         raise ConfigurationError("There is no person at that address; it is suppressed, and nothing else is kept.")
     with session.transaction() as conn:
         added = store.restrict(conn, scope, reason=reason, by=by, at=session.now)
+        narrow_calls.call(conn, [scope.contact_point_id])
         _answer(session, conn, scope, "restriction", by)
     return added
 
@@ -55,6 +56,7 @@ def restrict(session: Session, scope: Scope, *, reason: str, by: str) -> int:
 def lift(session: Session, scope: Scope) -> int:
     """Let the ledger decide again (Art. 18(3): tell the person before). Returns how many were restricted."""
     with session.transaction() as conn:
+        narrow_calls.call(conn, [scope.contact_point_id])
         return store.lift(conn, scope)
 
 

@@ -1,0 +1,156 @@
+"""What was done and nearly got lost: between a write and its lost answer, before an erasure, in a late file, in one that came
+back as it was, or told to staff.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pipelines.operations.acts import record_acts
+from pipelines.operations.erasure import find_person
+from pipelines.operations.ledger_copies import export_ledger, import_ledger
+from pipelines.operations.narrow_sync import serve_calls
+from pipelines.operations.rights import lift, restrict
+from pipelines.operations.sync import sync_crm
+from schemas.errors import ActRefused
+from schemas.tables import CONSENT
+from tests.invariants.acts import NOW, T0, Who, iso, register, sign_up
+from tests.invariants.crm_hands import OPTED_OUT, PREFERENCE_PAGE, consents_of, edit_consent, set_crm_clock
+from tests.invariants.erasing import erase
+from tests.invariants.test_acts import make_act, states
+from tests.invariants.world import World, take_in
+
+AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
+DAY = timedelta(days=1)
+
+
+class LosingCrm:
+    """The CRM's client, which loses the answer that a consent to marketing was made; something happens before it is looked up."""
+
+    def __init__(self, crm: Any, between: Callable[[], bool]) -> None:
+        self._crm, self._between, self.lost = crm, between, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crm, name)
+
+    def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+        results = self._crm.upsert_many(table, rows)
+        if table.logical_name != CONSENT.logical_name or self.lost or not self._between():
+            return results
+        self.lost += 1
+        return [replace(result, outcome="unresolved") for result in results]
+
+
+def test_who_opts_out_in_the_crm_before_a_lost_answer_is_looked_up_is_not_opted_in_again(world: World) -> None:
+    def opt_out() -> bool:
+        if "" not in consents_of(world, AINO.address):
+            return False
+        set_crm_clock(world, T0 + 2 * DAY)
+        edit_consent(world, AINO.address, msdynmkt_value=OPTED_OUT, msdynmkt_source=PREFERENCE_PAGE)
+        return True
+
+    world.perform([sign_up(1, AINO, T0)])
+    session = world.session()
+    take_in(session)
+    crm = LosingCrm(world.crm, opt_out)
+    sync_crm(session, crm)  # type: ignore[arg-type]
+    assert crm.lost == 1
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+    world.run()
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+    assert states(world)["marketing", ""] == "withdrawn"
+
+
+def flag(value: str, changed_at: Any) -> dict[str, str]:
+    return {"Id": "p1", "Time": iso(T0), "Changed": iso(changed_at), **AINO.cells(), "Prohibited": value}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_prohibition_that_was_lifted_at_the_source_withdraws_in_whichever_order_it_comes(
+    world: World, order: tuple[int, int]
+) -> None:
+    world.perform([sign_up(1, AINO, T0)])
+    take_in(world.session())
+    versions = [[flag("Yes", T0 + DAY)], [flag("", T0 + 2 * DAY)]]
+    for number in order:
+        world.receive("prohibitions", versions[number])
+        take_in(world.session())
+    assert states(world)["marketing", ""] == "withdrawn"
+    world.perform([sign_up(2, AINO, T0 + 3 * DAY)])
+    world.receive("prohibitions", [*versions[0], flag("Yes", T0 + timedelta(hours=30))])
+    take_in(world.session())
+    assert states(world)["marketing", ""] == "granted", "what is known is no news"
+
+
+def test_a_registration_that_is_cancelled_again_by_the_same_export_as_before_is_cancelled(world: World) -> None:
+    world.with_mapping("courses", changed_at=None, consents=[], ignored=["Changed", "Marketing", "Marketing changed"])
+    rows = [[register(1, AINO, T0, status=status).row, register(2, MAIJA, T0).row] for status in ("out", "in")]
+    found = []
+    for day, which in enumerate((1, 0, 1, 0, 0)):
+        world.at(NOW + day * DAY)
+        world.receive("courses", rows[which], at=NOW + day * DAY)
+        take_in(world.session())
+        found += world.query("select status from intake.registration where submission_id like '%1'")
+    assert [status for (status,) in found] == ["active", "cancelled", "active", "cancelled", "cancelled"]
+
+
+def test_an_act_from_before_an_erasure_counts_for_nobody_who_came_back(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    erase(world, AINO.address)
+    world.at(NOW + DAY)
+    world.perform([register(1, AINO, NOW + timedelta(hours=1))], at=NOW + timedelta(hours=2))
+    world.run()
+    with pytest.raises(ActRefused) as refused:
+        record_acts(world.session(), None, [make_act(occurred_at=T0 + DAY)])
+    assert refused.value.code == "erased"
+    assert record_acts(world.session(), None, [make_act("withdraw", occurred_at=T0 + DAY, evidence={"wording": None})])
+    assert record_acts(world.session(), None, [make_act(occurred_at=NOW + timedelta(hours=3))])
+    assert states(world)["marketing", ""] == "granted"
+
+
+def test_whoever_was_erased_at_a_shared_address_does_not_come_back_by_an_old_act_or_copy(
+    world: World, tmp_path: Any
+) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, MAIJA, T0)])
+    world.run()
+    export_ledger(world.session(), tmp_path / "ledger")
+    ((aino,),) = world.query("select person_id from intake.person where given_name = 'Aino'")
+    erase(world, person=str(aino))
+    world.at(NOW + DAY)
+    with pytest.raises(ActRefused) as refused:
+        record_acts(world.session(), None, [make_act(occurred_at=T0 + DAY, given_name="Aino")])
+    assert refused.value.code == "erased"
+    import_ledger(world.session(), tmp_path / "ledger")
+    assert world.query("select given_name from intake.person") == [("Maija",)]
+
+
+def test_what_staff_take_down_is_told_to_the_crm_at_once(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), register(1, AINO, T0)])
+    world.run()
+    assert world.holds().consents[AINO.key, "marketing", ""]
+    told = make_act("withdraw", clock="spoken", evidence={"wording": None, "request_reference": uuid4().hex})
+    record_acts(world.session(), None, [told])
+    assert serve_calls(world.workspace, world.crm).served == 1
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+
+
+def test_a_restriction_and_its_end_are_told_to_the_crm_at_once(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), register(1, AINO, T0)])
+    world.run()
+
+    def forbids() -> bool:
+        return bool(world.holds().contacts[AINO.key, "aino"]["donotbulkemail"])
+
+    session = world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=AINO.address)
+    assert not forbids()
+    restrict(session, scope, reason="accuracy contested", by="Tiina Tietosuoja")
+    assert serve_calls(world.workspace, world.crm).served == 1 and forbids()
+    lift(session, scope)
+    assert serve_calls(world.workspace, world.crm).served == 1 and not forbids()
