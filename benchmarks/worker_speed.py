@@ -84,13 +84,12 @@ def _take_in(settings: Settings, address: ServerAddress, crew: int) -> None:
     sources = list(NOUNS)
     if crew:
         with local_workers(settings, crew, address=address):
-            states = run_on_workers(settings, sources=sources, window=window, address=address).states
+            ended = [run_on_workers(settings, sources=sources, window=window, address=address)]
     else:
-        states = {}
-        for day in cut(window, 1):
-            states = run_in_process(settings, sources=sources, window=day, address=address).states
-    if set(states.values()) != {"success"}:
-        raise RuntimeError(f"A run failed: {states}.")
+        ended = [run_in_process(settings, sources=sources, window=day, address=address) for day in cut(window, 1)]
+    for one in ended:
+        if set(one.states.values()) != {"success"}:
+            raise RuntimeError(f"A run of {one.window.first_on} failed: {one.states}.")
 
 
 def _digest(sandbox: RunningSandbox) -> str:

@@ -314,14 +314,15 @@ def test_keys_and_files_of_a_secret_are_laid_where_their_owner_alone_reads_them(
     assert KeyRing(ring).current("link") == made.current("link")
 
 
-def test_the_page_has_files_of_secrets_of_its_own() -> None:
+@pytest.mark.parametrize("what", ["files", "keys"])
+def test_the_page_has_secrets_of_its_own(what: str) -> None:
     def secret(spec: dict[str, Any]) -> str:
-        (name,) = (one["secret"]["secretName"] for one in spec["volumes"] if one["name"] == "given-files")
+        (name,) = (one["secret"]["secretName"] for one in spec["volumes"] if one["name"] == f"given-{what}")
         return str(name)
 
     names = {pod["metadata"].get("name", "task"): secret(pod["spec"]["template"]["spec"]) for pod in OWN_PODS}
-    assert names.pop("crm-intake-preferences") == "crm-intake-page-files"
-    assert {*names.values(), secret(CODE)} == {"crm-intake-files"}
+    assert names.pop("crm-intake-preferences") == f"crm-intake-page-{what}"
+    assert {*names.values(), secret(CODE)} == {f"crm-intake-{what}"}
 
 
 def test_only_what_works_on_data_has_the_keys_and_none_makes_any_in_a_pod() -> None:
