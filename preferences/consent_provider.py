@@ -15,12 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from connectors.store.own_data import is_alive, is_granted
+from connectors.store.own_data import is_alive, is_granted, is_restricted
 from pipelines.transforms.emails import canonical_address
 from preferences.answers import BodyTooLarge, client_of, read_body
 from preferences.door import Door
 from schemas.errors import StoreError
-from schemas.policy import Basis, Policy
+from schemas.policy import RESTRICTED_KINDS, Basis, Policy
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     401: {"description": "Not authenticated."},
@@ -41,7 +41,8 @@ class Question(BaseModel):
 
 
 class Answer(BaseModel):
-    """Whether it may be sent, and why not: `no_grant`, `not_alive`, `unknown_purpose`, `no_address`, `store_away`."""
+    """Whether it may be sent, and why not: `no_grant`, `not_alive`, `restricted`, `unknown_purpose`, `no_address`,
+    `store_away`."""
 
     allowed: bool
     reason: str | None = None
@@ -91,7 +92,9 @@ def _faults(invalid: ValidationError) -> str:
 
 
 def answer(door: Door, question: Question) -> Answer:
-    """The ledger's word. Marketing needs a standing grant; what needs none must be alive and not objected to."""
+    """The ledger's word. Marketing needs a standing grant; what needs none must be alive and not objected to. Whoever has
+    processing restricted gets what was registered for, and nothing else.
+    """
     policy = door.workspace.policy
     asked = _asked(policy, question)
     if asked is None:
@@ -99,9 +102,13 @@ def answer(door: Door, question: Question) -> Answer:
     key = canonical_address(question.contact_point).key
     if key is None:
         return Answer(allowed=False, reason="no_address")
+    target, needs_grant = policy.crm.purposes.get(asked.purpose), policy.purposes[asked.purpose].basis is Basis.CONSENT
+    is_promotion = needs_grant or (target is not None and target.kind in RESTRICTED_KINDS)
     with door.transaction() as conn:
-        if policy.purposes[asked.purpose].basis is Basis.CONSENT:
-            allowed, reason = is_granted(conn, key, asked.purpose, asked.topic), "no_grant"
+        if is_promotion and is_restricted(conn, key):
+            allowed, reason = False, "restricted"
+        elif needs_grant:
+            allowed, reason = is_granted(conn, key, asked.purpose, asked.topic, now=door.now()), "no_grant"
         else:
             allowed, reason = is_alive(conn, key, asked.purpose, now=door.now()), "not_alive"
     return Answer(allowed=allowed, reason=None if allowed else reason)

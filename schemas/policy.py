@@ -36,6 +36,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# Kinds of purposes of which nothing is sent while somebody's processing is restricted (GDPR Art. 18).
+RESTRICTED_KINDS = frozenset({"commercial", "tracking"})
+
+
 class CrmPurpose(_Strict):
     """Where a purpose of ours lives in the CRM: the ids of its purpose row and of its topic rows, and its type there.
 

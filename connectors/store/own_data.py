@@ -37,11 +37,18 @@ where e.contact_point_id = :id and not exists (select from intake.consent_void v
 order by 4 desc, e.purpose, e.topic limit 100
 """
 
-# Granted only where the fold says so for the very purpose, or for the topic that is asked for.
+# Granted only where the fold says so for the very purpose, or for the topic that is asked for, and while it lives for anybody.
 _ALLOWED = """
 select exists (
     select from intake.contact_point c join intake.consent_state s using (contact_point_id)
-    where c.address_key = :key and s.purpose = :purpose and s.topic = :topic and s.state = 'granted')
+    where c.address_key = :key and s.purpose = :purpose and s.topic = :topic and s.state = 'granted'
+      and exists (select from intake.person_purpose u where u.contact_point_id = c.contact_point_id
+                  and u.purpose = s.purpose and (u.ends_at is null or u.ends_at > :now)))
+"""
+
+_RESTRICTED = """
+select exists (select from intake.contact_point c join intake.restriction r using (contact_point_id)
+               where c.address_key = :key)
 """
 
 _LIVES = """
@@ -84,11 +91,17 @@ def read_own_data(conn: Connection, contact_point_id: UUID, *, now: datetime) ->
     )
 
 
-def is_granted(conn: Connection, address_key: str, purpose: str, topic: str) -> bool:
-    """Whether the ledger has a standing grant of a purpose, or of a topic of it (''= the whole), at an address."""
+def is_granted(conn: Connection, address_key: str, purpose: str, topic: str, *, now: datetime) -> bool:
+    """Whether the ledger has a standing grant of a purpose, or of a topic of it (''= the whole), that lives at an address."""
     name_addresses(conn, [address_key])
-    values = {"key": address_key, "purpose": purpose, "topic": topic}
+    values = {"key": address_key, "purpose": purpose, "topic": topic, "now": now}
     return bool(conn.execute(text(_ALLOWED), values).scalar_one())
+
+
+def is_restricted(conn: Connection, address_key: str) -> bool:
+    """Whether processing is restricted for anybody at an address (GDPR Art. 18)."""
+    name_addresses(conn, [address_key])
+    return bool(conn.execute(text(_RESTRICTED), {"key": address_key}).scalar_one())
 
 
 def is_alive(conn: Connection, address_key: str, purpose: str, *, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.row_ids import row_id
-from schemas.policy import CrmPurpose, Policy
+from schemas.policy import RESTRICTED_KINDS, CrmPurpose, Policy
 from schemas.tables import (
     CONSENT,
     CONTACT,
@@ -179,6 +179,8 @@ def _consent_rows(
         value = consent_value(name, view, has_contact=has_contact, living=living)
         if value is None:
             continue
+        if view.is_restricted and target.kind in RESTRICTED_KINDS:
+            value = ConsentValue.OPTED_OUT
         rows.update([_consent_row(view, name, "", target, value)])
         for topic in target.topics:
             on = value is ConsentValue.OPTED_IN and view.consents.get((name, topic)) == "granted"

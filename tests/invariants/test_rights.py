@@ -113,6 +113,9 @@ def test_of_a_restricted_person_nothing_is_written_but_lowering_until_it_is_lift
     ran = known.at(NOW + timedelta(hours=1)).run()
     (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
     assert contact["donotbulkemail"] is True and contact["lastname"] == "Virtanen"
+    assert not any(on for (at, _, _), on in known.holds().consents.items() if at == AINO.key), (
+        "the rows decide about mail"
+    )
     assert [status for _, _, status in known.holds().registrations.values()] == ["cancelled"]
     assert {phase for phase, _ in ran.sync.plan.tally} == {Phase.LOWERING}
     assert not reconcile(Session(known.workspace), known.crm).unexplained
@@ -120,6 +123,7 @@ def test_of_a_restricted_person_nothing_is_written_but_lowering_until_it_is_lift
     known.at(NOW + timedelta(hours=2)).run()
     (contact,) = (row for row in known.rows("contacts") if row["emailaddress1"] == AINO.address)
     assert contact["donotbulkemail"] is False and contact["lastname"] == "Toinen"
+    assert known.holds().consents[AINO.key, "marketing", ""], "a restriction is no withdrawal"
 
 
 def test_nobody_restricted_is_erased_before_the_restriction_is_lifted(world: World) -> None:

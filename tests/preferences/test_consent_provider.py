@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pipelines.operations.erasure import find_person
+from pipelines.operations.rights import lift, restrict
 from preferences.secrets_file import DoorSecrets
 from tests.preferences.people import AINO, House, paid_course, subscribed
 
@@ -32,6 +34,27 @@ def test_it_says_what_the_ledger_says_at_once(house: House) -> None:
     for purpose in ("marketing", "related_events"):
         assert not ask(house, purpose)["allowed"]
     assert ask(house, "course_delivery")["allowed"], "notices of a course go on"
+
+
+def test_whoever_is_restricted_gets_what_was_registered_for_and_nothing_else(house: House) -> None:
+    house.reset(*subscribed(AINO), paid_course())
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=AINO.address)
+    restrict(session, scope, reason="accuracy contested", by="Tiina Tietosuoja")
+    for purpose in ("marketing", "related_events"):
+        assert ask(house, purpose) == {"allowed": False, "reason": "restricted"}
+    assert ask(house, "course_delivery")["allowed"]
+    lift(session, scope)
+    assert ask(house, "marketing")["allowed"] and ask(house, "related_events")["allowed"]
+
+
+def test_a_grant_that_has_ended_by_the_policy_is_none(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    assert ask(house, "marketing")["allowed"]
+    with house.world.owner.begin() as conn:
+        conn.exec_driver_sql("update intake.person_purpose set ends_at = '2026-01-01' where purpose = 'marketing'")
+    assert ask(house, "marketing") == {"allowed": False, "reason": "no_grant"}
 
 
 def test_it_fails_closed(house: House) -> None:
