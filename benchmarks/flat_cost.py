@@ -99,7 +99,11 @@ def _report(days: dict[int, list[Cost]]) -> Report:
             ]
             for people, done in days.items()
         ],
-        facts=["Read, shaped, gated, merged, folded and planned; half of the rows are of known people."],
+        facts=[
+            "Read, shaped, gated, merged, folded and planned; half of the rows are of known people.",
+            "Known people are put there by SQL with what is looked up of them: without outcomes of rows, outbox and"
+            " registrations, which a store that took them in has.",
+        ],
         data={"days": {str(people): [asdict(day) for day in done] for people, done in days.items()}},
         summary=Summary(
             f"{last:,} known: {ratio:.2f} times {first:,}",
