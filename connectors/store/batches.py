@@ -151,15 +151,17 @@ def _batch(row: Any) -> BatchRow:
 
 
 def is_overwritten(conn: Connection, batch: BatchRow, received: ReceivedBatch) -> bool:
-    """Whether a batch came anew after something else was read of one of its rows: then its content is news again."""
+    """Whether an applied batch came anew after something else was read of one of its rows: then its content is news again."""
+    if batch.state is not BatchState.APPLIED or received.received_at <= batch.received_at:
+        return False
     statement = (
         "select exists (select from intake.row_outcome o join intake.submission u"
         " on u.source = :source and u.submission_id = o.submission_id"
         " join intake.batch b on b.batch_id = u.batch_id"
-        " where o.batch_id = :batch_id and u.batch_id <> o.batch_id and b.received_at < :received_at)"
+        " where o.batch_id = :batch_id and u.batch_id <> o.batch_id and b.received_at > :was and b.received_at < :comes)"
     )
-    told = {"source": batch.source, "batch_id": batch.batch_id, "received_at": received.received_at}
-    return received.received_at > batch.received_at and bool(conn.execute(text(statement), told).scalar())
+    told = {"source": batch.source, "batch_id": batch.batch_id, "was": batch.received_at, "comes": received.received_at}
+    return bool(conn.execute(text(statement), told).scalar())
 
 
 def reopen(
@@ -167,11 +169,12 @@ def reopen(
 ) -> None:
     """Let a batch that came again be judged again; where the landing has let go of its payload, it is put back.
 
-    With `as_news` it was received when it came now. A batch that is not judged again gets no payload: who was erased since
-    is taken out of it by the merge alone.
+    With `as_news` it was received and landed when it came now. A batch that is not judged again gets no payload: who was
+    erased since is taken out of it by the merge alone.
     """
     batch = BATCH.c.batch_id == batch_id
-    when = {"received_at": received.received_at, "received_on": received.received_on} if as_news else {}
+    received_now = {"received_at": received.received_at, "received_on": received.received_on}
+    when = {**received_now, "landed_at": stay.landed_at, "expires_at": stay.expires_at} if as_news else {}
     # Locks the batch: another run may put the same payload back at the same time.
     conn.execute(update(BATCH).where(batch).values({"state": str(BatchState.LANDED), **when}))
     if replayable(conn, [batch_id]):
@@ -277,6 +280,22 @@ def staged_groups(conn: Connection, run_id: UUID, source: str) -> list[tuple[UUI
         STAGED_GROUP.c.run_id == run_id, STAGED_GROUP.c.source == source
     )
     return [(row.group_id, row.request) for row in conn.execute(query.order_by(STAGED_GROUP.c.group_no))]
+
+
+def stopped_groups(conn: Connection, source: str) -> list[UUID]:
+    """The groups of stopped batches that were staged of a source by whichever run, and not merged in order; oldest first."""
+    query = select(STAGED_GROUP.c.group_id).where(
+        STAGED_GROUP.c.source == source, STAGED_GROUP.c.request["stop"].astext.is_not(None)
+    )
+    return list(conn.execute(query.order_by(STAGED_GROUP.c.group_no)).scalars())
+
+
+def put_last(conn: Connection, group_ids: Sequence[UUID], *, run_id: UUID) -> None:
+    """Make given groups this run's, after all that it has staged; those that were merged meanwhile are gone."""
+    taken = delete(STAGED_GROUP).where(STAGED_GROUP.c.group_id.in_(group_ids))
+    rows = {row.group_id: row for row in conn.execute(taken.returning(STAGED_GROUP))}
+    for row in (rows[group_id] for group_id in group_ids if group_id in rows):
+        add_staged_group(conn, row.group_id, run_id=run_id, source=row.source, request=row.request)
 
 
 def remove_staged_group(conn: Connection, group_id: UUID) -> None:

@@ -9,7 +9,7 @@ t_dirty  the contact points that the batch touched
 
 A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
 A version that arrives after a newer one of its submission still makes events, but decides nothing else (`is_winner`); of
-versions that tell no time, or the same, the newer is that of the batch received later.
+versions that tell no time, or the same, the newer is that of the batch received later; of what was pulled, landed later.
 """
 
 from connectors.store.made_ids_sql import MADE_ID
@@ -37,8 +37,8 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
        s.withheld, s.maker_id, s.registration_id,
        s.is_usable and :raises as is_usable,
        s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false)
-           and not coalesce(p.version_at is not distinct from s.version_at and pb.received_at > sb.received_at, false)
-           as is_winner,
+           and not coalesce(p.version_at is not distinct from s.version_at and case when :is_pulled
+               then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_winner,
        coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
        s.is_usable and :raises and s.address_key is not null and (
            coalesce(d.grants, false) or s.is_enquiry

@@ -9,8 +9,8 @@ from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
 # store or earlier in the batch. At first sight its plain "no" is a default and no event. With a changed address a
 # withdrawal is carried over, a grant is not. Its events are told apart by when they count as well: the form's own time
-# is the same for every change of it. One from before the last one seen is late: it withdraws from when it was stated on, where
-# nobody knew that; it grants nothing.
+# is the same for every change of it. One from before the last one seen is late: it grants nothing, and withdraws from when it
+# was stated on unless that source had the address withdrawn by then; what is in time is not compared with it.
 _STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
 
 NEW_EVENTS = f"""
@@ -30,9 +30,12 @@ with stated as (
     union all
     select s.*, coalesce(lag(s.value) over w, case when s.known_at <= s.stated_at then s.known_value end),
            coalesce(lag(s.contact_point_id) over w, case when s.known_at <= s.stated_at then s.known_contact_point_id end)
-    from stated s where s.states_current_value
-      and (s.known_at <= s.stated_at or s.value = 'withdraw' and s.known_value is distinct from 'withdraw')
-    window w as (partition by s.submission_id, s.purpose, s.topic order by s.stated_at, s.row_no)
+    from stated s where s.states_current_value and (s.known_at <= s.stated_at or s.value = 'withdraw' and not exists (
+        select from intake.consent_event e
+        where e.contact_point_id = s.contact_point_id and e.source = s.source and e.purpose = s.purpose
+          and e.topic = coalesce(s.topic, '') and e.value = 'withdraw' and e.effective_at <= s.stated_at))
+    window w as (partition by s.submission_id, s.purpose, s.topic, s.known_at <= s.stated_at
+                 order by s.stated_at, s.row_no)
 ), keyed as (
     select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.address_key, s.given_key,
                s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),

@@ -88,6 +88,8 @@ class MergeRequest:
     `erases`: what the source has erased is a person's wish there, and not the end of the source's own keeping.
     `keep`: how long the landing keeps their payloads, from when they landed.
     `is_part`: only some rows of them are staged, which were read before by the same mapping.
+    `is_pulled`: the source is asked, and tells what it has by then; of two versions without a time that of the batch landed later
+    is the newer, and not that of the one received later. `remembers`: false where the same will be merged once more.
     """
 
     batch_ids: list[UUID]
@@ -106,6 +108,8 @@ class MergeRequest:
     stop: tuple[str, str, str] | None = None
     erases: bool = False
     is_part: bool = False
+    is_pulled: bool = False
+    remembers: bool = True
     keep: timedelta = timedelta()
     reading_id: UUID = field(default_factory=uuid4)
     tombstone_keys: Sequence[Key] = ()
@@ -131,7 +135,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_KNOWN)
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
-    _merge_people(conn, run, resolve)
+    _merge_people(conn, request, run, resolve)
     refold(run)
     _record_outcomes(run, request)
 
@@ -159,7 +163,8 @@ def refresh_addresses(
     refold(statement_runner(conn, replace(request, kind=ACT)))
 
 
-def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
+def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
+    remembering = (reading_sql.KEEP_STATED_VALUES, ledger_sql.REMEMBER_STATED_VALUES) if request.remembers else ()
     for statement in (
         intake_sql.ADD_CONTACT_POINTS,
         intake_sql.SPELL_ADDRESSES,
@@ -187,8 +192,7 @@ def _merge_people(conn: Connection, run: Callable[[str], Any], resolve: ResolveS
         ANALYSE_EVENTS,
         ledger_sql.ADD_EVENTS,
         ledger_sql.ADD_EVIDENCE,
-        reading_sql.KEEP_STATED_VALUES,
-        ledger_sql.REMEMBER_STATED_VALUES,
+        *remembering,
         pending_sql.ADD_PENDING,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
@@ -288,6 +292,7 @@ def statement_runner(
         "keep": request.keep,
         "raises": request.raises,
         "erases": request.erases,
+        "is_pulled": request.is_pulled,
         "ledger_key": request.ledger_key,
         "names": request.rules.names,
         "begins": request.rules.begins,

@@ -37,6 +37,7 @@ from schemas.purposes import Begin
 __all__ = ["Act", "ActEvidence", "Deed", "ShownWording", "record_acts"]
 
 _ATTEMPTS = 3
+_JUST_NOW = timedelta(minutes=1)
 _OWN = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.STAFF_ON_BEHALF})
 _WITHOUT_GRANT = frozenset({Actor.STAFF, Actor.IMPORT})
 # What the notice was is kept from when the link was mailed; the policy can have dropped it since.
@@ -168,9 +169,10 @@ def _waits(session: Session, conn: Connection, act: Act, key: str) -> bool:
 
 def _require_not_erased(session: Session, conn: Connection, act: Act, addressee: Addressee, given_key: str) -> None:
     """What somebody did before they were erased does not count any more; what they do afterwards does. Where the address is
-    known again it can be lowered by whatever was done: lowering never waits.
+    known again it can be lowered by whatever was done: lowering never waits. Nor is anybody asked for it who acts now.
     """
-    if addressee.contact_point_id is not None and act.deed is not Deed.GRANT:
+    is_known = addressee.contact_point_id is not None
+    if is_known and (act.deed is not Deed.GRANT or act.occurred_at > session.now - _JUST_NOW):
         return
     gone_at = erased_at(conn, addressee.address_key, session.workspace.keys, given_key=given_key)
     if gone_at is not None and act.occurred_at <= gone_at:

@@ -53,20 +53,22 @@ def gate_batch(shaped: StagedBatch, mapping: Mapping, *, median_rows: float | No
     return Verdict(results, ("gate_failed", reason, remedy))
 
 
-def is_share_missed(shaped: StagedBatch, mapping: Mapping, batch_of: "pd.Series[Any]") -> bool:
-    """Whether a share that several batches keep to together (`batch_of`: the batch of each row) is missed by one of them."""
+def missing_shares(shaped: StagedBatch, mapping: Mapping, batch_of: "pd.Series[Any]") -> set[str]:
+    """Of batches that keep to the shares together (`batch_of`: the batch of each row), those that would miss one alone; of
+    fewer rows than shares are told of none.
+    """
     rules = [rule for rule in suite_for(mapping, rows=MIN_ROWS_FOR_SHARES, median_rows=None) if rule.is_share]
     frame = checked_frame(shaped, rules)
-    sizes = batch_of.groupby(batch_of).size()
+    is_enough = batch_of.groupby(batch_of).size() >= MIN_ROWS_FOR_SHARES
+    found: set[str] = set()
     for rule in rules:
         column = frame[str(rule.column)]
         if "mostly" in rule.bounds:
             missed = column.notna().groupby(batch_of).mean() < rule.bounds["mostly"]
         else:
-            missed = (column.groupby(batch_of).mean() > rule.bounds["max_value"]) & (sizes >= MIN_ROWS_FOR_SHARES)
-        if missed.any():
-            return True
-    return False
+            missed = column.groupby(batch_of).mean() > rule.bounds["max_value"]
+        found |= set(missed.index[missed & is_enough])
+    return found
 
 
 def checked_frame(shaped: StagedBatch, rules: Sequence[Rule]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from connectors.store.questions import Questions
 from pipelines.operations.collecting import collected_seldom
-from pipelines.operations.gate import Verdict, gate_batch, is_share_missed
+from pipelines.operations.gate import Verdict, gate_batch, missing_shares
 from pipelines.operations.gate_rules import RuleResult
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
@@ -121,9 +121,11 @@ def stage_source(
 
     A batch that cannot be understood or fails the gate is stopped by itself, is kept, and has lowered what it can; it is
     staged all the same, to lower after what came before it as well. `judged` is told of each group as it is staged.
-    What a try of this run before staged and did not merge is staged anew.
+    What a try of this run before staged and did not merge is staged anew; the stopped batches of one that died lower once more.
     """
-    left = _forget_staged(session, source)
+    with session.transaction() as conn:
+        stopped = batches.stopped_groups(conn, source)
+    _forget_staged(session, source)
     with session.transaction() as conn:
         landed = batches.batches_in_state(conn, source, BatchState.LANDED)
     known = [batch.batch_id for batch in landed if batch.feed in session.workspace.mappings]
@@ -133,22 +135,17 @@ def stage_source(
         with staging(session, waiting[start : start + BATCHES_AT_A_TIME]) as taken:
             gated += stage_batches(session, taken, judged=judged)
     with session.transaction() as conn:
-        for request in left:
-            add_staged_group(conn, uuid4(), run_id=session.run_id, source=source, request=request)
+        batches.put_last(conn, stopped, run_id=session.run_id)
     return gated
 
 
-def _forget_staged(session: Session, source: str) -> list[dict[str, Any]]:
-    """Take back what this run has staged of a source; the requests of stopped batches, which are not landed any more."""
-    stopped = []
+def _forget_staged(session: Session, source: str) -> None:
+    """Take back what this run has staged of a source, but for stopped batches, which are not landed any more."""
     with session.transaction() as conn:
         for group_id, request in staged_groups(conn, session.run_id, source):
-            remove_staged_group(conn, group_id)
-            if request["stop"]:
-                stopped.append(request)
-            else:
+            if not request["stop"]:
+                remove_staged_group(conn, group_id)
                 drop_staged(conn, request["staged"].values())
-    return stopped
 
 
 def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
@@ -207,8 +204,25 @@ def merge_staged(session: Session, source: str) -> int:
     with session.transaction() as conn:
         groups = staged_groups(conn, session.run_id, source)
     for group_id, request in groups:
-        merge_group(session, request, group_id)
+        if request["stop"] and _is_read(session, request):
+            _let_go(session, request, group_id)
+        else:
+            merge_group(session, request, group_id)
     return sum(len(request["batch_ids"]) for _, request in groups if not request["stop"])
+
+
+def _is_read(session: Session, request: dict[str, Any]) -> bool:
+    """Whether a stopped batch was taken in meanwhile, by whoever had it read again."""
+    with session.transaction() as conn:
+        states = [batches.get_batch(conn, UUID(batch_id)).state for batch_id in request["batch_ids"]]
+    return any(state in (BatchState.APPLIED, BatchState.UNDONE) for state in states)
+
+
+def _let_go(session: Session, request: dict[str, Any], group_id: UUID) -> None:
+    with session.transaction() as conn:
+        remove_staged_group(conn, group_id)
+        drop_staged(conn, request["staged"].values())
+    session.forget_staged(request["staged"].values())
 
 
 def apply_batches(session: Session, batch_ids: Sequence[UUID]) -> list[Gated]:
@@ -360,15 +374,31 @@ def _stage_group(
     median = usual[batch.feed]
     shaped, verdict = _judge(workspace, raw, mapping, received_at=batch.received_at, median_rows=median)
     verdict = _with_drift(session, group, verdict)
-    if len(group) > 1 and (verdict.stop is not None or is_share_missed(shaped, mapping, raw[BATCH_ID])):
-        return [gated for member in group for gated in _stage_group(session, [member], usual, lowers=lowers)]
+    if len(group) > 1:
+        alone = set(raw[BATCH_ID]) if verdict.stop is not None else missing_shares(shaped, mapping, raw[BATCH_ID])
+        if alone:
+            parts = _parted(group, alone)
+            return [gated for part in parts for gated in _stage_group(session, part, usual, lowers=lowers)]
     keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
     if verdict.stop is not None and lowers:
-        merge_group(session, request, is_kept=True)
+        merge_group(session, {**request, "remembers": False}, is_kept=True)
     with session.transaction() as conn:
         add_staged_group(conn, uuid4(), run_id=session.run_id, source=batch.source, request=request)
     return [Gated(member.batch, verdict.results, verdict.stop) for member in group]
+
+
+def _parted(group: Sequence[_Decoded], alone: Collection[str]) -> list[list[_Decoded]]:
+    """A group in its order, in parts: each batch of `alone` by itself, the others together as far as they follow each other."""
+    parts: list[list[_Decoded]] = []
+    was_alone = True
+    for member in group:
+        is_alone = str(member.batch.batch_id) in alone
+        if is_alone or was_alone:
+            parts.append([])
+        parts[-1].append(member)
+        was_alone = is_alone
+    return parts
 
 
 def _judge(
@@ -417,6 +447,7 @@ def shaped_by(mapping: Mapping) -> dict[str, Any]:
         "kind": str(mapping.kind),
         "mapping_hash": mapping_hash(mapping),
         "erases": mapping.erasure_means == "erasure",
+        "is_pulled": mapping.file is None,
     }
 
 
@@ -457,6 +488,8 @@ def _merge_request(session: Session, request: dict[str, Any]) -> MergeRequest:
         stop=stop,
         erases=request["erases"],
         is_part=request.get("is_part", False),
+        is_pulled=request["is_pulled"],
+        remembers=request.get("remembers", True),
     )
 
 

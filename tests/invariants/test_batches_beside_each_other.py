@@ -10,7 +10,9 @@ from connectors.store.batches import run_counts
 from pipelines.operations.gating import record_gate
 from pipelines.operations.intake import apply_batches, land_feed, merge_staged, stage_source
 from pipelines.operations.quarantine import retry
+from pipelines.operations.undo import undo_run
 from schemas.records import Window
+from tests.invariants.acts import T0, Who, register, sign_up
 from tests.invariants.broken_rows import FEEDS, clean_row
 from tests.invariants.world import FIRST_ON, RECEIVED, World, csv_bytes, take_in
 
@@ -117,3 +119,69 @@ def test_what_is_staged_anew_by_the_same_run_is_merged_and_counted_once(courses:
     assert courses.query("select count(*) from intake.batch where state = 'stopped' and gate is not null") == [(1,)]
     left = "select count(*) from pg_tables where schemaname = 'staging'"
     assert courses.query(left) == [(0,)] and courses.query("select count(*) from intake.staged_group") == [(0,)]
+
+
+def test_what_a_run_that_died_had_stopped_lowers_after_what_it_had_staged(courses: World) -> None:
+    receive(courses, [row(17), row(18)], day=0)
+    receive(courses, [{**row(17, Status="out"), "Shoe size": "43"}], day=1)
+    courses.at(courses.now + 2 * DAY)
+    session = courses.session()
+    land_feed(session, courses.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    stage_source(session, "short_courses")
+    take_in(courses.session())
+    assert (status_of(courses, 17), status_of(courses, 18)) == ("cancelled", "active")
+    assert courses.query("select count(*) from intake.staged_group where request ->> 'stop' is not null") == [(0,)]
+
+
+def test_a_stopped_file_that_was_read_again_meanwhile_is_let_be(courses: World) -> None:
+    receive(courses, [{**row(17), "Shoe size": "43"}], day=0)
+    session = courses.session()
+    land_feed(session, courses.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    stage_source(session, "short_courses")
+    mapping = courses.workspace.mappings["courses"].model_copy(update={"ignored": ("Shoe size",)})
+    courses.workspace = replace(courses.workspace, mappings={"courses": mapping})
+    retry(courses.session())
+    assert status_of(courses, 17) == "active"
+    merge_staged(session, "short_courses")
+    assert courses.query("select state from intake.batch") == [("applied",)]
+    left = "select count(*) from pg_tables where schemaname = 'staging'"
+    assert courses.query(left) == [(0,)] and courses.query("select count(*) from intake.staged_group") == [(0,)]
+
+
+def test_what_was_undone_stays_undone_when_the_same_export_comes_the_next_night(courses: World) -> None:
+    receive(courses, [row(17), row(18)], day=0)
+    session = courses.session()
+    take_in(session)
+    undo_run(courses.session(), session.run_id, by="Maija")
+    assert statuses(courses) == {}
+    receive(courses, [row(17), row(18)], day=1)
+    courses.at(courses.now + 2 * DAY)
+    take_in(courses.session())
+    assert statuses(courses) == {} and courses.query("select state from intake.batch") == [("undone",)]
+
+
+def test_an_export_that_comes_each_night_is_read_once(courses: World) -> None:
+    receive(courses, [row(17), row(18)], day=0)
+    take_in(courses.session())
+    for day in (1, 2, 3):
+        rows = [row(17), row(18, Last=f"Of day {day}")] if day == 2 else [row(17), row(18)]
+        receive(courses, rows, day=day)
+        courses.at(courses.now + DAY)
+        landed, _ = take_in(courses.session())
+        assert len(landed["courses"].landed) == (0 if day == 1 else 1), (
+            "news only where something else was read between"
+        )
+
+
+def test_a_flag_of_a_stopped_file_is_compared_with_what_came_before_it(world: World) -> None:
+    aino = Who("aino@example.org", "aino")
+    world.perform([sign_up(1, aino, T0)])
+    take_in(world.session())
+    first = register(7, aino, T0 + DAY, marketing="Yes", marketing_at=T0 + DAY)
+    later = register(7, aino, T0 + DAY, changed_at=T0 + 3 * DAY, marketing="No", marketing_at=T0 + 3 * DAY)
+    world.receive("courses", [first.row], at=RECEIVED)
+    world.receive("courses", [{**later.row, "Shoe size": "43"}], at=RECEIVED + timedelta(hours=1))
+    _, gated = take_in(world.session())
+    assert [one.stop is not None for one in gated] == [False, True]
+    states = dict(map(tuple, world.query("select topic, state from intake.consent_state where purpose = 'marketing'")))
+    assert states["training"] == "withdrawn"

@@ -14,6 +14,7 @@ from pipelines.operations.acts import record_acts
 from pipelines.operations.erasure import find_person
 from pipelines.operations.ledger_copies import export_ledger, import_ledger
 from pipelines.operations.narrow_sync import serve_calls
+from pipelines.operations.quarantine import retry
 from pipelines.operations.rights import lift, restrict
 from pipelines.operations.sync import sync_crm
 from schemas.errors import ActRefused
@@ -21,6 +22,7 @@ from schemas.tables import CONSENT
 from tests.invariants.acts import NOW, T0, Who, iso, register, sign_up
 from tests.invariants.crm_hands import OPTED_OUT, PREFERENCE_PAGE, consents_of, edit_consent, set_crm_clock
 from tests.invariants.erasing import erase
+from tests.invariants.feeds import MAPPINGS
 from tests.invariants.test_acts import make_act, states
 from tests.invariants.world import World, take_in
 
@@ -84,6 +86,36 @@ def test_a_prohibition_that_was_lifted_at_the_source_withdraws_in_whichever_orde
     world.receive("prohibitions", [*versions[0], flag("Yes", T0 + timedelta(hours=30))])
     take_in(world.session())
     assert states(world)["marketing", ""] == "granted", "what is known is no news"
+
+
+def test_a_flag_that_was_no_news_in_its_time_is_none_when_its_file_is_read_again(world: World) -> None:
+    noise = {**flag("Perhaps", T0), "Id": "p2"}
+    world.receive("prohibitions", [flag("Yes", T0 + DAY)])
+    take_in(world.session())
+    world.perform([sign_up(1, AINO, T0 + timedelta(hours=36))])
+    world.receive("prohibitions", [{**flag("Yes", T0 + 2 * DAY), "Last": "Edited"}, noise])
+    take_in(world.session())
+    world.receive("prohibitions", [flag("", T0 + 3 * DAY)])
+    take_in(world.session())
+    assert states(world)["marketing", ""] == "granted"
+    retry(world.session())
+    assert states(world)["marketing", ""] == "granted"
+
+
+def test_a_late_flag_is_not_what_one_in_time_is_compared_with(world: World) -> None:
+    unheard = flag("Forbidden", T0 + 4 * DAY)
+    world.receive("prohibitions", [flag("Yes", T0 + DAY), {**flag("Perhaps", T0), "Id": "p2"}])
+    take_in(world.session())
+    world.receive("prohibitions", [flag("", T0 + 2 * DAY)])
+    take_in(world.session())
+    world.perform([sign_up(1, AINO, T0 + 3 * DAY)])
+    world.receive("prohibitions", [unheard])
+    take_in(world.session())
+    assert states(world)["marketing", ""] == "granted"
+    consent = {**MAPPINGS["prohibitions"]["consents"][0], "grants": ["Yes", "Forbidden"]}
+    world.with_mapping("prohibitions", consents=[consent])
+    retry(world.session())
+    assert states(world)["marketing", ""] == "withdrawn"
 
 
 def test_a_registration_that_is_cancelled_again_by_the_same_export_as_before_is_cancelled(world: World) -> None:
