@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,8 @@ import psutil
 
 CORES = 2
 _SAMPLE_S = 0.2
+# So many times as long as an answer took nothing is asked.
+_ASKED_SHARE = 50.0
 _MB = 1 << 20
 
 
@@ -77,6 +79,17 @@ def _peak_mb(maxrss: int) -> float:
     return maxrss / (_MB if sys.platform == "darwin" else 1024)
 
 
+def _moments(done: threading.Event) -> Iterator[None]:
+    """When to ask: every fifth of a second, and more seldom where an answer takes long. To add up what many processes map of
+    gigabytes of shared memory is work of the system's, which took a whole core from those that were measured.
+    """
+    pause = _SAMPLE_S
+    while not done.wait(pause):
+        begun = perf_counter()
+        yield
+        pause = max(_SAMPLE_S, _ASKED_SHARE * (perf_counter() - begun))
+
+
 class PeakWatch:
     """Asks a process now and then for the most memory that it ever had, and for what it and all that it started have just
     then; `mb` is the largest answer, 0 where none is given.
@@ -100,7 +113,7 @@ class PeakWatch:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._done.wait(_SAMPLE_S):
+        for _ in _moments(self._done):
             if self.pid is not None:
                 self.mb = max(self.mb, _high_water_mb(self.pid), _with_children_mb(self.pid))
 
@@ -151,7 +164,7 @@ class _ServerWatch:
         return own.user + own.system + ended + sum(times.user + times.system for times in living)
 
     def _sample(self) -> None:
-        while not self._done.wait(_SAMPLE_S):
+        for _ in _moments(self._done):
             processes = [self._server, *self._server.children(recursive=True)]
             self.peak_mb = max(self.peak_mb, sum(map(_share, processes)) / _MB)
 
