@@ -35,9 +35,17 @@ unnest(cast(:tables as text[]), cast(:ids as uuid[]), cast(:columns as jsonb[]),
        cast(:keys as jsonb[])) as n (table_name, row_id, columns, edits, keys)
 """
 
+# A stranger's row that comes to bear an address that is not to be mailed is filed under that one, to be lowered with it.
 _NOTE_KNOWN = f"""
 update intake.crm_row r set
-    columns = jsonb_strip_nulls(r.columns || n.columns), edits = jsonb_strip_nulls(r.edits || n.edits)
+    columns = jsonb_strip_nulls(r.columns || n.columns), edits = jsonb_strip_nulls(r.edits || n.edits),
+    contact_point_id = coalesce((
+        select c.contact_point_id from intake.contact_point c
+        join intake.consent_state s on s.contact_point_id = c.contact_point_id and s.topic = ''
+             and s.purpose = 'marketing' and s.state = 'withdrawn'
+        where not r.is_ours and c.address_key in (select jsonb_array_elements_text(n.keys))
+          and not exists (select from intake.crm_link l where l.row_id = r.row_id and l.state <> 'gone')
+        order by c.contact_point_id = r.contact_point_id desc, c.contact_point_id limit 1), r.contact_point_id)
 from {_NOTED} where r.table_name = n.table_name and r.row_id = n.row_id
 """
 

@@ -13,7 +13,7 @@ from pipelines.operations.status import check_status
 from schemas.errors import StoreError
 from schemas.intents import Intent
 from schemas.policy import RegisteredProfile
-from tests.invariants.acts import NOW, T0, Act, Who, register, sign_up
+from tests.invariants.acts import NOW, T0, Act, Who, answer, register, sign_up
 from tests.invariants.crm_hands import (
     CENTRE,
     INACTIVE,
@@ -212,3 +212,23 @@ def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only
     urls = [unquote(str(request["path"]) + str(request["query"])) for request in world.emulator.control.requests()]
     assert urls
     assert not [url for url in urls if "example." in url.lower()], "an address in a URL ends in somebody's log"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_stranger_filed_under_one_address_is_shut_by_the_withdrawal_at_another_that_it_bears(
+    world: World, later: bool
+) -> None:
+    anna, zoe = Who("anna@example.org", "aino"), Who("zoe@example.org", "maija")
+    second = {} if later else {"emailaddress2": zoe.address}
+    stranger = new_contact(world, emailaddress1=anna.address, firstname="Olli", donotbulkemail=False, **second)
+    world.perform([register(1, anna, T0), sign_up(2, zoe, T0)])
+    world.run()
+    world.perform([answer(3, zoe, T0 + timedelta(days=1), stop="Yes")])
+    world.run()
+    if later:
+        set_crm_clock(world, T0 + timedelta(days=2))
+        world.emulator.control.edit("contacts", stranger, {"emailaddress3": zoe.address})
+        world.run()
+    (found,) = (row for row in world.rows("contacts") if row["contactid"] == stranger)
+    assert found["donotbulkemail"] is True
+    assert world.run().sync.plan.counts() == {}
