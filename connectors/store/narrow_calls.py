@@ -86,6 +86,17 @@ def call_by_events(conn: Connection, event_ids: Sequence[UUID]) -> None:
         call(conn, found)
 
 
+def call_lowered(conn: Connection, run_id: UUID) -> None:
+    """The same for the addresses at which what a run read withdrew something."""
+    statement = (
+        "select distinct e.contact_point_id from intake.reading g join intake.consent_event e using (reading_id)"
+        " where g.run_id = :run_id and e.value = 'withdraw'"
+    )
+    found = list(conn.execute(text(statement), {"run_id": run_id}).scalars())
+    if found:
+        call(conn, found)
+
+
 def lease_due(conn: Connection, *, limit: int) -> list[Call]:
     """Take up to `limit` calls that are due, the longest due first. Only one at a time may serve: older leases are over."""
     rows = conn.execute(text(_LEASE), {"lease": LEASE, "limit": limit})

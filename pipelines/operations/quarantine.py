@@ -13,7 +13,7 @@ from uuid import UUID
 import pandas as pd
 
 from connectors.decoders import decode
-from connectors.store import batches
+from connectors.store import batches, narrow_calls
 from connectors.store.landing import get_payload
 from connectors.store.mending import Entries, count_open, discard_entry, get_mended, read_mendings, read_quarantine
 from pipelines.operations.intake import Gated, apply_batches, apply_rows, mapping_hash
@@ -130,7 +130,8 @@ def shown_titles(delivered: Iterable[str], mapping: Mapping) -> dict[str, str]:
 def retry(session: Session, entry_id: int | None = None) -> list[Gated]:
     """Read again the row of one entry, or the batch of every open one and every stopped batch.
 
-    Where the mapping is another than the one that read the batch, the whole batch of an entry is read again.
+    Where the mapping is another than the one that read the batch, the whole batch of an entry is read again. The CRM is told
+    at once of whom it withdraws.
     """
     if entry_id is not None:
         entry = find_entry(session, entry_id)
@@ -140,7 +141,9 @@ def retry(session: Session, entry_id: int | None = None) -> list[Gated]:
         ids |= {batch.batch_id for batch in batches.stopped_batches(conn)}
         replayable = batches.replayable(conn, sorted(ids, key=str))
     with as_merger(session):
-        return apply_batches(session, replayable)
+        gated = apply_batches(session, replayable)
+    _call_lowered(session)
+    return gated
 
 
 def retry_rows(session: Session, batch_id: UUID, row_nos: list[int]) -> list[Gated]:
@@ -151,8 +154,17 @@ def retry_rows(session: Session, batch_id: UUID, row_nos: list[int]) -> list[Gat
             batch = batches.get_batch(conn, batch_id)
         if batch.state is BatchState.APPLIED and batch.mapping_hash == mapping_hash(mapping):
             apply_rows(session, batch_id, row_nos)
-            return [Gated(batch, (), None)]
-        return apply_batches(session, [batch_id])
+            gated = [Gated(batch, (), None)]
+        else:
+            gated = apply_batches(session, [batch_id])
+    _call_lowered(session)
+    return gated
+
+
+def _call_lowered(session: Session) -> None:
+    """No run of the CRM follows by itself: who withdrew in what was read is told of at once."""
+    with session.transaction() as conn:
+        narrow_calls.call_lowered(conn, session.run_id)
 
 
 def feed_of(session: Session, batch_id: UUID) -> str:

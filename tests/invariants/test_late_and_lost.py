@@ -19,7 +19,7 @@ from pipelines.operations.rights import lift, restrict
 from pipelines.operations.sync import sync_crm
 from schemas.errors import ActRefused
 from schemas.tables import CONSENT
-from tests.invariants.acts import NOW, T0, Who, iso, register, sign_up
+from tests.invariants.acts import NOW, T0, Who, answer, iso, register, sign_up
 from tests.invariants.crm_hands import OPTED_OUT, PREFERENCE_PAGE, consents_of, edit_consent, set_crm_clock
 from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
@@ -186,3 +186,16 @@ def test_a_restriction_and_its_end_are_told_to_the_crm_at_once(world: World) -> 
     assert serve_calls(world.workspace, world.crm).served == 1 and forbids()
     lift(session, scope)
     assert serve_calls(world.workspace, world.crm).served == 1 and not forbids()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_withdrawal_that_quarantine_gives_back_is_told_to_the_crm_at_once(world: World, at_once: bool) -> None:
+    world.perform([sign_up(1, AINO, T0), answer(2, AINO, T0 + DAY).written(Stop="Never")])
+    world.run()
+    assert world.holds().consents[AINO.key, "marketing", ""]
+    stop = {**MAPPINGS["answers"]["consents"][-1], "grants": ["Yes", "Never"]}
+    world.with_mapping("answers", consents=[*MAPPINGS["answers"]["consents"][:-1], stop])
+    ((entry,),) = world.query("select quarantine_id from intake.quarantine where state = 'open'")
+    retry(world.session(), None if at_once else entry)
+    assert serve_calls(world.workspace, world.crm).served == 1
+    assert not world.holds().consents[AINO.key, "marketing", ""]
