@@ -6,7 +6,7 @@ While a row has a claimed intent, no other goes for that row. What failed in a r
 that stand on it and nothing else; no row is given up for good, since the next plan supersedes this one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -28,7 +28,9 @@ _KEPT_UNCHANGED = 5000
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claimed intent, ready to be sent; of a correction with the columns that the CRM is `known` to hold of its row."""
+    """A claimed intent, ready to be sent; of a correction with the columns that the CRM is `known` to hold of its row, and
+    with the version that its row had just before it was sent (None: it was not).
+    """
 
     intent_id: int
     phase: Phase
@@ -37,6 +39,7 @@ class Claimed:
     row_id: UUID
     columns: dict[str, Any]
     known: dict[str, Any] | None = field(default=None, compare=False)
+    sent_etag: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +203,20 @@ def claimed_intents(
 
 def _claimed(row: Any) -> Claimed:
     return Claimed(
-        row.intent_id, Phase(row.phase), Method(row.method), row.table_name, row.row_id, row.columns, row.known
+        row.intent_id,
+        Phase(row.phase),
+        Method(row.method),
+        row.table_name,
+        row.row_id,
+        row.columns,
+        row.known,
+        row.sent_etag,
     )
+
+
+def note_sent(conn: Connection, etags: Mapping[int, str]) -> None:
+    """Remember which version the rows of claimed corrections had, by intent, just before these are sent."""
+    conn.execute(text(outbox_sql.NOTE_SENT), {"ids": list(etags), "etags": list(etags.values())})
 
 
 def settle(conn: Connection, settled: Sequence[Settled], *, at_leisure: bool = False) -> None:

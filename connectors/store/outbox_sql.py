@@ -58,7 +58,7 @@ with picked as materialized (
 )
 update intake.outbox_intent i
 set state = case when s.fault is null then 'claimed' else 'superseded' end, code = s.fault,
-    claimed_at = :now, finished_at = case when s.fault is null then null else now() end
+    claimed_at = :now, finished_at = case when s.fault is null then null else now() end, sent_etag = null
 from standing s where s.intent_id = i.intent_id
 returning i.intent_id, i.row_id, i.columns, case when i.method = 'patch' then (
     select c.columns from intake.crm_row c where c.table_name = i.table_name and c.row_id = i.row_id) end, s.fault
@@ -153,8 +153,14 @@ from intake.outbox_intent i
 where i.run_id = :run_id and i.occasion_pk = o.occasion_pk and i.contact_point_id is null and i.state = 'acknowledged'
 """
 
+# Noted before the request: what the row's version was says afterwards whether anything became of it.
+NOTE_SENT = """
+update intake.outbox_intent i set sent_etag = s.etag
+from unnest(cast(:ids as bigint[]), cast(:etags as text[])) as s (id, etag) where i.intent_id = s.id
+"""
+
 CLAIMED = """
-select intent_id, phase, method, table_name, row_id, columns, null as known from intake.outbox_intent
+select intent_id, phase, method, table_name, row_id, columns, null as known, sent_etag from intake.outbox_intent
 where state = 'claimed' and finished_at is null and (cast(:run_id as uuid) is null or run_id = :run_id)
   and (cast(:is_narrow as boolean) is null or (writing like 'narrow:%') = :is_narrow)
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))

@@ -476,6 +476,7 @@ OUTBOX_INTENT = Table(
     _at("finished_at"),
     Column("before", JSONB),
     _at("purged_at"),
+    Column("sent_etag", Text),
     CheckConstraint(
         "state in ('waiting', 'pending', 'claimed', 'acknowledged', 'superseded', 'refused', 'conflict')", name="state"
     ),

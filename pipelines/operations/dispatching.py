@@ -5,7 +5,7 @@ first are sent while the next are claimed. The answers that came meanwhile are s
 that claimed for themselves stood in each other's way: 16 of them took 20 times as long in the database (measured).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -85,7 +85,8 @@ class Dispatch:
         """Claim and send what there are senders for, have settled what came; False once nothing moves any more."""
         if self._may_find_more and self._free() > 0:
             for phase, chunk in self._claim_some():
-                self._running[senders.submit(send_chunk, self._crm, chunk, partial(self._still_stand, chunk))] = phase
+                stands = partial(self._still_stand, chunk)
+                self._running[senders.submit(send_chunk, self._crm, chunk, stands, self._note_sent)] = phase
         self._unsettled += self._answers()
         if self._settling is None and self._unsettled:
             self._settling, self._unsettled = settler.submit(self._settle, self._unsettled), []
@@ -110,6 +111,10 @@ class Dispatch:
         workspace = self._session.workspace
         with workspace.transaction() as conn:
             return outbox.still_stand(conn, [intent.intent_id for intent in chunk], now=workspace.now())
+
+    def _note_sent(self, etags: Mapping[int, str]) -> None:
+        with self._session.workspace.transaction() as conn:
+            outbox.note_sent(conn, etags)
 
     def _wind_up(self) -> None:
         with self._crm.stopped():

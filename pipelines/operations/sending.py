@@ -53,25 +53,31 @@ def table_name(logical_name: str) -> TableName:
     return TableName(table.entity_set, table.logical_name, table.primary_key)
 
 
-def send_chunk(crm: Crm, claimed: Sequence[Claimed], still_stands: Callable[[], bool]) -> list[Settled]:
+def send_chunk(
+    crm: Crm,
+    claimed: Sequence[Claimed],
+    still_stands: Callable[[], bool],
+    note_sent: Callable[[Mapping[int, str]], None],
+) -> list[Settled]:
     """Send claimed intents of one phase, method and table; who is not in the answer has none, and stays claimed.
 
     Where they wait before they are sent, at the CRM's limits for instance, `still_stands` is asked first. Where one of
-    them stands no more all are put back, to be claimed anew; a lowering always stands.
+    them stands no more all are put back, to be claimed anew; a lowering always stands. `note_sent` is told, just before they
+    are sent, of the versions of rows that are only corrected as they were found, by intent.
     """
     if claimed[0].phase is Phase.LOWERING:
-        return _send(crm, claimed)
+        return _send(crm, claimed, note_sent)
     try:
         with crm.vouched(still_stands):
-            return _send(crm, claimed)
+            return _send(crm, claimed, note_sent)
     except ClaimStale:
         return [Settled(intent.intent_id, IntentState.PENDING) for intent in claimed]
 
 
-def _send(crm: Crm, claimed: Sequence[Claimed]) -> list[Settled]:
+def _send(crm: Crm, claimed: Sequence[Claimed], note_sent: Callable[[Mapping[int, str]], None]) -> list[Settled]:
     method, table = claimed[0].method, table_name(claimed[0].table_name)
     if method is Method.PATCH:
-        return _patch(crm, table, claimed)
+        return _patch(crm, table, claimed, note_sent)
     if table.logical_name == LIST_MEMBER.logical_name:
         change = crm.remove_list_members if method is Method.DELETE else crm.add_list_members
         results = change([_membership(intent) for intent in claimed])
@@ -92,7 +98,9 @@ def _row(table: TableName, intent: Claimed) -> dict[str, object]:
     return {table.primary_key: str(intent.row_id), **intent.columns}
 
 
-def _patch(crm: Crm, table: TableName, claimed: Sequence[Claimed]) -> list[Settled]:
+def _patch(
+    crm: Crm, table: TableName, claimed: Sequence[Claimed], note_sent: Callable[[Mapping[int, str]], None]
+) -> list[Settled]:
     """Correct rows only where the columns still are what the CRM acknowledged to us; else it is a conflict."""
     select = sorted({name for intent in claimed for name in read_columns(table.logical_name, intent.columns)})
     found = crm.fetch_rows(table, [str(intent.row_id) for intent in claimed], select)
@@ -103,6 +111,8 @@ def _patch(crm: Crm, table: TableName, claimed: Sequence[Claimed]) -> list[Settl
             settled.append(Settled(intent.intent_id, IntentState.CONFLICT, code="edited_or_gone"))
         else:
             standing.append((intent, str(row["@odata.etag"])))
+    if standing:
+        note_sent({intent.intent_id: etag for intent, etag in standing})
     results = crm.update_if_match(table, [(_row(table, intent), etag) for intent, etag in standing])
     return settled + _settled([intent for intent, _ in standing], results)
 
@@ -141,8 +151,9 @@ def read_back_chunk(
 ) -> list[Settled]:
     """Look at the rows of claimed intents of one table: what the CRM has as intended is acknowledged.
 
-    So are rows that only this intent can have `made`, whatever they hold by now: somebody changed them since, and the
-    read-back is to see that.
+    So are rows that only this intent can have `made`, and corrected ones that have another version than when they were sent,
+    whatever they hold by now: somebody changed them since, and the read-back is to see that as a change. (Where somebody was
+    quicker than the request, what they found there is taken for their doing: a flag that was shut stays so.)
     """
     logical_name = chunk[0].table_name
     found = _found_members(crm, chunk) if logical_name == LIST_MEMBER.logical_name else _found_rows(crm, chunk)
@@ -168,9 +179,12 @@ def _has_happened(intent: Claimed, found: Mapping[str, Mapping[str, Any]], made:
     row = found.get(str(intent.row_id))
     if intent.method is Method.DELETE or row is None:
         return intent.method is Method.DELETE and row is None
-    return intent.row_id in made or all(
-        row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items()
-    )
+    is_changed = intent.sent_etag is not None and str(row["@odata.etag"]) != intent.sent_etag
+    return is_changed or intent.row_id in made or _is_as_intended(intent, row)
+
+
+def _is_as_intended(intent: Claimed, row: Mapping[str, Any]) -> bool:
+    return all(row.get(name) == value for name, value in as_read(intent.table_name, intent.columns).items())
 
 
 def chunks_by_table(claimed: Sequence[Claimed], rows: int) -> list[list[Claimed]]:

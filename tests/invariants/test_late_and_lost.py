@@ -10,17 +10,26 @@ from uuid import uuid4
 
 import pytest
 
+from connectors.dataverse import RowResult
 from pipelines.operations.acts import record_acts
 from pipelines.operations.erasure import find_person
 from pipelines.operations.ledger_copies import export_ledger, import_ledger
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.quarantine import retry
 from pipelines.operations.rights import lift, restrict
+from pipelines.operations.sessions import Session
 from pipelines.operations.sync import sync_crm
 from schemas.errors import ActRefused
-from schemas.tables import CONSENT
+from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import NOW, T0, Who, answer, iso, register, sign_up
-from tests.invariants.crm_hands import OPTED_OUT, PREFERENCE_PAGE, consents_of, edit_consent, set_crm_clock
+from tests.invariants.crm_hands import (
+    OPTED_OUT,
+    PREFERENCE_PAGE,
+    consents_of,
+    edit_consent,
+    edit_contact,
+    set_crm_clock,
+)
 from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.test_acts import make_act, states
@@ -45,6 +54,72 @@ class LosingCrm:
             return results
         self.lost += 1
         return [replace(result, outcome="unresolved") for result in results]
+
+
+class LosingCorrections(LosingCrm):
+    """It loses the answer that a contact was opened, which was done or (with `refused`) was not."""
+
+    def __init__(self, crm: Any, between: Callable[[], bool], *, refused: bool = False) -> None:
+        super().__init__(crm, between)
+        self._refused = refused
+
+    def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+        return self._crm.upsert_many(table, rows)
+
+    def update_if_match(self, table: Any, rows: Sequence[Any]) -> Any:
+        opens = table.logical_name == CONTACT.logical_name and any(
+            row.get("donotbulkemail") is False for row, _ in rows
+        )
+        if self.lost or not opens:
+            return self._crm.update_if_match(table, rows)
+        self.lost += 1
+        if not self._refused:
+            self._crm.update_if_match(table, rows)
+        self._between()
+        return [RowResult(str(row["contactid"]), "unresolved") for row, _ in rows]
+
+
+def is_open(world: World) -> bool:
+    (contact,) = (row for row in world.rows("contacts") if row["emailaddress1"] == AINO.address)
+    return contact["donotbulkemail"] is False
+
+
+def comes_back(world: World) -> Session:
+    """Somebody who had left, in the CRM too, and has signed up again since."""
+    world.perform([sign_up(1, AINO, T0), register(1, AINO, T0)])
+    world.run()
+    world.perform([answer(2, AINO, T0 + DAY, stop="Yes")])
+    world.run()
+    assert not is_open(world)
+    world.perform([sign_up(3, AINO, T0 + 2 * DAY)])
+    session = world.session()
+    take_in(session)
+    return session
+
+
+def test_who_shuts_a_contact_in_the_crm_before_a_lost_correction_is_looked_up_keeps_it_shut(world: World) -> None:
+    def shut() -> bool:
+        set_crm_clock(world, T0 + 3 * DAY)
+        assert is_open(world)
+        edit_contact(world, AINO.address, donotbulkemail=True)
+        return True
+
+    session = comes_back(world)
+    crm = LosingCorrections(world.crm, shut)
+    sync_crm(session, crm)  # type: ignore[arg-type]
+    assert crm.lost == 1
+    for _ in range(2):
+        world.run()
+        assert not is_open(world)
+    assert states(world)["marketing", ""] == "withdrawn"
+
+
+def test_a_correction_that_was_never_made_is_made_after_its_answer_was_lost(world: World) -> None:
+    session = comes_back(world)
+    crm = LosingCorrections(world.crm, lambda: True, refused=True)
+    sync_crm(session, crm)  # type: ignore[arg-type]
+    assert crm.lost == 1 and is_open(world)
+    assert states(world)["marketing", ""] == "granted"
 
 
 def test_who_opts_out_in_the_crm_before_a_lost_answer_is_looked_up_is_not_opted_in_again(world: World) -> None:

@@ -93,8 +93,8 @@ def stands() -> bool:
     raise AssertionError("asked by the client alone, and only after a wait")
 
 
-def send(crm: SayingCrm, *claimed: Claimed) -> list[Settled]:
-    return send_chunk(crm, claimed, stands)  # type: ignore[arg-type]
+def send(crm: SayingCrm, *claimed: Claimed, note_sent: Callable[[Any], None] = lambda _: None) -> list[Settled]:
+    return send_chunk(crm, claimed, stands, note_sent)  # type: ignore[arg-type]
 
 
 def done(*numbers: int) -> list[Settled]:
