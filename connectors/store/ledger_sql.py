@@ -33,7 +33,8 @@ with stated as (
     from stated s where s.states_current_value and (s.known_at <= s.stated_at or s.value = 'withdraw' and not exists (
         select from intake.consent_event e
         where e.contact_point_id = s.contact_point_id and e.source = s.source and e.purpose = s.purpose
-          and e.topic = coalesce(s.topic, '') and e.value = 'withdraw' and e.effective_at <= s.stated_at))
+          and e.topic = coalesce(s.topic, '') and e.value = 'withdraw' and e.effective_at <= s.stated_at
+          and not exists (select from intake.consent_void v where v.event_key = e.event_key)))
     window w as (partition by s.submission_id, s.purpose, s.topic, s.known_at <= s.stated_at
                  order by s.stated_at, s.row_no)
 ), keyed as (

@@ -381,10 +381,10 @@ def _stage_group(
             return [gated for part in parts for gated in _stage_group(session, part, usual, lowers=lowers)]
     keep_shown(session, mapping, [member.questions for member in group], is_taken_in=verdict.stop is None)
     request = _describe(session, group, raw, shaped=shaped, verdict=verdict)
-    if verdict.stop is not None and lowers:
-        merge_group(session, {**request, "remembers": False}, is_kept=True)
     with session.transaction() as conn:
         add_staged_group(conn, uuid4(), run_id=session.run_id, source=batch.source, request=request)
+    if verdict.stop is not None and lowers:
+        merge_group(session, {**request, "remembers": False}, is_kept=True)
     return [Gated(member.batch, verdict.results, verdict.stop) for member in group]
 
 

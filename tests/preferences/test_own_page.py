@@ -11,13 +11,14 @@ import requests
 import sqlalchemy as sa
 import yaml
 
+from pipelines.operations import corrections
 from pipelines.operations.deliveries import sweep
 from pipelines.operations.disclosing import to_tell
 from pipelines.operations.erasure import find_person
 from pipelines.operations.person_export import gather
 from pipelines.operations.rights import lift, restrict
 from preferences.door import open_door
-from schemas.errors import ConfigurationError
+from schemas.errors import ActRefused, ConfigurationError
 from tests.invariants.acts import Who
 from tests.invariants.world import take_in
 from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
@@ -246,6 +247,26 @@ def move(house: House, address: str) -> None:
     house.post("/own/address", data={"form": house.form(), "new_address": address})
     assert house.post(link_in(house.mail.wait_for(1, address)[0])).status_code == 200
     assert house.follow().moves == 1
+
+
+def test_a_change_of_address_that_is_refused_keeps_nobody_elses_call_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Who("maija@example.org", "maija")
+    house.reset(*subscribed(AINO, other), in_crm=True)
+    house.enter()
+    house.post("/own/address", data={"form": house.form(), "new_address": "aino.new@example.org"})
+    assert house.post(link_in(house.mail.wait_for(1, "aino.new@example.org")[0])).status_code == 200
+    house.post(f"/p/{house.token(other.address)}/leave")
+
+    def refuse(*_: object) -> None:
+        raise ActRefused("unknown_purpose", "The policy has no such purpose.")
+
+    monkeypatch.setattr(corrections, "record_acts", refuse)
+    followed = house.follow()
+    assert followed.moves == 1 and followed.calls.served == 1
+    assert house.world.query("select state from intake.person_request") == [("refused",)]
+    assert house.world.holds().consents["maija@example.org", "marketing", ""] is False
 
 
 @pytest.mark.parametrize("is_known_there", [False, True])
