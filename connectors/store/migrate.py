@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from connectors.store.address import ServerAddress
 from connectors.store.engine import create_store_engine
 from connectors.store.locks import advisory_lock
+from connectors.store.refusals import INSUFFICIENT_PRIVILEGE
 from schemas.errors import ConfigurationError, StoreError
 
 PIPELINE_ROLE = "intake_pipeline"
@@ -19,7 +20,6 @@ PREFERENCES_ROLE = "intake_preferences"
 OPERATOR_ROLE, OFFICER_ROLE = "intake_operator", "intake_privacy_officer"
 ROLES = (PIPELINE_ROLE, RETENTION_ROLE, PREFERENCES_ROLE, "intake_finance", OPERATOR_ROLE, OFFICER_ROLE)
 _SCRIPTS = Path(__file__).parent / "migrations"
-_INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_S = 600
 
 
@@ -37,7 +37,7 @@ def upgrade(address: ServerAddress, *, revision: str = "head") -> str | None:
             _migrate(conn, revision)
             return _revision(conn)
     except StoreError as refused:
-        if refused.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if refused.sqlstate != INSUFFICIENT_PRIVILEGE:
             raise
     finally:
         engine.dispose()

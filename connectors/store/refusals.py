@@ -13,6 +13,8 @@ from sqlalchemy import exc
 from schemas.errors import StoreError, StoreUnavailable
 
 # Class 08: connection exceptions; 57P0x: shutdown, crash, starting up; 53300: too many connections.
+# insufficient_privilege (https://www.postgresql.org/docs/current/errcodes-appendix.html)
+INSUFFICIENT_PRIVILEGE = "42501"
 _AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 # Serialisation failure, deadlock, lock not available: the same statement may pass when tried again.
 _PASSING = ("40001", "40P01", "55P03")

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from connectors.store.address import ServerAddress
-from connectors.store.refusals import store_errors
+from connectors.store.refusals import INSUFFICIENT_PRIVILEGE, store_errors
 from schemas.errors import ConfigurationError, StoreError
 
 # What a login can be given, and the database's role of it.
@@ -28,7 +28,6 @@ ROLES = {
 # What makes a login more than a member of a role.
 POWERS = "rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls"
 SHORTEST_PASSWORD = 12
-_INSUFFICIENT_PRIVILEGE = "42501"
 _ENDING_S = 10.0
 
 _MEMBERS = """
@@ -193,7 +192,7 @@ def _administering(address: ServerAddress) -> Iterator[psycopg.Connection[Any]]:
         with store_errors(), psycopg.connect(address.uri_adbc, autocommit=True) as conn:
             yield conn
     except StoreError as refused:
-        if refused.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if refused.sqlstate != INSUFFICIENT_PRIVILEGE:
             raise
         raise ConfigurationError(
             "This login may not give or take access: let an administrator of the server do it (CREATEROLE, and our roles"

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from connectors.store.address import ServerAddress
 from connectors.store.migrate import PIPELINE_ROLE, PREFERENCES_ROLE, RETENTION_ROLE, ROLES
-from connectors.store.refusals import store_errors
+from connectors.store.refusals import INSUFFICIENT_PRIVILEGE, store_errors
 from connectors.store.roles import exists, has_powers, password_verifier
 from schemas.errors import ConfigurationError, StoreError
 
@@ -42,7 +42,6 @@ _HELD = """
 select r.rolname from pg_auth_members m join pg_roles u on u.oid = m.member join pg_roles r on r.oid = m.roleid
 where u.rolname = %s and r.rolname = any(%s)
 """
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def bring_logins(address: ServerAddress, passwords: Mapping[str, str]) -> list[str]:
@@ -62,7 +61,7 @@ def bring_logins(address: ServerAddress, passwords: Mapping[str, str]) -> list[s
         with store_errors(), psycopg.connect(address.dagster.uri_adbc) as conn:
             _open_dagster(conn, address.dagster_database, list(logins.values()))
     except StoreError as refused:
-        if refused.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if refused.sqlstate != INSUFFICIENT_PRIVILEGE:
             raise
         raise ConfigurationError(
             "This login may not make the logins of the parts: they are made by who owns the store and Dagster's database,"

@@ -49,9 +49,8 @@ def record_acts(session: Session, conn: Connection | None, acts: Sequence[Act]) 
     """Append the acts to the ledger, all or none, in the caller's transaction or (`conn` None) in one of its own.
 
     Returns the ids of their events, also of those that were there already. What lowers calls for the CRM to be told at once.
-    Raises ActRefused where a grant is not a full
-    record, is staff's own, or speaks of what nobody can grant; where the purpose or topic is not of the policy; and
-    where it is not clear whom an act is about.
+    Raises ActRefused where a grant is not a full record, is staff's own, or speaks of what nobody can grant; where the purpose
+    or topic is not of the policy; and where it is not clear whom an act is about.
     """
     if conn is not None:
         return _record(session, conn, acts)

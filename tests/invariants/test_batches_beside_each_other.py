@@ -10,6 +10,7 @@ from connectors.store.batches import run_counts
 from pipelines.operations.gating import record_gate
 from pipelines.operations.intake import apply_batches, land_feed, merge_staged, stage_source
 from pipelines.operations.quarantine import retry
+from pipelines.operations.sessions import Session
 from pipelines.operations.undo import undo_run
 from schemas.records import Window
 from tests.invariants.acts import T0, Who, register, sign_up
@@ -47,6 +48,18 @@ def status_of(world: World, number: int) -> str:
     return found
 
 
+def landed(world: World) -> Session:
+    """A run that has landed all that was received, and staged nothing."""
+    session = world.session()
+    land_feed(session, world.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    return session
+
+
+def assert_nothing_is_staged(world: World) -> None:
+    left = "select count(*) from pg_tables where schemaname = 'staging'"
+    assert world.query(left) == [(0,)] and world.query("select count(*) from intake.staged_group") == [(0,)]
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_what_a_stopped_file_takes_back_of_an_earlier_one_of_the_same_run_stays_taken_back(
     courses: World, at_once: bool
@@ -57,8 +70,7 @@ def test_what_a_stopped_file_takes_back_of_an_earlier_one_of_the_same_run_stays_
     if at_once:
         session = courses.session()
         mapping = courses.workspace.mappings["courses"]
-        landed = land_feed(session, mapping, Window(FIRST_ON, session.now.date())).landed
-        gated = apply_batches(session, landed)
+        gated = apply_batches(session, land_feed(session, mapping, Window(FIRST_ON, session.now.date())).landed)
     else:
         _, gated = take_in(courses.session())
     assert [one.stop is not None for one in gated] == [False, True]
@@ -67,8 +79,7 @@ def test_what_a_stopped_file_takes_back_of_an_earlier_one_of_the_same_run_stays_
         "applied": 1,
         "stopped": 1,
     }
-    left = "select count(*) from pg_tables where schemaname = 'staging'"
-    assert courses.query(left) == [(0,)] and courses.query("select count(*) from intake.staged_group") == [(0,)]
+    assert_nothing_is_staged(courses)
 
 
 def test_an_older_export_that_is_read_again_does_not_bring_back_what_a_newer_one_took_back(courses: World) -> None:
@@ -99,8 +110,7 @@ def test_what_is_staged_anew_by_the_same_run_is_merged_and_counted_once(courses:
     receive(courses, [row(17), row(18)], day=0)
     receive(courses, [{**row(18, Status="out"), "Shoe size": "43"}], day=1)
     courses.at(courses.now + 2 * DAY)
-    session = courses.session()
-    land_feed(session, courses.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    session = landed(courses)
 
     def interrupted(gated: object) -> None:
         record_gate(session, gated)  # type: ignore[arg-type]
@@ -117,16 +127,14 @@ def test_what_is_staged_anew_by_the_same_run_is_merged_and_counted_once(courses:
     assert sum(count["applied"] for count in counts) == 2 and sum(count["rows_read"] for count in counts) == 3
     assert (status_of(courses, 17), status_of(courses, 18)) == ("active", "cancelled")
     assert courses.query("select count(*) from intake.batch where state = 'stopped' and gate is not null") == [(1,)]
-    left = "select count(*) from pg_tables where schemaname = 'staging'"
-    assert courses.query(left) == [(0,)] and courses.query("select count(*) from intake.staged_group") == [(0,)]
+    assert_nothing_is_staged(courses)
 
 
 def test_what_a_run_that_died_had_stopped_lowers_after_what_it_had_staged(courses: World) -> None:
     receive(courses, [row(17), row(18)], day=0)
     receive(courses, [{**row(17, Status="out"), "Shoe size": "43"}], day=1)
     courses.at(courses.now + 2 * DAY)
-    session = courses.session()
-    land_feed(session, courses.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    session = landed(courses)
     stage_source(session, "short_courses")
     take_in(courses.session())
     assert (status_of(courses, 17), status_of(courses, 18)) == ("cancelled", "active")
@@ -135,8 +143,7 @@ def test_what_a_run_that_died_had_stopped_lowers_after_what_it_had_staged(course
 
 def test_a_stopped_file_that_was_read_again_meanwhile_is_let_be(courses: World) -> None:
     receive(courses, [{**row(17), "Shoe size": "43"}], day=0)
-    session = courses.session()
-    land_feed(session, courses.workspace.mappings["courses"], Window(FIRST_ON, session.now.date()))
+    session = landed(courses)
     stage_source(session, "short_courses")
     mapping = courses.workspace.mappings["courses"].model_copy(update={"ignored": ("Shoe size",)})
     courses.workspace = replace(courses.workspace, mappings={"courses": mapping})
@@ -144,8 +151,7 @@ def test_a_stopped_file_that_was_read_again_meanwhile_is_let_be(courses: World) 
     assert status_of(courses, 17) == "active"
     merge_staged(session, "short_courses")
     assert courses.query("select state from intake.batch") == [("applied",)]
-    left = "select count(*) from pg_tables where schemaname = 'staging'"
-    assert courses.query(left) == [(0,)] and courses.query("select count(*) from intake.staged_group") == [(0,)]
+    assert_nothing_is_staged(courses)
 
 
 def test_what_was_undone_stays_undone_when_the_same_export_comes_the_next_night(courses: World) -> None:
@@ -167,8 +173,8 @@ def test_an_export_that_comes_each_night_is_read_once(courses: World) -> None:
         rows = [row(17), row(18, Last=f"Of day {day}")] if day == 2 else [row(17), row(18)]
         receive(courses, rows, day=day)
         courses.at(courses.now + DAY)
-        landed, _ = take_in(courses.session())
-        assert len(landed["courses"].landed) == (0 if day == 1 else 1), (
+        reports, _ = take_in(courses.session())
+        assert len(reports["courses"].landed) == (0 if day == 1 else 1), (
             "news only where something else was read between"
         )
 

@@ -129,10 +129,7 @@ def test_a_personal_login_does_not_run_and_is_told_so_before_it_approves(world: 
 
 
 def test_the_page_has_the_rights_of_the_page_alone(owner: ServerAddress) -> None:
-    members = (
-        "select r.rolname from pg_auth_members m join pg_roles r on r.oid = roleid join pg_roles u on u.oid = member"
-    )
-    assert asked(owner, f"{members} where u.rolname = '{PAGE}'") == [("intake_preferences",)]
+    assert roles_of(owner, PAGE) == {"intake_preferences"}
     for login in (PAGE, "intake_finance"):
         with pytest.raises(psycopg.OperationalError):
             asked(ServerAddress(owner.url.set(username=login)).dagster, "select 1")
