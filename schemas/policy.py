@@ -107,8 +107,8 @@ TASKS = InUseTable(table="task", entity_set="tasks", primary_key="activityid", l
 
 
 class CrmPolicy(_Strict):
-    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot);
-    the approval of a plan is good for `approval_days`.
+    """How the CRM is written. `allow_list` limits writes to the contact points whose canonical keys it lists (a pilot), but
+    for what lowers rows that the CRM has of others; the approval of a plan is good for `approval_days`.
 
     `ownership` says by column whose value stands; a column that is not named goes by the newest human act.
     `registered_profiles` is keyed by the id of the compliance profile's row.

@@ -2,7 +2,8 @@
 
 An address is dirty when its version is past the one the CRM acknowledged, or when the earliest end of one of its
 purposes has passed.
-One that a narrow synchronisation has under way is left to it.
+One that a narrow synchronisation has under way is left to it. One that is not on the policy's allow list is read where the
+CRM has rows of it: those may have to be lowered.
 Cost follows the change: nothing here reads an address that is not asked for.
 """
 
@@ -16,32 +17,38 @@ from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store.bearers import BEARERS_OF, IS_SHOWN, RANK
 
+_IS_LISTED = "(cast(:allowed as text[]) is null or address_key = any(:allowed))"
+_MAY_BE_WRITTEN = f"""
+  and ({_IS_LISTED} or exists (select from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id))
+"""
+
 # The plan is written to the outbox while it is read for, so no estimate of the outbox holds: each address is looked up in
 # it by itself (`offset 0`).
-_FREE = """
+_FREE = f"""
   and not exists (select from intake.narrow_call n where n.contact_point_id = contact_point.contact_point_id
                   and n.leased_until > clock_timestamp())
   and not exists (select from intake.outbox_intent i where i.contact_point_id = contact_point.contact_point_id
                   and i.state = 'claimed' and i.writing like 'narrow:%' offset 0)
-  and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+  {_MAY_BE_WRITTEN}
 """
+_ADDRESS = f"contact_point_id, address, version, is_held, {_IS_LISTED} as is_listed"
 
 # Each half has an index of its own, which one condition with `or`, in the order of the addresses, does not use: a day on
 # a million people went through all of them. The few that have ended are put in order afterwards (`offset 0`).
 _DIRTY = f"""
-(select contact_point_id, address, version, is_held from intake.contact_point
+(select {_ADDRESS} from intake.contact_point
  where version > acked_version and contact_point_id > :after {_FREE} order by contact_point_id limit :limit)
 union
 (select * from (
-     select contact_point_id, address, version, is_held from intake.contact_point
+     select {_ADDRESS} from intake.contact_point
      where next_end_at <= :now and contact_point_id > :after {_FREE} offset 0) ended
  order by contact_point_id limit :limit)
 order by contact_point_id limit :limit
 """
 
-_ALL = """
-select contact_point_id, address, version, is_held from intake.contact_point
-where contact_point_id > :after and (cast(:allowed as text[]) is null or address_key = any(:allowed))
+_ALL = f"""
+select {_ADDRESS} from intake.contact_point
+where contact_point_id > :after {_MAY_BE_WRITTEN}
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id limit :limit
 """
@@ -157,7 +164,7 @@ def iter_addresses(
 def load_addresses(
     conn: Connection, addresses: Sequence[RowMapping], *, now: datetime, showing: Sequence[str]
 ) -> AddressRows:
-    """What is known of the given addresses (rows with contact_point_id, address, version, is_held)."""
+    """What is known of the given addresses (rows with contact_point_id, address, version, is_held, is_listed)."""
     ids: dict[str, Any] = {"ids": [row["contact_point_id"] for row in addresses]}
     persons = _by_address(conn, _PERSONS, ids | {"now": now, "showing": list(showing)})
     queries = (_CONSENTS, _REGISTRATIONS, _ACKNOWLEDGED, _TOLD)

@@ -16,6 +16,7 @@ where is_ours and (cast(:among as uuid[]) is null or contact_point_id = any(:amo
 _SAMPLE = """
 select contact_point_id from intake.contact_point
 where cast(:allowed as text[]) is null or address_key = any(:allowed)
+   or exists (select from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id)
 order by md5(contact_point_id::text || :seed) limit :size
 """
 
@@ -72,7 +73,7 @@ def our_rows(conn: Connection, *, among: Sequence[UUID] | None = None) -> set[Ro
 
 
 def sample_addresses(conn: Connection, size: int, *, seed: str, allowed: Sequence[str] | None) -> list[UUID]:
-    """Addresses by chance, the same for the same seed."""
+    """Addresses by chance, the same for the same seed: of those allowed, and of those that the CRM has rows of."""
     values = {"size": size, "seed": seed, "allowed": None if allowed is None else list(allowed)}
     return list(conn.execute(text(_SAMPLE), values).scalars())
 

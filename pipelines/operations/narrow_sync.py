@@ -60,7 +60,10 @@ class Synced:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Intents of the addresses `planned`. `whole`: those, with their versions, of which nothing is left to a run."""
+    """Intents of the addresses `planned`. `whole`: those, with their versions, of which nothing is left to a run.
+
+    One that is not on the allow list, and that the CRM has no row of, has nothing to write and is not whole.
+    """
 
     intents: list[Intent]
     whole: list[tuple[UUID, int]]
@@ -167,15 +170,15 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
 
 
 def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
-    policy, plan, links = session.workspace.policy, _Plan([], [], []), link_maker(session.workspace)
+    policy, links = session.workspace.policy, link_maker(session.workspace)
+    plan = _Plan([], [], list(contact_point_ids))
     bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy), among=contact_point_ids)
     views = iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids, links=links)
     for view, acknowledged in views:
         planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)
         sent = [intent for intent in planned if intent.phase in SENT]
         plan.intents.extend(sent)
-        plan.planned.append(view.contact_point_id)
-        if len(sent) == len(planned):
+        if len(sent) == len(planned) and view.is_listed:
             plan.whole.append((view.contact_point_id, view.version))
     return plan
 

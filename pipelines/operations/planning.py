@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import orjson
 from sqlalchemy import Connection, RowMapping, text
 
-from connectors.store import bearers, outbox
+from connectors.store import bearers, narrow_planning, outbox
 from connectors.store.holding import mark_held
 from connectors.store.planning import load_occasions
 from pipelines.operations.collecting import collected_seldom
@@ -74,10 +74,11 @@ def make_plan(session: Session, conn: Connection, *, each: Callable[[Intent], ob
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """The intents of one address (or occasion), and for an address its id and version."""
+    """The intents of one address (or occasion), and for an address its id and version, and whether they are all it needs."""
 
     intents: list[Intent]
     address: tuple[UUID, int] | None = None
+    is_whole: bool = True
 
 
 class _Tally:
@@ -104,7 +105,11 @@ def _iter_planned(session: Session, conn: Connection) -> Iterator[Iterator[_Plan
     mark_held(conn, now=session.now)
     for chunk in iter_view_chunks(conn, policy, now=session.now, links=links):
         yield (
-            _Planned(plan_address(view, acknowledged, policy, now=session.now), (view.contact_point_id, view.version))
+            _Planned(
+                plan_address(view, acknowledged, policy, now=session.now),
+                (view.contact_point_id, view.version),
+                view.is_listed,
+            )
             for view, acknowledged in chunk
         )
 
@@ -174,17 +179,19 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
     outbox.supersede_open(conn)
     tally, outlook = _Tally(), _Outlook(session, conn, is_refused=bool(refused))
     writing = f"run:{uuid4()}"
-    unchanged: list[tuple[UUID, int]] = []
+    aside = _Aside([], [])
     with collected_seldom():
         for chunk in _iter_planned(session, conn):
-            outbox.set_unchanged_aside(conn, unchanged)
-            intents = _counted(chunk, tally, unchanged)
+            outbox.set_unchanged_aside(conn, aside.unchanged)
+            intents = _counted(chunk, tally, aside)
             written = size = 0
             while written == size:
                 held, size = outlook.next_piece(tally.guarded)
                 some = islice(intents, size)
                 written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
-    outbox.close_unchanged(conn, unchanged, now=session.now)
+    outbox.close_unchanged(conn, aside.unchanged, now=session.now)
+    # What was planned of them is acknowledged under the version before: they are planned again once more may be written.
+    narrow_planning.overtake(conn, aside.only_lowered)
     plan = replace(_judged(session, conn, tally), refused=refused)
     if outlook.has_erred(held=plan.waits or bool(refused)):
         outbox.settle_waiting(conn, writing, run_id=session.run_id, guarded_wait=plan.waits or bool(refused))
@@ -193,12 +200,27 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
     return plan
 
 
-def _counted(chunk: Iterator[_Planned], tally: _Tally, unchanged: list[tuple[UUID, int]]) -> Iterator[Intent]:
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Addresses (with their versions) that nothing is to be written of, and those of which more is wanted than may be."""
+
+    unchanged: list[tuple[UUID, int]]
+    only_lowered: list[UUID]
+
+    def add(self, planned: _Planned) -> None:
+        if planned.address is None:
+            return
+        if planned.is_whole and not planned.intents:
+            self.unchanged.append(planned.address)
+        elif planned.intents and not planned.is_whole:
+            self.only_lowered.append(planned.address[0])
+
+
+def _counted(chunk: Iterator[_Planned], tally: _Tally, aside: _Aside) -> Iterator[Intent]:
     for planned in chunk:
         tally.add(planned.intents)
         yield from planned.intents
-        if planned.address is not None and not planned.intents:
-            unchanged.append(planned.address)
+        aside.add(planned)
 
 
 class _Outlook:

@@ -93,6 +93,7 @@ def _view(
         address=address["address"],
         version=address["version"],
         is_held=address["is_held"],
+        is_listed=address["is_listed"],
         persons=tuple(_person(row, rows.told.get(key, ()), known, policy) for row in rows.persons.get(key, ())),
         consents={(row["purpose"], row["topic"]): row["state"] for row in rows.consents.get(key, ())},
         registrations=tuple(

@@ -25,7 +25,7 @@ RULES = {
     "in_review": "Somebody has yet to decide which contact of the CRM is whose.",
     "restricted": "The person had their data restricted (GDPR Art. 18): only lowering is written until it is lifted.",
     "kept": "A legal hold, or a request that is open, keeps what would be cleared or deleted.",
-    "allow_list": "The address is not on the policy's allow list.",
+    "allow_list": "The address is not on the policy's allow list: of the rows that it has, only lowering is written.",
 }
 _RULE_OF_STATE = {"waiting": "waiting", "pending": "in_transit", "claimed": "in_transit", "refused": "refused"}
 # What stands open: it is never explained by somebody's having opened it.
@@ -108,9 +108,10 @@ def _of_row(difference: Difference, known: Known) -> str | None:
         meant = next((write for write in standing if write.method == ("upsert" if is_missing else "delete")), None)
         if meant is not None and (rule := _of_write(meant)):
             return rule
-        if known.has_changed:
+        if known.has_changed and known.is_allowed:
             return "not_planned"
-    return None if is_missing or known.is_allowed else "allow_list"
+    was_there = is_missing and known.columns is not None
+    return None if known.is_allowed or was_there else "allow_list"
 
 
 def _of_column(difference: Difference, name: str, known: Known) -> str | None:
@@ -127,6 +128,8 @@ def _of_column(difference: Difference, name: str, known: Known) -> str | None:
         return rule
     if not is_as_known:
         return None
+    if not (known.is_allowed or is_opened):
+        return "allow_list"
     if known.has_changed:
         return "not_planned"
     # We know of a value that we did not write: it was read back.

@@ -84,7 +84,8 @@ class AddressView:
     we did not make, with what stands of what we wrote, once nobody at the address has such a contact. `is_in_review`: somebody
     has to decide first which contact is whose; `is_cut_over`: rows without evidence are ours to lower; `is_restricted`:
     somebody at the address had their data restricted (GDPR Art. 18), so that nothing but lowering is planned until it is
-    lifted; `is_held`: what the CRM has of the address is kept by a legal hold, or owed to somebody who asked for it.
+    lifted; `is_held`: what the CRM has of the address is kept by a legal hold, or owed to somebody who asked for it;
+    `is_listed`: the policy's allow list lets more than lowering be written of it.
     """
 
     contact_point_id: UUID
@@ -102,6 +103,7 @@ class AddressView:
     is_cut_over: bool = False
     is_restricted: bool = False
     is_held: bool = False
+    is_listed: bool = True
 
 
 def minimise_address(view: AddressView, policy: Policy, *, now: datetime) -> dict[RowKey, dict[str, Any]]:

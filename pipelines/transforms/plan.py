@@ -42,7 +42,7 @@ def plan_address(
     Rows that the CRM has and that no longer belong are removed last; an Opted Out row stays as long as the address is
     suppressed, because `minimise_address` still wants it. A row that the CRM had by itself is never deleted. While
     somebody has to decide which contact is whose, nothing is raised at the address; while it is held, nothing is cleared
-    or deleted; while it is restricted, it is only lowered.
+    or deleted; while it is restricted, or not on the policy's allow list, it is only lowered.
     """
     desired = desired_rows(view, policy, now=now)
     for person in view.persons:
@@ -77,7 +77,7 @@ def plan_address(
             intents.append(Intent(Phase.LOWERING, Method.LOWER, table, row_id, lowered, False, **stamp))
     if view.is_held:
         intents = [intent for intent in intents if intent.phase < Phase.CLEARS]
-    if view.is_restricted:
+    if view.is_restricted or not view.is_listed:
         intents = [intent for intent in intents if intent.phase is Phase.LOWERING]
     if view.is_in_review:
         intents = [intent for intent in intents if not intent.is_raising]

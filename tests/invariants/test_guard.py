@@ -3,14 +3,21 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+
+from connectors.store.narrow_calls import call
+from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.planning import approve_plan
+from pipelines.operations.reconciliation import reconcile
+from pipelines.operations.status import check_status
 from schemas.policy import BlastRadius, Policy
-from tests.invariants.acts import T0, Act, Who, answer, facts_of
+from tests.invariants.acts import T0, Act, Who, answer, facts_of, register, sign_up
 from tests.invariants.feeds import WORDING
 from tests.invariants.histories import address_of
 from tests.invariants.model import expected
 from tests.invariants.wire import check_wire, sent_rows
-from tests.invariants.world import OPTED_OUT, World, assert_holds
+from tests.invariants.world import OPTED_OUT, World, assert_holds, take_in
 
 LATER = T0 + timedelta(days=1)
 
@@ -129,6 +136,41 @@ def test_the_allow_list_limits_writes_to_its_addresses(world: World) -> None:
     world.workspace = world.plain
     world.run()
     assert_holds(world, expected(facts_of(acts), now=world.now))
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["by a run", "by a call"])
+def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it_is_listed(
+    world: World, narrow: bool
+) -> None:
+    leaving, staying = (Who(address_of(n), "aino") for n in (1, 2))
+    acts = [sign_up(1, leaving, T0), register(2, leaving, T0), sign_up(3, staying, T0)]
+    world.perform(acts)
+    world.run()
+    world.with_policy(with_crm(world.workspace.policy, allow_list=(staying.key,)))
+    stranger = answer(6, Who(address_of(3), "aino"), LATER, stop="Yes")
+    later = [answer(4, leaving, LATER, training="Yes", stop="Yes"), register(5, leaving, LATER, course="LK2"), stranger]
+    world.perform(later)
+    if narrow:
+        take_in(world.session())
+        session = world.session()
+        with session.transaction() as conn:
+            call(conn, list(conn.execute(sa.text("select contact_point_id from intake.contact_point")).scalars()))
+        assert serve_calls(world.workspace, world.crm).served == 3
+        assert not world.holds().consents[leaving.key, "marketing", ""]
+    ran = world.run()
+    assert not world.holds().consents[leaving.key, "marketing", ""]
+    assert world.holds().contacts[leaving.key, "aino"]["donotbulkemail"] is True
+    assert (leaving.key, "training", "") not in world.holds().consents
+    assert len(world.holds().registrations) == 1
+    outcome = reconcile(world.session(), world.crm)
+    assert set(outcome.rules) == {"allow_list"} and outcome.unexplained == []
+    again = world.run()
+    assert not list(sent_rows(world.requests(again.since))), "once is enough"
+    assert ran.sync.plan.guarded == 0
+    assert check_status(world.session()).facts["withdrawals_unplanned"]["open"] == 0
+    world.workspace = world.plain
+    world.run()
+    assert_holds(world, expected(facts_of([*acts, *later]), now=world.now))
 
 
 def test_an_approval_is_good_for_a_week_and_can_be_given_again(world: World) -> None:

@@ -86,10 +86,20 @@ def test_i14_what_was_not_planned_yet_and_what_is_under_way_is_explained(world: 
 
 
 def test_i14_a_pilot_that_becomes_smaller_leaves_rows_that_the_allow_list_explains(world: World) -> None:
-    world.perform([sign_up(n, Who(address_of(n), "aino"), T0) for n in (1, 2)])
+    world.perform([sign_up(1, Who(address_of(1), "aino"), T0), sign_up(2, AINO, T0), register(3, AINO, T0)])
     world.run()
     world.with_policy(with_crm(world.workspace.policy, allow_list=(address_of(1),)))
-    assert rules(world) == {"allow_list": 7}
+    assert rules(world) == {}
+    later = T0 + timedelta(days=1)
+    world.perform(
+        [register(3, AINO, later, changed_at=later).written(Last="Corrected"), register(4, AINO, later, course="LK2")]
+    )
+    world.run()
+    told = compared(world)
+    assert (dict(told.explained), told.unexplained) == (
+        {"contact:differs:allow_list": 1, "msevtmgt_eventregistration:missing:allow_list": 1},
+        [],
+    )
 
 
 def test_i14_an_edit_that_was_read_back_stands_and_a_later_one_is_not_excused_by_it(world: World) -> None:

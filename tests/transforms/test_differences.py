@@ -182,9 +182,16 @@ def test_a_row_that_was_seen_to_be_gone_is_missing_by_a_human_act() -> None:
     assert explain_difference(MISSING, Known([write("conflict", code="412")], OLD)) is None
 
 
-def test_rows_of_addresses_off_the_allow_list_are_left_over_and_not_missing() -> None:
-    assert explain_difference(LEFT_OVER, Known([], OLD, is_allowed=False)) == "allow_list"
-    assert explain_difference(MISSING, Known([], None, is_allowed=False)) is None
+@pytest.mark.parametrize("has_changed", [False, True])
+def test_the_allow_list_explains_what_is_not_written_of_others_and_nothing_open_or_gone(has_changed: bool) -> None:
+    assert explain_difference(LEFT_OVER, Known([], OLD, has_changed, is_allowed=False)) == "allow_list"
+    assert explain_difference(MISSING, Known([], None, has_changed, is_allowed=False)) == "allow_list"
+    assert explain_difference(MISSING, Known([], OLD, has_changed, is_allowed=False)) is None
+    written = Known([write("acknowledged", OLD)], OLD, has_changed, is_allowed=False)
+    assert explain_difference(differing(), written) == "allow_list"
+    assert explain_difference(differing(found="Edited"), written) is None
+    opened = Difference(TABLE, "differs", {"donotbulkemail": (True, False)})
+    assert explain_difference(opened, Known([], {"donotbulkemail": False}, is_allowed=False)) is None
 
 
 def test_only_what_is_to_be_cleared_or_deleted_is_to_go() -> None:
