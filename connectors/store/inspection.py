@@ -19,10 +19,8 @@ where i.phase = 0 and i.state in ('pending', 'claimed') and e.value = 'withdraw'
 _UNPLANNED_LOWERINGS = """
 select count(distinct c.contact_point_id) as open, min(e.recorded_at) as oldest_at
 from intake.contact_point c join intake.consent_event e using (contact_point_id)
-left join lateral (
-    select max(r.acked_at) as at from intake.crm_row r where r.contact_point_id = c.contact_point_id) a on true
-where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > coalesce(a.at, '-infinity')
-  and (a.at is not null or cast(:allowed as text[]) is null or c.address_key = any(:allowed))
+where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
+    select max(r.acked_at) from intake.crm_row r where r.contact_point_id = c.contact_point_id), '-infinity')
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 # What the CRM did not take, though it took other rows of the address since. It waits since the newest withdrawal at least.
@@ -63,17 +61,14 @@ group by kind, detail order by kind, detail
 """
 
 
-def read_status(conn: Connection, *, since: datetime, allowed: Sequence[str] | None) -> dict[str, Any]:
-    """What an operator looks at first; instants are UTC, None where there is nothing.
-
-    Of addresses that are not among those `allowed` (None: all are) only what the CRM has rows of can wait to be lowered.
-    """
+def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
+    """What an operator looks at first; instants are UTC, None where there is nothing."""
     return {
         "last_run": _one(conn, _LAST_RUN),
         "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
         "last_intake_at": conn.execute(text(_LAST_INTAKE)).scalar(),
         "withdrawals_planned": _one(conn, _OPEN_LOWERINGS),
-        "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS, allowed=None if allowed is None else list(allowed)),
+        "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS),
         "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),
         "quarantine": _all(conn, _QUARANTINE),
         "feeds": _all(conn, _SILENCE),

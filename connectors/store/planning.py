@@ -3,7 +3,7 @@
 An address is dirty when its version is past the one the CRM acknowledged, or when the earliest end of one of its
 purposes has passed.
 One that a narrow synchronisation has under way is left to it. One that is not on the policy's allow list is read where the
-CRM has rows of it: those may have to be lowered.
+CRM may have rows of it that are to be lowered, which are all that is planned for it until it is listed.
 Cost follows the change: nothing here reads an address that is not asked for.
 """
 
@@ -18,9 +18,11 @@ from sqlalchemy import Connection, RowMapping, text
 from connectors.store.bearers import BEARERS_OF, IS_SHOWN, RANK
 
 _IS_LISTED = "(cast(:allowed as text[]) is null or address_key = any(:allowed))"
-_MAY_BE_WRITTEN = f"""
-  and ({_IS_LISTED} or exists (select from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id))
-"""
+# Each address is looked up by itself (`offset 0`).
+MAY_BE_WRITTEN = f"""({_IS_LISTED} or exists (
+    select from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id offset 0) or exists (
+    select from intake.consent_state s
+    where s.contact_point_id = contact_point.contact_point_id and s.state = 'withdrawn' offset 0))"""
 
 # The plan is written to the outbox while it is read for, so no estimate of the outbox holds: each address is looked up in
 # it by itself (`offset 0`).
@@ -29,7 +31,7 @@ _FREE = f"""
                   and n.leased_until > clock_timestamp())
   and not exists (select from intake.outbox_intent i where i.contact_point_id = contact_point.contact_point_id
                   and i.state = 'claimed' and i.writing like 'narrow:%' offset 0)
-  {_MAY_BE_WRITTEN}
+  and {MAY_BE_WRITTEN}
 """
 _ADDRESS = f"contact_point_id, address, version, is_held, {_IS_LISTED} as is_listed"
 
@@ -48,7 +50,7 @@ order by contact_point_id limit :limit
 
 _ALL = f"""
 select {_ADDRESS} from intake.contact_point
-where contact_point_id > :after {_MAY_BE_WRITTEN}
+where contact_point_id > :after and {MAY_BE_WRITTEN}
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id limit :limit
 """
@@ -108,6 +110,19 @@ select table_name, row_id, contact_point_id, is_ours, columns, written, edits,
        exists (select from intake.person p where p.person_id = row_id) as is_made
 from intake.crm_row where contact_point_id = any(:ids)
 order by table_name, row_id
+"""
+
+# In one order, as merging and acts take them.
+_TAKE_UP_LISTED = f"""
+with listed as materialized (
+    select contact_point_id from intake.contact_point where awaits_listing and {_IS_LISTED}
+    order by contact_point_id for no key update)
+update intake.contact_point c set version = c.version + 1, awaits_listing = false
+from listed l where c.contact_point_id = l.contact_point_id
+"""
+
+_AWAIT_LISTING = """
+update intake.contact_point set awaits_listing = true where contact_point_id = any(:ids) and not awaits_listing
 """
 
 # One that the CRM has is kept in step until retention removes it, also where nobody is registered for it any more.
@@ -176,6 +191,17 @@ def _by_address(conn: Connection, query: str, ids: dict[str, Any]) -> dict[UUID,
     for row in conn.execute(text(query), ids).mappings().all():
         grouped.setdefault(row["contact_point_id"], []).append(row)
     return grouped
+
+
+def take_up_listed(conn: Connection, allowed: Sequence[str] | None) -> None:
+    """Have those planned anew that are on the allow list now and were not when they were planned."""
+    conn.execute(text(_TAKE_UP_LISTED), {"allowed": None if allowed is None else list(allowed)})
+
+
+def await_listing(conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
+    """Remember that only what lowers was planned for these."""
+    if contact_point_ids:
+        conn.execute(text(_AWAIT_LISTING), {"ids": list(contact_point_ids)})
 
 
 def is_cut_over(conn: Connection) -> bool:

@@ -30,7 +30,8 @@ from intake.outbox_intent i join {_ASKED} using (table_name, row_id) order by i.
 """
 
 _HELD = f"""
-select r.table_name, r.row_id, r.columns, r.contact_point_id from intake.crm_row r
+select r.table_name, r.row_id, case when not r.edits ? 'gone' then r.columns end as columns, r.contact_point_id
+from intake.crm_row r
 join {_ASKED} using (table_name, row_id)
 """
 

@@ -123,6 +123,7 @@ QUARANTINE = Table(
 
 # `sought_at`: since when all contacts of the CRM with a suppressed address are known; null while it is not suppressed.
 # `is_held`: what is of it was kept at the last plan, whatever had ended (connectors.store.holding).
+# `awaits_listing`: what would not lower was left out of its last plan, for it was not on the policy's allow list.
 CONTACT_POINT = Table(
     "contact_point",
     METADATA,
@@ -135,10 +136,12 @@ CONTACT_POINT = Table(
     _at("next_end_at"),
     _at("sought_at"),
     Column("is_held", Boolean, nullable=False, server_default=sql("false")),
+    Column("awaits_listing", Boolean, nullable=False, server_default=sql("false")),
     _at("created_at", nullable=False, now=True),
     Index("ix_contact_point_dirty", "contact_point_id", postgresql_where=sql("version > acked_version")),
     Index("ix_contact_point_ending", "next_end_at", postgresql_where=sql("next_end_at is not null")),
     Index("ix_contact_point_held", "contact_point_id", postgresql_where=sql("is_held")),
+    Index("ix_contact_point_awaiting", "contact_point_id", postgresql_where=sql("awaits_listing")),
 )
 
 SUBJECT = Table(

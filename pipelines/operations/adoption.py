@@ -18,6 +18,7 @@ from connectors.store import crm_rows
 from connectors.store.adoption import Address, Doubtful, FoundRow
 from connectors.store.bulk import drop_staged
 from connectors.store.merge import merge_batch
+from connectors.store.planning import take_up_listed
 from pipelines.operations.crm_merging import stage_decisions
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
@@ -95,6 +96,8 @@ def look_up(session: Session, crm: SearchableCrm, *, among: Sequence[UUID] | Non
     """Look the addresses that are to be planned (of some) up in the CRM, and keep what it has of them."""
     allowed = session.workspace.policy.crm.allow_list
     with session.transaction() as conn:
+        if among is None:
+            take_up_listed(conn, allowed)
         wanted = store.addresses(conn, now=session.now, allowed=allowed, among=among)
     if not wanted:
         return Adoption()

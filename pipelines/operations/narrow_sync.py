@@ -8,7 +8,7 @@ lowerings always, what people chose as a run would. Registrations, clearing and 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from connectors.store import bearers, narrow_calls, narrow_planning, outbox
 from connectors.store.narrow_calls import WAIT_AFTER_REFUSAL, WAIT_FOR_CRM, Call
+from connectors.store.planning import await_listing
 from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
@@ -62,12 +63,13 @@ class Synced:
 class _Plan:
     """Intents of the addresses `planned`. `whole`: those, with their versions, of which nothing is left to a run.
 
-    One that is not on the allow list, and that the CRM has no row of, has nothing to write and is not whole.
+    Of one that is not on the allow list only what lowers is planned; where the CRM has no row of it, that is nothing.
     """
 
     intents: list[Intent]
     whole: list[tuple[UUID, int]]
     planned: list[UUID]
+    unlisted: list[UUID]
 
     def written(self) -> set[tuple[Phase, str]]:
         """The phases and tables that anything is written of."""
@@ -164,6 +166,7 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
         is_large = guarded > blast_radius(session, conn, guarded=guarded)
         if refused or is_large:
             plan = _lowering_only(plan)
+        await_listing(conn, plan.unlisted)
         name = narrow_planning.PREFIX + plan_id(plan.intents)
         outbox.add_intents(conn, plan.intents, writing=name, run_id=session.run_id, guarded_wait=False)
     return plan
@@ -171,14 +174,15 @@ def _write_plan(session: Session, crm: Crm, contact_point_ids: Sequence[UUID], s
 
 def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID]) -> _Plan:
     policy, links = session.workspace.policy, link_maker(session.workspace)
-    plan = _Plan([], [], list(contact_point_ids))
+    plan = _Plan([], [], list(contact_point_ids), [])
     bearers.hand_on(conn, now=session.now, showing=showing_purposes(policy), among=contact_point_ids)
     views = iter_views(conn, policy, now=session.now, every=True, among=contact_point_ids, links=links)
     for view, acknowledged in views:
         planned: list[Intent] = plan_address(view, acknowledged, policy, now=session.now)
         sent = [intent for intent in planned if intent.phase in SENT]
         plan.intents.extend(sent)
-        if len(sent) == len(planned) and view.is_listed:
+        plan.unlisted.extend(() if view.is_listed else [view.contact_point_id])
+        if len(sent) == len(planned):
             plan.whole.append((view.contact_point_id, view.version))
     return plan
 
@@ -186,7 +190,7 @@ def _plan(session: Session, conn: Connection, contact_point_ids: Sequence[UUID])
 def _lowering_only(plan: _Plan) -> _Plan:
     held: set[Any] = {intent.contact_point_id for intent in plan.intents if intent.phase is not Phase.LOWERING}
     lowering = [intent for intent in plan.intents if intent.phase is Phase.LOWERING]
-    return _Plan(lowering, [(one, version) for one, version in plan.whole if one not in held], plan.planned)
+    return replace(plan, intents=lowering, whole=[(one, version) for one, version in plan.whole if one not in held])
 
 
 def _close(session: Session, plan: _Plan) -> Synced:

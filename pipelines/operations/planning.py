@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 import orjson
 from sqlalchemy import Connection, RowMapping, text
 
-from connectors.store import bearers, narrow_planning, outbox
+from connectors.store import bearers, outbox
 from connectors.store.holding import mark_held
-from connectors.store.planning import load_occasions
+from connectors.store.planning import await_listing, load_occasions
 from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.sessions import Session
@@ -74,11 +74,11 @@ def make_plan(session: Session, conn: Connection, *, each: Callable[[Intent], ob
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """The intents of one address (or occasion), and for an address its id and version, and whether they are all it needs."""
+    """The intents of one address (or occasion), and for an address its id and version, and whether it is on the allow list."""
 
     intents: list[Intent]
     address: tuple[UUID, int] | None = None
-    is_whole: bool = True
+    is_listed: bool = True
 
 
 class _Tally:
@@ -190,8 +190,7 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
                 some = islice(intents, size)
                 written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, aside.unchanged, now=session.now)
-    # What was planned of them is acknowledged under the version before: they are planned again once more may be written.
-    narrow_planning.overtake(conn, aside.only_lowered)
+    await_listing(conn, aside.only_lowered)
     plan = replace(_judged(session, conn, tally), refused=refused)
     if outlook.has_erred(held=plan.waits or bool(refused)):
         outbox.settle_waiting(conn, writing, run_id=session.run_id, guarded_wait=plan.waits or bool(refused))
@@ -202,7 +201,7 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
 
 @dataclass(frozen=True, slots=True)
 class _Aside:
-    """Addresses (with their versions) that nothing is to be written of, and those of which more is wanted than may be."""
+    """Addresses (with their versions) that nothing is to be written of, and those off the allow list."""
 
     unchanged: list[tuple[UUID, int]]
     only_lowered: list[UUID]
@@ -210,9 +209,9 @@ class _Aside:
     def add(self, planned: _Planned) -> None:
         if planned.address is None:
             return
-        if planned.is_whole and not planned.intents:
+        if not planned.intents:
             self.unchanged.append(planned.address)
-        elif planned.intents and not planned.is_whole:
+        if not planned.is_listed:
             self.only_lowered.append(planned.address[0])
 
 

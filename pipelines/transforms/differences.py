@@ -108,7 +108,7 @@ def _of_row(difference: Difference, known: Known) -> str | None:
         meant = next((write for write in standing if write.method == ("upsert" if is_missing else "delete")), None)
         if meant is not None and (rule := _of_write(meant)):
             return rule
-        if known.has_changed and known.is_allowed:
+        if known.has_changed:
             return "not_planned"
     was_there = is_missing and known.columns is not None
     return None if known.is_allowed or was_there else "allow_list"
@@ -128,13 +128,14 @@ def _of_column(difference: Difference, name: str, known: Known) -> str | None:
         return rule
     if not is_as_known:
         return None
-    if not (known.is_allowed or is_opened):
-        return "allow_list"
     if known.has_changed:
         return "not_planned"
+    if is_opened:
+        return None
     # We know of a value that we did not write: it was read back.
-    was_edited = newest is not None and newest.state == "acknowledged" and written != found
-    return "human_edit" if was_edited and not is_opened else None
+    if newest is not None and newest.state == "acknowledged" and written != found:
+        return "human_edit"
+    return None if known.is_allowed else "allow_list"
 
 
 def _of_write(write: Write) -> str | None:

@@ -13,12 +13,14 @@ from pipelines.transforms.crm_consents import PURPOSE, TOPIC, purposes_of
 from pipelines.transforms.desired import desired_rows
 from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.minimise import AddressView, AdoptedRow, RowKey, living_purposes, shown_columns
+from pipelines.transforms.ownership import CANCELLED, STATUS
 from pipelines.transforms.readback import as_read
 from schemas.intents import Intent, Method, Phase
 from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, EVENT, LIST_MEMBER, PROVENANCE, REGISTRATION, ConsentValue
 
 SHUT = {"donotbulkemail": True, "followemail": False}
+CALLED_OFF = ("cancelled", "deleted")
 CLEARABLE = ("firstname", "lastname", "mobilephone", "crmi_preferencelink")
 # What stands open in a row that is to go: column, its open value, its shut one. A registration that is over was not
 # cancelled, and is not marked so.
@@ -42,7 +44,8 @@ def plan_address(
     Rows that the CRM has and that no longer belong are removed last; an Opted Out row stays as long as the address is
     suppressed, because `minimise_address` still wants it. A row that the CRM had by itself is never deleted. While
     somebody has to decide which contact is whose, nothing is raised at the address; while it is held, nothing is cleared
-    or deleted; while it is restricted, or not on the policy's allow list, it is only lowered.
+    or deleted; while it is restricted it is only lowered, and while it is not on the policy's allow list only rows that the
+    CRM has are.
     """
     desired = desired_rows(view, policy, now=now)
     for person in view.persons:
@@ -67,7 +70,10 @@ def plan_address(
         if (adopted := view.adopted.get((table, row_id))) is not None:
             intents.extend(_let_go(table, adopted, row_id, stamp))
         else:
-            intents.extend(_remove(table, acknowledged[table, row_id], row_id, stamp))
+            before = acknowledged[table, row_id]
+            if table == REGISTRATION.logical_name and _was_called_off(view, row_id):
+                intents.extend(_call_off(before, row_id, stamp))
+            intents.extend(_remove(table, before, row_id, stamp))
     for table, row_id in view.merged_away:
         intents.append(Intent(REMOVALS[table], Method.DELETE, table, row_id, {}, False, **stamp))
     for (table, row_id), adopted in view.left_behind.items():
@@ -79,9 +85,18 @@ def plan_address(
         intents = [intent for intent in intents if intent.phase < Phase.CLEARS]
     if view.is_restricted or not view.is_listed:
         intents = [intent for intent in intents if intent.phase is Phase.LOWERING]
+    if not view.is_listed:
+        intents = [intent for intent in intents if intent.method is not Method.UPSERT or _is_open(intent, held)]
     if view.is_in_review:
         intents = [intent for intent in intents if not intent.is_raising]
     return sorted(intents, key=lambda intent: (intent.phase, intent.table_name, intent.row_id.int))
+
+
+def _is_open(intent: Intent, held: Mapping[RowKey, Mapping[str, Any]]) -> bool:
+    """Whether a row that an upsert would write shut is in the CRM and not shut there yet."""
+    before = held.get((intent.table_name, intent.row_id))
+    column, _, shut = RAISED[intent.table_name]
+    return before is not None and before.get(column) != shut
 
 
 def _lowered(table: str, columns: Mapping[str, Any], view: AddressView, policy: Policy) -> dict[str, Any]:
@@ -189,10 +204,11 @@ def _plan_registration(
         yield Phase.REGISTRATIONS, Method.UPSERT, True, dict(columns)
         return
     changed = {name: value for name, value in columns.items() if before.get(name) != value}
-    cancels = changed.get("msevtmgt_iscanceled") is True
-    if cancels:
-        yield Phase.LOWERING, Method.LOWER, False, changed
-    elif changed:
+    if changed.get(CANCELLED) is True:
+        # Alone: a contact or an event that the rest refers to may not be there yet.
+        lowered = {name: changed.pop(name) for name in (CANCELLED, STATUS) if name in changed}
+        yield Phase.LOWERING, Method.LOWER, False, lowered
+    if changed:
         yield Phase.REGISTRATIONS, Method.PATCH, True, changed
 
 
@@ -222,6 +238,20 @@ def _remove(table: str, before: Mapping[str, Any], row_id: Any, stamp: dict[str,
     # A membership has no address but its list and contact.
     columns = dict(before) if table == LIST_MEMBER.logical_name else {}
     yield Intent(REMOVALS[table], Method.DELETE, table, row_id, columns, False, **stamp)
+
+
+def _was_called_off(view: AddressView, registration_id: UUID) -> bool:
+    """Whether a registration is cancelled, or deleted in the system it was made in, and not only over."""
+    return any(one.registration_id == registration_id and one.status in CALLED_OFF for one in view.registrations)
+
+
+def _call_off(before: Mapping[str, Any], row_id: UUID, stamp: dict[str, Any]) -> Iterable[Intent]:
+    """Cancel a registration that is to be removed, which may wait for approval."""
+    lowered = {
+        name: value for name, value in {CANCELLED: True, STATUS: "cancelled"}.items() if before.get(name) != value
+    }
+    if before.get(CANCELLED) is not True:
+        yield Intent(Phase.LOWERING, Method.LOWER, REGISTRATION.logical_name, row_id, lowered, False, **stamp)
 
 
 def _let_go(table: str, adopted: AdoptedRow, row_id: Any, stamp: dict[str, Any]) -> Iterable[Intent]:

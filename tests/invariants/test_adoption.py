@@ -13,8 +13,8 @@ from pipelines.operations.sessions import Session
 from schemas.errors import ConfigurationError
 from schemas.records import Window
 from schemas.tables import ConsentValue
-from tests.invariants.acts import T0, Who, ask, register, sign_up, speak
-from tests.invariants.wire import CONSENTS
+from tests.invariants.acts import T0, Who, answer, ask, register, sign_up, speak
+from tests.invariants.wire import CONSENTS, sent_rows
 from tests.invariants.world import FIRST_ON, World, take_in
 
 AINO = Who("aino@example.org", "aino")
@@ -53,6 +53,31 @@ def seed(world: World, *contacts: dict[str, Any], consents: tuple[dict[str, Any]
 
 def contacts(world: World) -> dict[str, dict[str, Any]]:
     return {row["contactid"]: row for row in world.rows("contacts")}
+
+
+def with_pilot(world: World, *addresses: str) -> None:
+    policy = world.workspace.policy
+    world.with_policy(policy.model_copy(update={"crm": policy.crm.model_copy(update={"allow_list": addresses})}))
+
+
+def test_a_pilot_makes_no_rows_of_the_opt_outs_that_were_adopted(world: World) -> None:
+    seed(world, contact(donotbulkemail=True))
+    adopt_all(world.session(), world.crm)
+    with_pilot(world, "maija@example.org")
+    since = world.run().since
+    assert not list(sent_rows(world.requests(since))) and world.rows(CONSENTS) == []
+    world.workspace = world.plain
+    world.run()
+    assert {row["msdynmkt_value"] for row in world.rows(CONSENTS)} == {OUT}
+
+
+def test_who_withdraws_off_the_pilots_list_is_lowered_in_what_the_crm_had_by_itself(world: World) -> None:
+    seed(world, contact(), consents=(consent(world, IN),))
+    with_pilot(world, "maija@example.org")
+    world.perform([answer(1, AINO, T0, stop="Yes")])
+    world.run()
+    ((row,), (held,)) = world.rows("contacts"), world.rows(CONSENTS)
+    assert (row["donotbulkemail"], held["msdynmkt_value"]) == (True, OUT)
 
 
 def doubts(world: World) -> list[str]:

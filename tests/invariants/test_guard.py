@@ -148,7 +148,13 @@ def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it
     world.run()
     world.with_policy(with_crm(world.workspace.policy, allow_list=(staying.key,)))
     stranger = answer(6, Who(address_of(3), "aino"), LATER, stop="Yes")
-    later = [answer(4, leaving, LATER, training="Yes", stop="Yes"), register(5, leaving, LATER, course="LK2"), stranger]
+    later = [
+        answer(4, leaving, LATER, training="Yes", stop="Yes"),
+        register(2, leaving, T0, status="out", changed_at=LATER),
+        register(5, leaving, LATER, course="LK2"),
+        stranger,
+    ]
+    before = world.holds()
     world.perform(later)
     if narrow:
         take_in(world.session())
@@ -158,10 +164,12 @@ def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it
         assert serve_calls(world.workspace, world.crm).served == 3
         assert not world.holds().consents[leaving.key, "marketing", ""]
     ran = world.run()
-    assert not world.holds().consents[leaving.key, "marketing", ""]
-    assert world.holds().contacts[leaving.key, "aino"]["donotbulkemail"] is True
-    assert (leaving.key, "training", "") not in world.holds().consents
-    assert len(world.holds().registrations) == 1
+    held = world.holds()
+    assert held.consents.keys() == before.consents.keys()
+    assert not held.consents[leaving.key, "marketing", ""]
+    assert held.contacts.keys() == before.contacts.keys()
+    assert held.contacts[leaving.key, "aino"]["donotbulkemail"] is True
+    assert [status for _, _, status in held.registrations.values()] == ["cancelled"]
     outcome = reconcile(world.session(), world.crm)
     assert set(outcome.rules) == {"allow_list"} and outcome.unexplained == []
     again = world.run()
@@ -171,6 +179,21 @@ def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it
     world.workspace = world.plain
     world.run()
     assert_holds(world, expected(facts_of([*acts, *later]), now=world.now))
+
+
+def test_a_cancellation_is_told_though_the_removal_of_what_it_leaves_waits(world: World) -> None:
+    cancelled, deleted = (Who(address_of(n), "aino") for n in (1, 2))
+    world.perform([register(1, cancelled, T0), register(2, deleted, T0)])
+    world.run()
+    with_radius(world, 0)
+    world.perform(
+        [
+            register(1, cancelled, T0, status="out", changed_at=LATER),
+            register(2, deleted, T0, status="gone", changed_at=LATER),
+        ]
+    )
+    assert world.run().sync.plan.waits
+    assert [status for _, _, status in world.holds().registrations.values()] == ["cancelled", "cancelled"]
 
 
 def test_an_approval_is_good_for_a_week_and_can_be_given_again(world: World) -> None:
