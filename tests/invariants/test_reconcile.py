@@ -115,6 +115,19 @@ def test_i14_an_edit_that_was_read_back_stands_and_a_later_one_is_not_excused_by
     assert [told for _, _, told in compared(world).unexplained] == ["differs:mobilephone"]
 
 
+def test_i14_a_row_that_staff_deleted_and_that_is_wanted_again_is_to_be_planned(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    (row,) = world.rows("msevtmgt_eventregistrations")
+    world.emulator.control.remove("msevtmgt_eventregistrations", str(row["msevtmgt_eventregistrationid"]))
+    world.run()
+    assert rules(world) == {}
+    world.at(NOW + timedelta(days=1))
+    world.perform([register(1, AINO, T0, changed_at=world.now)], at=world.now)
+    take_in(world.session())
+    assert rules(world) == {"not_planned": 1}
+
+
 def test_i14_an_edit_met_between_plan_and_write_is_known(world: World) -> None:
     world.perform([register(1, AINO, T0)])
     world.run()

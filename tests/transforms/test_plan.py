@@ -169,6 +169,26 @@ def test_a_cancellation_is_a_lowering() -> None:
     assert [phase for phase, _ in steps(plan(cancelled, crm), REGISTRATION.logical_name)] == [Phase.LOWERING]
 
 
+def test_a_cancellation_carries_nothing_that_may_not_be_there_yet() -> None:
+    aino, heir = make_person("event_delivery"), make_person("event_delivery", contact_id=id_of("maija"))
+    crm = synced(make_view(aino, registrations=(make_registration(),)))
+    handed = make_view(aino, heir, registrations=(make_registration(status="cancelled", contact_id=id_of("maija")),))
+    assert steps(plan(handed, crm), REGISTRATION.logical_name) == [
+        (Phase.LOWERING, {"msevtmgt_iscanceled": True, "msevtmgt_registrationstatus": "cancelled"}),
+        (Phase.REGISTRATIONS, {"msevtmgt_ContactId@odata.bind": f"/contacts({id_of('maija')})"}),
+    ]
+
+
+@pytest.mark.parametrize(("status", "lowered"), [("cancelled", True), ("deleted", True), ("active", False)])
+def test_a_registration_that_goes_is_cancelled_first_where_it_was_called_off_and_not_where_it_is_over(
+    status: str, lowered: bool
+) -> None:
+    crm = synced(make_view(make_person("event_delivery"), registrations=(make_registration(),)))
+    gone = make_view(make_person(), registrations=(make_registration(status=status),))
+    phases = [phase for phase, _ in steps(plan(gone, crm), REGISTRATION.logical_name)]
+    assert phases == [*([Phase.LOWERING] if lowered else []), Phase.REMOVE_REGISTRATIONS]
+
+
 def test_an_unknown_value_erases_nothing() -> None:
     unknown = make_view(make_person("course_delivery", given_name=None, phone=None))
     assert plan(unknown, synced(STUDENT)) == []
