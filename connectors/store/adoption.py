@@ -4,7 +4,7 @@ A row that the CRM had by itself stands in `crm_row` with `is_ours` false, its c
 write of it later is kept apart in `written`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,12 +52,14 @@ select w.contact_point_id, w.row_id, unnest(w.persons) as person_id from intake.
 where w.contact_point_id = any(:ids) and w.state = 'new'
 """
 
-# What is known of a row already is the read-back's to change; a stranger that turns out to be ours gains columns.
+# What is known of a row already is the read-back's to change; a stranger that turns out to be ours gains columns, and one
+# that was noted before anybody knew its address is filed under it.
 _SAVE_ROW = """
 insert into intake.crm_row as old (table_name, row_id, contact_point_id, is_ours, columns)
 values (:table, :row_id, :contact_point_id, false, cast(:columns as jsonb))
-on conflict (table_name, row_id) do update set columns = excluded.columns || old.columns
-where not old.is_ours and not old.columns @> excluded.columns
+on conflict (table_name, row_id) do update set columns = excluded.columns || old.columns,
+    contact_point_id = coalesce(old.contact_point_id, excluded.contact_point_id)
+where not old.is_ours and (old.contact_point_id is null or not old.columns @> excluded.columns)
 returning contact_point_id
 """
 
@@ -177,21 +179,21 @@ def ruled_out(conn: Connection, contact_point_ids: Sequence[UUID]) -> dict[UUID,
 def save_rows(conn: Connection, rows: Sequence[FoundRow]) -> None:
     """Keep what the CRM has by itself; an address of which something was new is to be planned again."""
     known = _known(conn, rows)
-    fresh = [row for row in rows if not _has(known.get((row.table, row.row_id)), row.columns)]
+    fresh = [row for row in rows if not row.columns.keys() <= known.get((row.table, row.row_id), set())]
     if not fresh:
         return
     conn.execute(text(_SAVE_ROW), [_values(row) for row in fresh])
     bump(conn, sorted({row.contact_point_id for row in fresh}))
 
 
-def _known(conn: Connection, rows: Sequence[FoundRow]) -> dict[tuple[str, UUID], Mapping[str, Any]]:
-    statement = "select table_name, row_id, columns from intake.crm_row where row_id = any(:ids)"
+def _known(conn: Connection, rows: Sequence[FoundRow]) -> dict[tuple[str, UUID], Set[str]]:
+    """The columns that are known of rows which are filed under an address."""
+    statement = (
+        "select table_name, row_id, columns from intake.crm_row"
+        " where row_id = any(:ids) and contact_point_id is not null"
+    )
     found = conn.execute(text(statement), {"ids": [row.row_id for row in rows]})
-    return {(row.table_name, row.row_id): row.columns for row in found}
-
-
-def _has(known: Mapping[str, Any] | None, columns: Mapping[str, Any]) -> bool:
-    return known is not None and columns.keys() <= known.keys()
+    return {(row.table_name, row.row_id): row.columns.keys() for row in found}
 
 
 def _values(row: FoundRow) -> dict[str, Any]:

@@ -42,12 +42,11 @@ NEVER_RAISED = "tracking"
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An opt-in made in the CRM. `is_ours`: on a row of ours, which then stands as noted and is lowered by the plan."""
+    """An opt-in made in the CRM, which stands as noted. `is_ours`: on a row of ours, which the plan lowers in any case."""
 
     decision: CrmDecision
     purpose_id: UUID
     is_ours: bool
-    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,10 @@ def read_consent(
     edits = state_edit(row, known) if is_ours else {}
     if changed or edits:
         told.noted.append(Noted(TABLE, row_id_of(TABLE, row), changed, edits))
-    if not is_ours and _is_out(row) and before != ConsentValue.OPTED_OUT:
+    is_new = known is not None or _is_new(row, since)
+    if not is_ours and before != row[VALUE] and (is_new or _is_out(row)):
         told.noted.append(_as_other(row))
-    return _raised(row, named, before, is_ours=is_ours, is_new=known is not None or _is_new(row, since))
+    return _raised(row, named, before, is_ours=is_ours, is_new=is_new)
 
 
 def _is_new(row: Mapping[str, Any], since: datetime | None) -> bool:
@@ -139,16 +139,14 @@ def _raised(
     decision = _decision(row, named, Value.GRANT, row[POINT])
     if not is_ours and before is None:
         decision = replace(decision, at=min(decision.at, instant(row["createdon"])))
-    return Raised(decision, UUID(str(row["_msdynmkt_purposeid_value"])), is_ours, _other_columns(row))
+    return Raised(decision, UUID(str(row["_msdynmkt_purposeid_value"])), is_ours)
 
 
-def _other_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    return as_written(TABLE, row, (VALUE, PURPOSE, TOPIC))
-
-
-def _as_other(row: Mapping[str, Any], **edits: str | None) -> Noted:
+def _as_other(row: Mapping[str, Any]) -> Noted:
+    """A row that is not ours is remembered with what it opts in or out: the plan compares it with the ledger."""
     key = canonical_address(str(row[POINT])).key
-    return Noted(TABLE, row_id_of(TABLE, row), _other_columns(row), edits, [key] if key else [])
+    columns = as_written(TABLE, row, (VALUE, PURPOSE, TOPIC))
+    return Noted(TABLE, row_id_of(TABLE, row), columns, {}, [key] if key else [])
 
 
 def decide_raised(
@@ -178,9 +176,7 @@ def _refuse(one: Raised, profile: str, told: Told) -> None:
     kind = "unregistered_opt_in" if by_subject else "staff_opt_in"
     told.findings.append(Finding(kind, TABLE, decision.row_id, profile if by_subject else ""))
     if not one.is_ours and by_subject:
-        key = canonical_address(decision.address).key
-        mark = {UNREGISTERED: decision.at.isoformat()}
-        told.noted.append(Noted(TABLE, decision.row_id, one.columns, mark, [key] if key else []))
+        told.noted.append(Noted(TABLE, decision.row_id, {}, {UNREGISTERED: decision.at.isoformat()}))
 
 
 def read_deleted_consent(row_id: UUID, known: KnownRow, told: Told, purposes: Purposes, *, now: datetime) -> None:

@@ -5,7 +5,10 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from connectors.store import narrow_calls
+from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.planning import make_plan
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import rehearse
@@ -13,6 +16,7 @@ from pipelines.operations.status import check_status
 from schemas.errors import StoreError
 from schemas.intents import Intent
 from schemas.policy import RegisteredProfile
+from schemas.tables import ConsentValue
 from tests.invariants.acts import NOW, T0, Act, Who, answer, register, sign_up
 from tests.invariants.crm_hands import (
     CENTRE,
@@ -35,8 +39,9 @@ from tests.invariants.crm_hands import (
     set_crm_clock,
 )
 from tests.invariants.test_plan import predicted, written
-from tests.invariants.world import CONSENTS, World
+from tests.invariants.world import CONSENTS, World, take_in
 
+NOT_SET = int(ConsentValue.NOT_SET)
 DAY = timedelta(days=1)
 PROFILE = "9a4d2f10-0000-4000-8000-00000000000c"
 
@@ -145,8 +150,7 @@ def test_an_opt_in_made_in_the_crm_is_a_grant_only_by_the_subject_under_a_regist
     unregistered = new_consent(world, address("centre"), value=OPTED_IN, source=CENTRE)
     world.emulator.control.edit(CONSENTS, out[0], {"msdynmkt_value": OPTED_IN})
     world.run()
-    row = next(r for r in world.rows(CONSENTS) if r["msdynmkt_contactpointconsent4id"] == unregistered)
-    assert row["msdynmkt_value"] == OPTED_OUT, "lowered again"
+    assert value_of(world, unregistered) == value_of(world, out[0]) == OPTED_OUT, "lowered again"
     assert events_at(world, address("centre")) == []
     findings = world.query("select kind, detail from intake.crm_finding order by kind, row_id")
     assert {tuple(one) for one in findings} == {("staff_opt_in", ""), ("unregistered_opt_in", "no profile")}
@@ -161,6 +165,64 @@ def test_an_opt_in_made_in_the_crm_is_a_grant_only_by_the_subject_under_a_regist
     )
     assert world.query(evidence) == [("I want your newsletter.", "2026-05", "crm")]
     assert contact_of(world, address("topic"))["donotbulkemail"] is False
+
+
+def value_of(world: World, row_id: str) -> int:
+    """What a consent row says."""
+    (row,) = (row for row in world.rows(CONSENTS) if row["msdynmkt_contactpointconsent4id"] == row_id)
+    return int(row["msdynmkt_value"])
+
+
+def opt_in_by_staff(world: World, row_id: str) -> None:
+    """Staff, an import or a flow open a consent row."""
+    world.emulator.control.edit(CONSENTS, row_id, {"msdynmkt_value": OPTED_IN, "msdynmkt_source": INTERNAL})
+
+
+@pytest.fixture
+def left(world: World) -> str:
+    """Somebody left of whom the CRM had a consent row by itself; gives the row, which is lowered."""
+    row_id = new_consent(world, address("left"), value=OPTED_IN, source=INTERNAL)
+    world.perform([sign_up(1, Who(address("left"), "aino"), T0)])
+    world.run()
+    world.perform([answer(2, Who(address("left"), "aino"), T0 + DAY, stop="Yes")])
+    world.run()
+    assert value_of(world, row_id) == OPTED_OUT
+    return row_id
+
+
+def test_a_row_that_the_crm_had_by_itself_is_lowered_again_when_staff_open_it(world: World, left: str) -> None:
+    opt_in_by_staff(world, left)
+    world.run()
+    assert value_of(world, left) == OPTED_OUT
+    assert_settled(world)
+    world.emulator.control.edit(CONSENTS, left, {"msdynmkt_value": NOT_SET})
+    world.run()
+    assert value_of(world, left) == OPTED_OUT
+    assert_settled(world)
+
+
+def test_whoever_leaves_again_closes_the_row_that_staff_opened_at_once(world: World, left: str) -> None:
+    opt_in_by_staff(world, left)
+    world.perform([answer(3, Who(address("left"), "aino"), T0 + 2 * DAY, stop="Yes")])
+    take_in(world.session())
+    with world.workspace.transaction() as conn:
+        found = conn.execute(text("select contact_point_id from intake.contact_point")).scalars()
+        narrow_calls.call(conn, list(found))
+    assert serve_calls(world.workspace, world.crm).served == 1
+    assert value_of(world, left) == OPTED_OUT
+    assert_settled(world)
+
+
+@pytest.mark.usefixtures("left")
+def test_a_row_that_staff_make_where_somebody_left_is_lowered_and_elsewhere_it_is_left(world: World) -> None:
+    made = [new_consent(world, address(name), value=OPTED_IN, source=INTERNAL) for name in ("left", "nobody")]
+    world.run()
+    assert [value_of(world, one) for one in made] == [OPTED_OUT, OPTED_IN]
+    assert_settled(world)
+    world.perform([answer(3, Who(address("nobody"), "aino"), T0 + 2 * DAY, stop="Yes")])
+    world.run()
+    assert value_of(world, made[1]) == OPTED_OUT, "it was known before its address was"
+    assert_settled(world)
 
 
 def register_wording(world: World) -> None:

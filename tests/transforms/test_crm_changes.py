@@ -196,6 +196,22 @@ def test_an_opt_in_never_seen_counts_only_on_a_row_made_since_the_last_reading()
     assert read_consents(consent(), known_consent(OUT), since=SOON)[1] is not None
 
 
+@pytest.mark.parametrize("source", [PAGE, INTERNAL])
+def test_what_becomes_of_a_row_that_is_not_ours_is_noted_whoever_did_it(source: int) -> None:
+    adopted, row = known_consent(OUT, is_managed=False), consent(msdynmkt_source=source)
+    for before, since in ((None, BEFORE), (adopted, SOON)):
+        (noted,) = read_consents(row, before, since=since)[0].noted
+        assert noted.columns["msdynmkt_value"] == IN
+        assert (noted.edits, noted.keys) == ({}, ["aino@example.org"])
+    (unset,) = read_consents(consent(msdynmkt_value=NOT_SET), adopted)[0].noted
+    assert unset.columns["msdynmkt_value"] == NOT_SET
+    assert read_consents(row, known_consent(IN, is_managed=False))[0].noted == []
+
+
+def test_an_old_row_that_only_opts_in_is_not_remembered() -> None:
+    assert read_consents(consent(), None, since=SOON)[0] == read_consents(consent(), None, since=None)[0] == Told()
+
+
 def raised(topic: str | None = None, source: int = PAGE) -> Raised:
     given = {"_msdynmkt_topicid_value": str(MARKETING.topics[topic])} if topic else {}
     row_id = str(id_of(topic or "whole"))
@@ -225,7 +241,8 @@ def test_what_is_not_registered_or_not_the_subjects_grants_nothing_and_is_report
     assert (told.decisions, [f.kind for f in told.findings]) == ([], ["unregistered_opt_in"])
     assert list(told.noted[0].edits) == ["unregistered"]
     staff = decide(raised(source=INTERNAL))
-    assert (staff.decisions, staff.noted, [f.kind for f in staff.findings]) == ([], [], ["staff_opt_in"])
+    assert (staff.decisions, [f.kind for f in staff.findings]) == ([], ["staff_opt_in"])
+    assert staff.noted == [], "the row stands as noted when it was read, and is lowered where somebody withdrew"
 
 
 @pytest.mark.parametrize(("value", "withdraws"), [(IN, True), (OUT, False)])
