@@ -1,8 +1,8 @@
 """Consent rows of the CRM: what a change of one means. Pure.
 
-Rows whose source is a page, form, centre, text message or list-unsubscribe are by the subject; all else is by staff,
-and only restricts. Deactivating a row has no effect in the CRM and deleting one leaves no trace, but both are acts of
-somebody who wanted less: they withdraw what the row opted in.
+Rows whose source is a page, form, centre, text message or list-unsubscribe are by the subject, and the last two opt nobody
+in; all else is by staff, and only restricts. Deactivating a row has no effect in the CRM and deleting one leaves no trace,
+but both are acts of somebody who wanted less: they withdraw what the row opted in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,6 +37,9 @@ VALUE, POINT = "msdynmkt_value", "msdynmkt_contactpointvalue"
 PURPOSE, TOPIC = "msdynmkt_purposeId@odata.bind", "msdynmkt_topicId@odata.bind"
 # msdynmkt_source: preference page, text message, preference centre, real-time form, subscription centre, one-click.
 BY_SUBJECT = frozenset(534120000 + n for n in (1, 2, 4, 5, 6, 7))
+# Those of them that show the wording one agrees to. Nobody opts an address in by a text message or by unsubscribing: a
+# row that says so has its source from before, for who changes the value alone leaves it.
+SHOWS_WORDING = BY_SUBJECT - {534120002, 534120007}
 NEVER_RAISED = "tracking"
 
 
@@ -126,7 +129,8 @@ def _objection(decision: CrmDecision) -> list[CrmDecision]:
 
 
 def _decision(row: Mapping[str, Any], named: tuple[str, str | None], value: Value, address: str) -> CrmDecision:
-    actor = Actor.SUBJECT if row.get("msdynmkt_source") in BY_SUBJECT else Actor.STAFF
+    sources = SHOWS_WORDING if value is Value.GRANT else BY_SUBJECT
+    actor = Actor.SUBJECT if row.get("msdynmkt_source") in sources else Actor.STAFF
     return CrmDecision(TABLE, row_id_of(TABLE, row), address, *named, value, actor, modified_at(row))
 
 

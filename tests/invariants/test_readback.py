@@ -238,6 +238,19 @@ def register_wording(world: World) -> None:
     world.emulator.control.edit("msdynmkt_purposes", str(purpose), values)
 
 
+def test_what_staff_open_of_a_row_last_written_by_unsubscribing_is_no_grant_of_the_subject(world: World) -> None:
+    register_wording(world)
+    world.perform([sign_up(1, Who(address("left"), "aino"), T0)])
+    world.run()
+    edit_consent(world, address("left"), msdynmkt_value=OPTED_OUT, msdynmkt_source=LIST_UNSUBSCRIBE)
+    world.run()
+    edit_consent(world, address("left"), msdynmkt_value=OPTED_IN)
+    world.run()
+    assert {value for _, _, value, _ in events_at(world, address("left"))} == {"withdraw"}
+    assert not is_opted_in(world, address("left"))
+    assert_settled(world)
+
+
 def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only_lowered(world: World) -> None:
     subscribe(world, "gone", "stays")
     first = new_contact(world, emailaddress1="Gone@Example.org", donotbulkemail=False, firstname="Somebody")

@@ -26,7 +26,7 @@ from tests.views import ADDRESS, NOW, PAST, SOON, id_of, make_policy
 AT = "2026-05-01T10:00:00Z"
 BEFORE = instant("2026-04-01T10:00:00Z")
 IN, OUT, NOT_SET = 534120001, 534120002, 534120000
-PAGE, INTERNAL = 534120001, 534120000
+PAGE, INTERNAL, TEXT_MESSAGE, LIST_UNSUBSCRIBE = 534120001, 534120000, 534120002, 534120007
 MARKETING = make_policy().crm.purposes["marketing"]
 
 
@@ -243,6 +243,14 @@ def test_what_is_not_registered_or_not_the_subjects_grants_nothing_and_is_report
     staff = decide(raised(source=INTERNAL))
     assert (staff.decisions, [f.kind for f in staff.findings]) == ([], ["staff_opt_in"])
     assert staff.noted == [], "the row stands as noted when it was read, and is lowered where somebody withdrew"
+
+
+@pytest.mark.parametrize("source", [TEXT_MESSAGE, LIST_UNSUBSCRIBE])
+def test_nobody_opts_in_by_a_text_message_or_by_unsubscribing(source: int) -> None:
+    told = decide(raised(source=source))
+    assert (told.decisions, [f.kind for f in told.findings]) == ([], ["staff_opt_in"])
+    out, _ = read_consents(consent(msdynmkt_value=OUT, msdynmkt_source=source), known_consent())
+    assert {d.actor for d in out.decisions} == {Actor.SUBJECT}
 
 
 @pytest.mark.parametrize(("value", "withdraws"), [(IN, True), (OUT, False)])
