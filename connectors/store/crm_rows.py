@@ -83,10 +83,11 @@ select row_id from intake.outbox_intent
 where table_name = :table and row_id = any(:ids) and finished_at is null and state = 'claimed'
 """
 
+# What is made in the CRM while a table is read, and until what was read is kept, is told by the next reading.
 _MOVE = """
-insert into intake.crm_cursor as old (table_name, delta_link, selected) values (:table, :link, :selected)
+insert into intake.crm_cursor as old (table_name, delta_link, selected, moved_at) values (:table, :link, :selected, :at)
 on conflict (table_name) do update set
-    delta_link = excluded.delta_link, selected = excluded.selected, moved_at = now()
+    delta_link = excluded.delta_link, selected = excluded.selected, moved_at = excluded.moved_at
 """
 
 _FIND = """
@@ -179,15 +180,15 @@ def _over(conn: Connection, statement: str, rows: Iterable[tuple[str, UUID]]) ->
 
 
 def cursor_of(conn: Connection, table: str) -> tuple[str, str, datetime] | None:
-    """The delta link of a table, the columns it is good for, when it was had; None before the first full read."""
+    """The delta link of a table, the columns it is good for, when the reading that gave it began; None before the first."""
     statement = "select delta_link, selected, moved_at from intake.crm_cursor where table_name = :table"
     row = conn.execute(text(statement), {"table": table}).first()
     return None if row is None else (row.delta_link, row.selected, row.moved_at)
 
 
-def move_cursor(conn: Connection, table: str, link: str, *, selected: str) -> None:
-    """Keep a delta link, byte for byte."""
-    conn.execute(text(_MOVE), {"table": table, "link": link, "selected": selected})
+def move_cursor(conn: Connection, table: str, link: str, *, selected: str, at: datetime) -> None:
+    """Keep a delta link, byte for byte; `at` is when the reading began, by the store's clock."""
+    conn.execute(text(_MOVE), {"table": table, "link": link, "selected": selected, "at": at})
 
 
 def add_finding(conn: Connection, kind: str, table: str, row_id: UUID, *, detail: str, at: datetime) -> None:

@@ -7,7 +7,7 @@ https://learn.microsoft.com/power-apps/developer/data-platform/use-change-tracki
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -54,10 +54,15 @@ class ReadableCrm(Protocol):
 
 @dataclass
 class Reading:
-    """What was read of one table: what it comes to, opt-ins made there, the next delta link. `since`: the last reading."""
+    """What was read of one table: what it comes to, opt-ins made there, the next delta link.
+
+    A row made after `since` was not there when the table was last read; None: it never was. `began_at` is by the store's
+    clock.
+    """
 
     table: str
     since: datetime | None
+    began_at: datetime
     is_full: bool
     told: Told = field(default_factory=Told)
     raised: list[Raised] = field(default_factory=list)
@@ -67,22 +72,22 @@ class Reading:
 def read_table(session: Session, crm: ReadableCrm, table: str) -> Reading:
     """Read what changed in one table."""
     with session.transaction() as conn:
-        cursor = crm_rows.cursor_of(conn, table)
-    since = cursor[2] if cursor else None
+        cursor, began_at = crm_rows.cursor_of(conn, table), store_time(conn)
+    since = _since(session, cursor)
     if cursor and cursor[1] == wanted_columns(table, session.workspace.policy):
         try:
-            return _read(session, crm, Reading(table, since, False), cursor[0])
+            return _read(session, crm, Reading(table, since, began_at, False), cursor[0])
         except ChangeTokenExpired:
             pass
-    return _read(session, crm, Reading(table, since, True), None)
+    return _read(session, crm, Reading(table, since, began_at, True), None)
 
 
 def read_rows_of(session: Session, crm: ReadableCrm, table: str, contact_point_ids: Sequence[UUID]) -> Reading:
     """Read the rows of one table that are known of some addresses, as they are now; no delta link comes of it."""
     with session.transaction() as conn:
-        cursor = crm_rows.cursor_of(conn, table)
+        cursor, began_at = crm_rows.cursor_of(conn, table), store_time(conn)
         ids = crm_rows.ids_of(conn, table, contact_point_ids)
-    reading = Reading(table, cursor[2] if cursor else None, False)
+    reading = Reading(table, _since(session, cursor), began_at, False)
     purposes = purposes_of(session.workspace.policy)
     if ids:
         rows = list(
@@ -95,6 +100,11 @@ def read_rows_of(session: Session, crm: ReadableCrm, table: str, contact_point_i
     return reading
 
 
+def _since(session: Session, cursor: tuple[str, str, datetime] | None) -> datetime | None:
+    """When the last reading began, by whichever of the two clocks is behind: the CRM dates its rows by its own."""
+    return cursor[2] - timedelta(seconds=session.workspace.policy.clock_skew_s) if cursor else None
+
+
 def wanted_columns(table: str, policy: Policy) -> str:
     """The columns that a delta link must be good for, as they are asked for."""
     return ",".join(selected_columns(table, policy))
@@ -103,9 +113,9 @@ def wanted_columns(table: str, policy: Policy) -> str:
 def _read(session: Session, crm: ReadableCrm, reading: Reading, link: str | None) -> Reading:
     table, purposes = reading.table, purposes_of(session.workspace.policy)
     unseen = _known_ids(session, table) if reading.is_full else set()
-    since, passed = _store_time(session), set[UUID]()
+    passed = set[UUID]()
     for page in crm.iter_changes(table_name(table), selected_columns(table, session.workspace.policy), link):
-        passed |= _read_settled(session, reading, page.rows, since)
+        passed |= _read_settled(session, reading, page.rows, reading.began_at)
         unseen.difference_update(row_id_of(table, row) for row in page.rows)
         _read_deleted(session, reading, map(UUID, page.deleted_ids), purposes)
         reading.link = page.delta_link or reading.link

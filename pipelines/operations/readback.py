@@ -76,7 +76,7 @@ def _keep_readings(
         _keep(conn, session, told)
         for reading in (one for one in readings if one.link):
             selected = wanted_columns(reading.table, session.workspace.policy)
-            crm_rows.move_cursor(conn, reading.table, reading.link, selected=selected)
+            crm_rows.move_cursor(conn, reading.table, reading.link, selected=selected, at=reading.began_at)
     if not session.is_rehearsal:
         session.staged.clear()
     return len(decisions)

@@ -1,6 +1,9 @@
 """What people change in the CRM is in the ledger before the next plan, and no older file undoes it (I13, rule 10)."""
 
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -249,6 +252,49 @@ def test_what_staff_open_of_a_row_last_written_by_unsubscribing_is_no_grant_of_t
     assert {value for _, _, value, _ in events_at(world, address("left"))} == {"withdraw"}
     assert not is_opted_in(world, address("left"))
     assert_settled(world)
+
+
+class WhileConsentsAreRead:
+    """The CRM's client, where somebody makes a consent row once the delta link of that table was given."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+        self.made: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.crm, name)
+
+    def iter_changes(self, table: Any, *arguments: Any) -> Iterator[Any]:
+        yield from list(self._world.crm.iter_changes(table, *arguments))
+        if table.entity_set == CONSENTS:
+            self.made.append(new_consent(self._world, address(self._name), value=OPTED_IN, source=CENTRE))
+            time.sleep(1.1)  # The CRM tells whole seconds.
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_an_opt_in_made_while_the_crm_is_read_is_told_by_the_next_reading(world: World, is_registered: bool) -> None:
+    world.with_policy(world.workspace.policy.model_copy(update={"clock_skew_s": 0}))
+    if is_registered:
+        register_wording(world)
+    world.perform([register(1, Who(address("centre"), "aino"), T0)])
+    world.run()
+    crm = WhileConsentsAreRead(world, "centre")
+    read_back(world.session(), crm)
+    assert events_at(world, address("centre")) == []
+    world.run()
+    granted = [("marketing", "", "grant", "subject")]
+    assert events_at(world, address("centre")) == (granted if is_registered else [])
+    assert value_of(world, crm.made[0]) == (OPTED_IN if is_registered else OPTED_OUT)
+
+
+def test_an_opt_in_is_new_in_a_crm_whose_clock_is_a_little_behind(world: World) -> None:
+    register_wording(world)
+    world.perform([register(1, Who(address("centre"), "aino"), T0)])
+    world.run()
+    set_crm_clock(world, datetime.now(UTC) - timedelta(minutes=2))
+    new_consent(world, address("centre"), value=OPTED_IN, source=CENTRE)
+    world.run()
+    assert events_at(world, address("centre")) == [("marketing", "", "grant", "subject")]
 
 
 def test_a_suppressed_address_is_suppressed_on_every_contact_of_the_crm_and_only_lowered(world: World) -> None:
