@@ -19,8 +19,8 @@ from intake.crm_row r where r.table_name = :table and r.row_id = any(:ids)
 _IDS = "select row_id from intake.crm_row where table_name = :table"
 
 _MEMBERS = """
-select m.row_id, m.list_id, m.contact_id, c.address
-from (select row_id, contact_point_id, substring(columns ->> 'listid@odata.bind' from '[0-9a-f-]{36}')::uuid as list_id,
+select m.row_id, m.list_id, m.contact_id, m.acked_at, c.address
+from (select row_id, contact_point_id, acked_at, substring(columns ->> 'listid@odata.bind' from '[0-9a-f-]{36}')::uuid as list_id,
              substring(columns ->> 'entityid_contact@odata.bind' from '[0-9a-f-]{36}')::uuid as contact_id
       from intake.crm_row where table_name = 'listmember' and is_ours
         and (cast(:among as uuid[]) is null or contact_point_id = any(:among))) m
@@ -133,7 +133,10 @@ def contacts_of_ours(conn: Connection) -> dict[str, dict[str, Any]]:
 
 
 def members_of_ours(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[RowMapping]:
-    """Whom we put on marketing lists (of some addresses) and whose contact is there: row_id, list_id, contact_id, address."""
+    """Whom we put on marketing lists (of some addresses) and whose contact is there.
+
+    row_id, list_id, contact_id, address; `acked_at` is when they were on the list, by the store's clock.
+    """
     return conn.execute(text(_MEMBERS), {"among": among if among is None else list(among)}).mappings().all()
 
 

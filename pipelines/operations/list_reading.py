@@ -2,9 +2,11 @@
 
 A list is read whole, for the CRM tells of a member that went no more than its key, which is the CRM's own; a narrow
 synchronisation asks for the members that it is about. Who is on a list without us is nobody's consent, and is left.
+Who is missing from a list that went itself, was made anew or was emptied was not taken off it: people are told instead.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -14,10 +16,14 @@ from connectors.dataverse import Membership, TableName
 from connectors.store import crm_rows
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
-from pipelines.transforms.crm_changes import CrmDecision, Told
+from pipelines.transforms.crm_changes import CrmDecision, Finding, Told, instant
 from pipelines.transforms.minimise import membership_id
 from schemas.consent import Actor, Value
 from schemas.tables import CONTACT, LIST_MEMBER
+
+LISTS = TableName("lists", "list", "listid")
+# Staff take people off one by one: where so many are gone between two readings, and all of them, the list was emptied.
+MANY = 10
 
 
 class ListsCrm(Protocol):
@@ -49,7 +55,7 @@ def iter_members(crm: ListsCrm, list_id: UUID) -> Iterator[tuple[UUID, dict[str,
 def read_left_lists(session: Session, crm: ListedCrm, told: Told, *, among: Sequence[UUID] | None = None) -> None:
     """Add to `told` a withdrawal, by staff, for each of our members (at some addresses) that is on its list no more.
 
-    A contact that went, or was merged away, was not taken off a list.
+    A contact that went, or was merged away, was not taken off a list; a list that was lost is a finding.
     """
     lists = session.workspace.policy.lists()
     known = {row["row_id"]: row for row in _members(session, among) if row["list_id"] in lists}
@@ -60,9 +66,12 @@ def read_left_lists(session: Session, crm: ListedCrm, told: Told, *, among: Sequ
     still = {row["row_id"] for row in _members(session, among)}
     left = [row for row_id, row in known.items() if row_id not in there and row_id in still]
     standing = _standing(crm, left) - {merged.loser_id for merged in told.merges}
-    for row in (one for one in left if one["contact_id"] in standing):
+    left = [row for row in left if row["contact_id"] in standing]
+    lost = _lost(session, crm, left)
+    for row in (one for one in left if one["list_id"] not in lost):
         told.decisions.append(_withdrawal(row, lists[row["list_id"]], session))
         told.forgotten.append((LIST_MEMBER.logical_name, row["row_id"]))
+    told.findings += [Finding("list_lost", LISTS.logical_name, one, lists[one][1]) for one in sorted(lost)]
 
 
 def _members(session: Session, among: Sequence[UUID] | None) -> Sequence[RowMapping]:
@@ -87,6 +96,32 @@ def _standing(crm: ListedCrm, left: Sequence[RowMapping]) -> set[UUID]:
     ids = sorted({str(row["contact_id"]) for row in left})
     rows = crm.fetch_rows(table_name(CONTACT.logical_name), ids, ["merged"]) if ids else {}
     return {UUID(row_id) for row_id, row in rows.items() if row.get("merged") is not True}
+
+
+def _lost(session: Session, crm: ListedCrm, left: Sequence[RowMapping]) -> set[UUID]:
+    """Those lists of the members who left that are not there, are younger than a membership, or were emptied.
+
+    They are looked at after their members, so that what happened to a list meanwhile is known.
+    """
+    if not left:
+        return set()
+    ids = {row["list_id"] for row in left}
+    rows = crm.fetch_rows(LISTS, [str(list_id) for list_id in sorted(ids)], ["createdon"])
+    made = {UUID(list_id): instant(str(row["createdon"])) for list_id, row in rows.items()}
+    skew = timedelta(seconds=session.workspace.policy.clock_skew_s)
+    younger = {r["list_id"] for r in left if r["list_id"] in made and made[r["list_id"]] > r["acked_at"] + skew}
+    return (ids - made.keys()) | younger | set(_emptied(session, crm, ids & made.keys() - younger))
+
+
+def _emptied(session: Session, crm: ListedCrm, list_ids: Collection[UUID]) -> Iterator[UUID]:
+    """Those lists of which many are known and nobody is left."""
+    ours: dict[UUID, set[UUID]] = {}
+    for row in _members(session, None):
+        ours.setdefault(row["list_id"], set()).add(row["row_id"])
+    for list_id in sorted(list_ids):
+        known = ours.get(list_id, set())
+        if len(known) >= MANY and not any(row_id in known for row_id, _ in iter_members(crm, list_id)):
+            yield list_id
 
 
 def _withdrawal(row: RowMapping, named: tuple[str, str], session: Session) -> CrmDecision:

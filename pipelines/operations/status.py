@@ -98,6 +98,11 @@ def _told_by_crm(findings: list[dict[str, Any]]) -> Iterator[str]:
                 f"{found['rows']} contacts forbid all e-mail in the CRM, notices of courses too: ask their owners"
                 " whether donotbulkemail was meant."
             )
+        elif found["kind"] == "list_lost":
+            yield (
+                f"The marketing list of {found['detail']} was deleted, made anew or emptied in the CRM. Nobody's consent was"
+                " withdrawn for it: see `crm-intake crm doctor`, and record withdrawals if they were meant."
+            )
 
 
 def oldest_withdrawal_s(facts: dict[str, Any], now: datetime) -> float:

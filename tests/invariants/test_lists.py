@@ -1,7 +1,7 @@
 """Marketing lists that mirror a topic: on them by a grant, off them before anything is raised, and no consent by themselves."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +10,20 @@ from sqlalchemy import text
 
 from connectors.dataverse import DataverseClient
 from connectors.store import narrow_calls
+from pipelines.operations.list_reading import MANY
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.readback import read_back
+from pipelines.operations.status import check_status
 from tests.invariants.acts import NOW, T0, Act, Who, answer
-from tests.invariants.crm_hands import assert_settled, consents_of, contact_of, events_at, merge_contacts, new_contact
+from tests.invariants.crm_hands import (
+    assert_settled,
+    consents_of,
+    contact_of,
+    events_at,
+    merge_contacts,
+    new_contact,
+    set_crm_clock,
+)
 from tests.invariants.erasing import erase
 from tests.invariants.world import OPTED_IN, OPTED_OUT, World, take_in
 
@@ -34,6 +44,12 @@ def choose(number: int, name: str, value: str = "Yes", *, days: int = 0) -> Act:
     return answer(number, who(name), T0 + days * DAY, training=value, rdi="Yes")
 
 
+def make_list(world: World) -> None:
+    """The CRM's people make the list."""
+    row = {"listid": str(NEWS), "listname": "Training", "createdfromcode": 2, "type": False}
+    world.emulator.control.seed({"lists": [row]})
+
+
 @pytest.fixture
 def listed(world: World) -> World:
     """A world whose policy mirrors one topic by a list."""
@@ -41,9 +57,7 @@ def listed(world: World) -> World:
     marketing = policy.crm.purposes["marketing"].model_copy(update={"lists": {"training": NEWS}})
     purposes = {**policy.crm.purposes, "marketing": marketing}
     world.with_policy(policy.model_copy(update={"crm": policy.crm.model_copy(update={"purposes": purposes})}))
-    world.emulator.control.seed(
-        {"lists": [{"listid": str(NEWS), "listname": "Training", "createdfromcode": 2, "type": False}]}
-    )
+    make_list(world)
     return world
 
 
@@ -167,18 +181,71 @@ def test_a_narrow_synchronisation_reads_who_was_taken_off_before_it_writes(liste
     listed.run()
     take_off(listed, "aino")
     take_off(listed, "kalle")
-    with listed.workspace.transaction() as conn:
-        found = conn.execute(
-            text("select contact_point_id from intake.contact_point where address_key = :key"), {"key": address("aino")}
-        )
-        narrow_calls.call(conn, list(found.scalars()))
-    assert serve_calls(listed.workspace, listed.crm).served == 1
+    call_for(listed, "aino")
     assert events_at(listed, address("aino")) == [("marketing", "training", "withdraw", "staff")]
     assert consents_of(listed, address("aino"))["training"]["msdynmkt_value"] == OPTED_OUT
     assert events_at(listed, address("kalle")) == [], "who nobody called for is a run's"
     listed.run()
     assert consents_of(listed, address("kalle"))["training"]["msdynmkt_value"] == OPTED_OUT
     assert_settled(listed)
+
+
+def call_for(world: World, *names: str) -> None:
+    """Have a narrow synchronisation serve these addresses."""
+    statement = "select contact_point_id from intake.contact_point where address_key = any(:keys)"
+    with world.workspace.transaction() as conn:
+        found = conn.execute(text(statement), {"keys": [address(name) for name in names]})
+        narrow_calls.call(conn, list(found.scalars()))
+    assert serve_calls(world.workspace, world.crm).served == len(names)
+
+
+def is_told(world: World) -> bool:
+    """Whether people are told that something happened to the list."""
+    return any("list of training" in alarm for alarm in check_status(world.session()).alarms)
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_from_a_list_that_was_deleted_nobody_was_taken_off(listed: World, is_made_anew: bool) -> None:
+    listed.perform([choose(1, "aino"), choose(2, "kalle")])
+    listed.run()
+    listed.emulator.control.remove("lists", str(NEWS))
+    if is_made_anew:
+        set_crm_clock(listed, datetime.now(UTC) + timedelta(hours=1))
+        make_list(listed)
+    assert members(listed) == []
+    call_for(listed, "aino")
+    listed.run()
+    for name in ("aino", "kalle"):
+        assert events_at(listed, address(name)) == []
+        assert consents_of(listed, address(name))["training"]["msdynmkt_value"] == OPTED_IN
+    assert is_told(listed)
+
+
+def test_a_list_that_lost_all_of_many_was_emptied_and_one_that_lost_many_was_not(listed: World) -> None:
+    names = [f"person{number}" for number in range(MANY)]
+    listed.perform([choose(number, name) for number, name in enumerate(names)])
+    listed.run()
+    before = listed.rows("listmembers")
+    for name in names:
+        take_off(listed, name)
+    call_for(listed, names[0])
+    listed.run()
+    assert {len(events_at(listed, address(name))) for name in names} == {0}
+    assert is_told(listed)
+    (kept,) = contacts(listed, names[0])
+    listed.emulator.control.seed({"listmembers": [_again(row) for row in before if row["_entityid_value"] == kept]})
+    call_for(listed, names[1])
+    assert events_at(listed, address(names[1])) == [("marketing", "training", "withdraw", "staff")]
+    listed.run()
+    assert [len(events_at(listed, address(name))) for name in names] == [0] + [1] * (MANY - 1)
+    assert_settled(listed)
+
+
+def _again(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "listid@odata.bind": f"/lists({row['_listid_value']})",
+        "entityid_contact@odata.bind": f"/contacts({row['_entityid_value']})",
+    }
 
 
 class WhileListsAreRead:
