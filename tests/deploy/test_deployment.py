@@ -98,6 +98,11 @@ def test_both_deployments_have_each_part(command: str) -> None:
     assert len(started) >= (1 if command == "ui" else 2), parts
 
 
+def named_in(example: str) -> dict[str, str]:
+    """The variables that an example of a file of them sets, with their values."""
+    return dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / example).read_text(), re.MULTILINE))
+
+
 def told_in(example: str) -> set[str]:
     told = set(re.findall(r"^# (\w+)=", (DEPLOY / example).read_text(), re.MULTILINE))
     assert told
@@ -154,10 +159,7 @@ def test_no_part_logs_in_as_the_stores_owner_but_what_is_done_by_hand() -> None:
 
 
 def test_in_a_cluster_each_secret_has_an_example_and_no_part_is_told_of_another() -> None:
-    def named(example: str) -> dict[str, str]:
-        return dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / example).read_text(), re.MULTILINE))
-
-    work, owner = named("pipeline.env.example"), named("owner.env.example")
+    work, owner = named_in("pipeline.env.example"), named_in("owner.env.example")
     assert set(work) == set(COMPOSE["x-intake"]["environment"])
     assert urlsplit(work["DATABASE_URL"]).username == "intake_service"
     login = VALUES["postgresql"]["postgresqlUsername"]
@@ -174,6 +176,20 @@ def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
     assert {name for name, otherwise in found if otherwise != ":?"} == {"INTAKE_DATAVERSE_CLIENT_SECRET"}
     told = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     assert asked == told
+
+
+def test_links_in_newsletters_lead_to_the_page_of_this_deployment() -> None:
+    """Whoever plans writes each contact's link: a worker, or `calls`. The policy's address alone is the example's."""
+    name = "INTAKE_PREFERENCES_URL"
+    address = SERVICES["preferences"]["environment"][name]
+    assert {SERVICES[one]["environment"][name] for one in ("dagster", "worker", "calls")} == {address}
+    assert name not in told_in("intake.env.example"), "what compose.yaml sets counts before that file"
+    (people,) = (one for one in OBJECTS if one["metadata"].get("name") == "crm-intake-people")
+    hosts = {rule["host"] for rule in people["spec"]["rules"]}
+    in_cluster = {named_in(example)[name] for example in ("pipeline.env.example", "page.env.example")}
+    assert {urlsplit(one).hostname for one in in_cluster} == hosts
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    assert "`crm.preference_page`" in written[: written.index("up -d postgres")]
 
 
 def test_only_the_proxy_is_reached_from_outside() -> None:
