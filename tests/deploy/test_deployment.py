@@ -452,6 +452,16 @@ def test_what_the_proxy_and_the_containers_log_names_nobody_and_ends() -> None:
     assert {name for name, one in SERVICES.items() if "max-size" not in one["logging"]["options"]} == set()
 
 
+def test_the_crms_role_is_made_by_an_administrator_before_the_doctor_asks_for_it() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    steps = re.split(r"^\d\. ", written[: written.index("After the first night")], flags=re.MULTILINE)
+    (step,) = (one for one in steps if "crm doctor" in one)
+    assert step.index("crm provision") < step.index("give the role") < step.index("crm doctor")
+    assert {"-e INTAKE_DATAVERSE_CLIENT_ID", "-e INTAKE_DATAVERSE_CLIENT_SECRET"} <= set(re.findall(r"-e \w+", step))
+    told = (DEPLOY.parent / "README.md").read_text()
+    assert told.index("crm provision") < told.index("crm doctor")
+
+
 def test_what_is_off_at_first_is_told_to_be_turned_on() -> None:
     repository = build_definitions(Settings(config_dir=DEPLOY.parent / "config")).get_repository_def()
     parts = (*repository.schedule_defs, *repository.sensor_defs)
