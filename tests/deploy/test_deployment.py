@@ -323,6 +323,15 @@ def test_the_broker_waits_longer_than_any_run_may_take() -> None:
     assert int(told["consumer_timeout"]) / 1000 > longest_s > 2 * (MERGE_WAIT_S + LOCK_WAIT_S)
 
 
+def test_a_broker_of_ones_own_is_told_what_the_one_of_compose_is() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    broker = urlsplit(named_in("pipeline.env.example")["INTAKE_CELERY_BROKER"])
+    host, user = broker.path.lstrip("/"), broker.username
+    assert f"rabbitmqctl add_vhost {host}\n" in written
+    assert f"set_permissions -p {host} {user} " in written
+    assert "`deploy/rabbitmq.conf`" in written and "`consumer_timeout`" in written
+
+
 def test_no_secret_stands_in_any_file() -> None:
     empty = re.findall(r"^([A-Z_]*(?:PASSWORD|SECRET))=(.*)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE)
     assert empty
