@@ -11,9 +11,11 @@ import typer
 
 from connectors.store import migrate
 from connectors.store.roles import SHORTEST_PASSWORD
+from connectors.store.server import logging_faults
 from connectors.store.service_logins import SERVICE_LOGINS, bring_logins
 from pipelines.commands.console import CONSOLE, ConfigOption, settings_for, speaking
 from pipelines.commands.sandboxing import DaysOption, PeopleOption, with_sandbox
+from pipelines.operations.watching import told_of_log
 from pipelines.operations.workspace import server_address
 from pipelines.settings import Settings
 from schemas.errors import ConfigurationError
@@ -59,7 +61,8 @@ def upgrade(config: ConfigOption = None) -> None:
     """Bring the store and Dagster's own database to the layout of this version; done already, it changes nothing.
 
     After a new version is installed, while nothing else runs. The deployment's logins whose passwords the environment has
-    (INTAKE_DB_SERVICE_PASSWORD and so on) are made, and brought to this password and to their rights.
+    (INTAKE_DB_SERVICE_PASSWORD and so on) are made, and brought to this password and to their rights. It warns where the
+    server's own log would hold people's data.
     """
     from pipelines.launch import dagster_instance
 
@@ -74,6 +77,8 @@ def upgrade(config: ConfigOption = None) -> None:
         CONSOLE.print("The store and Dagster's database have the layout of this version.")
         if brought:
             CONSOLE.print(f"Logins with their rights: {', '.join(brought)}.", markup=False)
+        for fault in logging_faults(address):
+            CONSOLE.print(told_of_log(fault), style="yellow", markup=False)
 
 
 def _passwords(settings: Settings) -> dict[str, str]:

@@ -12,6 +12,7 @@ from connectors.alerts import AlertSettings, send_alert
 from connectors.mail import SmtpSettings
 from connectors.store import watching as store
 from connectors.store.data_requests import count_overdue
+from connectors.store.server import logging_faults
 from pipelines.operations.sessions import Session
 from pipelines.settings import Settings
 from schemas.policy import Policy
@@ -23,13 +24,16 @@ TOKEN_DAYS, TOKEN_LEFT = 7, 2
 
 
 def read_watch(session: Session) -> dict[str, Any]:
-    """Overdue deletions, requests of data subjects, ended logins, and by name the days left of what expires."""
+    """Overdue deletions, requests of data subjects, ended logins, by name the days left of what expires, and `log_faults`:
+    how the database server's own log would hold people's data.
+    """
     with session.transaction() as conn:
         facts = store.read_overdue(conn, due=session.now - DELETION_DUE, today=session.now)
         requests = count_overdue(conn, now=session.now)
     return {
         **facts,
         "requests": requests,
+        "log_faults": logging_faults(session.workspace.address),
         "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now),
     }
 
@@ -72,6 +76,13 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
     for login in facts["ended_access"]:
         user = login["user_name"]
         yield f"The access of {user} ended on {login['ends_on']}: `crm-intake access revoke {user} --by NAME`."
+    for fault in facts["log_faults"]:
+        yield told_of_log(fault)
+
+
+def told_of_log(fault: str) -> str:
+    """The sentence for one fault of the server's log (connectors.store.server.logging_faults)."""
+    return f"The log of the database's server can hold people's data: {fault} (docs/deploy.md)."
 
 
 _WHAT = {

@@ -208,6 +208,14 @@ def test_the_store_in_a_container_logs_no_person() -> None:
     assert {name for name, quiet in QUIET_LOG.items() if told.get(name) not in quiet} == set()
 
 
+def test_what_the_log_of_a_server_of_ones_own_is_to_be_is_told() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    table = dict(re.findall(r"^\| `(log_\w+)` \| (.+) \|$", written, re.MULTILINE))
+    assert {name: set(re.findall(r"`([^`]+)`", told)) for name, told in table.items()} == {
+        name: set(quiet) for name, quiet in QUIET_LOG.items()
+    }
+
+
 def test_the_proxy_lets_nobody_to_dagster_without_a_log_in() -> None:
     written = (DEPLOY / "Caddyfile").read_text()
     staff = written[written.index("{$STAFF_HOST}") : written.index("{$PEOPLE_HOST}")]

@@ -104,6 +104,24 @@ def test_a_login_whose_last_day_has_passed_is_an_alarm(bursar: Bursar) -> None: 
     assert not any("once_here" in alarm for alarm in check_status(watched(bursar)).alarms)
 
 
+def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) -> None:  # noqa: F811
+    def alarms() -> list[str]:
+        return [alarm for alarm in check_status(watched(bursar)).alarms if "log_" in alarm]
+
+    def told(change: str) -> None:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text(f'alter database "{bursar.workspace.address.database}" {change}'))
+
+    assert not alarms()
+    told("set log_statement = 'all'")
+    try:
+        (alarm,) = alarms()
+        assert "log_statement = all: set it to none" in alarm and "docs/deploy.md" in alarm
+    finally:
+        told("reset log_statement")
+    assert not alarms()
+
+
 def test_a_change_token_that_is_about_to_be_too_old_has_days_left(bursar: Bursar) -> None:  # noqa: F811
     tokens = [{"table_name": "contact", "moved_at": NOW - timedelta(days=6)}]
     assert days_left(bursar.workspace.settings, tokens, NOW) == {"change_token": 1.0}

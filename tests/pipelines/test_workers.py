@@ -66,6 +66,17 @@ def test_upgrade_brings_store_and_dagsters_database_to_this_version_and_again_ch
             ended = CliRunner().invoke(APP, ["upgrade"], env=told)
             assert ended.exit_code == 0, ended.output
             assert current_revision(empty) == current_revision(store) is not None
+            assert "log_" not in ended.output
+
+
+def test_upgrade_warns_of_a_server_whose_own_log_would_hold_people(store: ServerAddress, tmp_path: Path) -> None:
+    with fresh_database(store) as empty:
+        with psycopg.connect(empty.uri_adbc) as conn:
+            conn.execute(f"alter database \"{empty.database}\" set log_error_verbosity = 'default'")
+        told = {"DATABASE_URL": empty.uri_adbc, "INTAKE_DATA_DIR": str(tmp_path)}
+        ended = CliRunner().invoke(APP, ["upgrade"], env=told)
+    assert ended.exit_code == 0, ended.output
+    assert "log_error_verbosity = default: set it to terse" in " ".join(ended.output.split())
 
 
 def test_a_step_that_kills_its_workers_fails_its_run_and_does_not_go_on_for_ever(
