@@ -100,7 +100,7 @@ def test_both_deployments_have_each_part(command: str) -> None:
 
 def named_in(example: str) -> dict[str, str]:
     """The variables that an example of a file of them sets, with their values."""
-    return dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / example).read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", (DEPLOY / example).read_text(), re.MULTILINE))
 
 
 def told_in(example: str) -> set[str]:
@@ -485,6 +485,56 @@ def test_what_is_off_at_first_is_told_to_be_turned_on() -> None:
     off = {one.name for one in parts if one.default_status.value == "STOPPED"}
     written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
     assert off == {"nightly", "dropped_files"} and all(f"`{name}`" in written for name in off)
+
+
+def in_a_cluster() -> str:
+    """The steps of a first start in a cluster."""
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    return written[written.index("### In a cluster") : written.index("## The parts")]
+
+
+def test_the_steps_in_a_cluster_make_each_secret_and_config_map_that_a_pod_names() -> None:
+    made = set(re.findall(r"kubectl create (?:secret generic|secret tls|configmap) ([\w-]+)", in_a_cluster()))
+    made |= set(re.findall(r"# and ([\w-]+-tls)$", in_a_cluster(), re.MULTILINE))
+    named = set(
+        re.findall(r"secretName: ([\w-]+)|(?:secretRef|configMap|secretKeyRef): {name: ([\w-]+)", "".join(files()))
+    )
+    wanted = {one for pair in named for one in pair if one} | {"crm-intake-owner"}
+    assert wanted == made
+    given = set(re.findall(r"--from-env-file=deploy/secrets/([\w.]+)", in_a_cluster()))
+    assert {name for name in given if not (DEPLOY / f"{name}.example").exists()} == set()
+    assert set(named_in("oauth2.env.example")) == {
+        f"OAUTH2_PROXY_{name}" for name in ("CLIENT_ID", "CLIENT_SECRET", "OIDC_ISSUER_URL", "COOKIE_SECRET")
+    }
+
+
+def files() -> list[str]:
+    return [(DEPLOY / name).read_text() for name in (*FILES, "values.yaml")]
+
+
+def test_the_steps_in_a_cluster_put_the_organisations_image_everywhere() -> None:
+    patterns = re.findall(r"'s#([^#]+)#([^#]+)#'", in_a_cluster())
+    assert "deploy/workers.yaml deploy/task.yaml deploy/values.yaml" in in_a_cluster()
+    for written in files():
+        for before, after in patterns:
+            written = written.replace(before, after)
+        assert not re.search(r"(image: |repository: )crm-intake\b", written)
+
+
+def test_the_owners_job_is_made_as_the_steps_in_a_cluster_say() -> None:
+    written = (DEPLOY / "task.yaml").read_text()
+    (steps,) = re.findall(r"^ +sed (-e .+) deploy/task.yaml \| kubectl create -f -$", in_a_cluster(), re.MULTILINE)
+    for before, after in re.findall(r"'s/([^/]+)/([^/]+)/'", steps):
+        written = re.sub(before.replace("{", "[{]"), after, written)
+    container = yaml.safe_load(written)["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == ["upgrade"]
+    assert container["envFrom"] == [{"secretRef": {"name": "crm-intake-owner"}}]
+
+
+def test_dagsters_pages_are_closed_before_they_are_there() -> None:
+    steps = in_a_cluster()
+    places = [steps.index(one) for one in ("apply -f deploy/ingress.yaml", "helm repo add", "helm upgrade --install")]
+    assert places == sorted(places) and places[-1] < steps.index("apply -f deploy/workers.yaml")
 
 
 def test_each_file_that_the_deployment_document_names_is_there() -> None:
