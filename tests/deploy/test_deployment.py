@@ -487,6 +487,17 @@ def test_what_is_off_at_first_is_told_to_be_turned_on() -> None:
     assert off == {"nightly", "dropped_files"} and all(f"`{name}`" in written for name in off)
 
 
+def test_how_a_file_gets_into_the_drop_folder_is_told_by_the_folder_that_is_read() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    folder = Settings(data_dir=Path("/var/lib/intake")).drop_location()
+    (volume,) = (one for one in COMPOSE["x-intake"]["volumes"] if one.endswith(f":{folder}"))
+    assert f"the volume `{volume.partition(':')[0]}`" in written
+    brought = re.findall(r"^ +(docker compose .+|kubectl exec .+) sh -c 'cd (\S+) && cat", written, re.MULTILINE)
+    assert [place for _, place in brought] == [str(folder)] * 2
+    assert "deployment/crm-intake-worker" in brought[1][0]
+    assert "drop/` on `crm-intake-state`" in written and "`INTAKE_DROP_DIR=s3://" in written
+
+
 def in_a_cluster() -> str:
     """The steps of a first start in a cluster."""
     written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
