@@ -33,7 +33,7 @@ USES = {
         _TOMBSTONES,
     ),
     "link": Use(
-        "no link in a newsletter that was sent opens the page; one-click and the CRM's own unsubscribe go on",
+        "links that were sent do nothing, neither the page nor one-click; the CRM's own unsubscribe and replies go on",
         "Links under older keys work as long as those stay in the ring: keep them for a year after the last newsletter.",
     ),
     "ledger_head": Use(

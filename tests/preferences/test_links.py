@@ -12,9 +12,10 @@ from pipelines.cli import APP
 from pipelines.definitions import build_definitions
 from pipelines.operations.preference_links import fill_links, mailing_links
 from pipelines.operations.reconciliation import reconcile
+from pipelines.operations.rotation import USES
 from pipelines.operations.sessions import Session
 from pipelines.resources import LentWorkspace
-from pipelines.transforms.preference_links import token_in
+from pipelines.transforms.preference_links import LinkKey, Scope, keys_by_mark, sign_token, token_in, withdraws_for
 from tests.invariants.acts import Who
 from tests.invariants.erasing import erase
 from tests.invariants.test_adopting_commands import Says
@@ -82,6 +83,23 @@ def test_rotating_the_key_breaks_no_link_and_rewrites_none(house: House) -> None
     assert [row[COLUMN] for row in house.world.rows("contacts")] == [before]
     assert house.get(f"/p/{token_in(before)}").status_code == 200
     assert reconcile(Session(house.world.workspace), house.world.crm).unexplained == []
+
+
+def test_a_lost_key_takes_one_click_with_it_and_the_list_of_keys_says_so(house: House) -> None:
+    house.reset(*subscribed(AINO), in_crm=True)
+    ring = [LinkKey(key.key_id, key.secret) for key in house.world.workspace.keys.all_keys("link")]
+    mailbox = withdraws_for(house.token(), keys_by_mark(ring))
+    assert mailbox is not None
+    before = house.events()
+    lost = sign_token(Scope.WITHDRAW, mailbox, LinkKey("link-0000-0badc0de", b"lost" * 8))
+    for answer in (
+        house.get(f"/p/{lost}"),
+        house.post(f"/p/{lost}/leave"),
+        house.post(f"/one-click/{lost}", data={"List-Unsubscribe": "One-Click"}),
+    ):
+        assert answer.status_code == 404
+    assert house.events() == before
+    assert "neither the page nor one-click" in USES["link"].loss
 
 
 def test_the_link_goes_when_no_newsletter_lives_any_more(house: House) -> None:
