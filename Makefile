@@ -1,4 +1,4 @@
-# All set-up is done by the targets themselves: Python 3.11, make and the package registries are enough.
+# All set-up is done by the targets themselves: Python 3.11, make and the package registries are enough; for `make test` also chromium.
 PYTHON ?= python3.11
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # What was compiled is kept: the tests start hundreds of processes, each of which would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo browser test soak mutate ui plan cluster lint types check bench docs clean stop preferences
+.PHONY: setup demo browser test soak mutate ui plan cluster lint types check bench clean stop preferences
 
 setup: .venv/.ready
 
