@@ -76,7 +76,8 @@ def remote_drop(url: str, options: Mapping[str, Any]) -> RemoteDrop:
         files, root = fsspec.url_to_fs(url, **options)
     except ImportError:
         raise ConfigurationError(
-            "INTAKE_DROP_DIR: the client of this kind of location is not installed. For s3: pip install crm-intake[s3]."
+            "INTAKE_DROP_DIR: the client of this kind of location is not installed. For s3, in the project's folder:"
+            " .uv/bin/uv sync --locked --extra s3"
         ) from None
     except (ValueError, TypeError):
         raise ConfigurationError(

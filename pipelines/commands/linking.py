@@ -20,7 +20,7 @@ def propose(
 ) -> None:
     """Write pairs of people at different addresses who may be one, likeliest first, by Splink. Nothing else is changed.
 
-    It shows a person's data. Needs the extra: pip install crm-intake[linking].
+    It shows a person's data. Needs the extra `linking`: .uv/bin/uv sync --locked --extra linking.
     """
     with session_for(config) as session:
         proposed = propose_pairs(session, out, above=above)

@@ -53,7 +53,8 @@ def likely_pairs(rows: pd.DataFrame, *, above: float) -> pd.DataFrame:
         from splink import DuckDBAPI, Linker
     except ImportError:
         raise ConfigurationError(
-            "Proposing links needs Splink, which is not installed: pip install crm-intake[linking]."
+            "Proposing links needs Splink, which is not installed. In the project's folder:"
+            " .uv/bin/uv sync --locked --extra linking"
         ) from None
     with _silent(), duckdb.connect(":memory:") as connection:
         try:

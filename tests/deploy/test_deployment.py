@@ -487,6 +487,17 @@ def test_what_is_off_at_first_is_told_to_be_turned_on() -> None:
     assert off == {"nightly", "dropped_files"} and all(f"`{name}`" in written for name in off)
 
 
+def test_what_is_told_to_install_an_extra_works_from_a_clone() -> None:
+    """The project is in no registry: `pip install crm-intake[...]` would find nothing, or somebody else's."""
+    root = DEPLOY.parent
+    paths = [root / "README.md", *(root / "docs").glob("*.md"), *(root / "pipelines").rglob("*.py")]
+    written = "".join(path.read_text() for path in (*paths, *(root / "connectors").rglob("*.py")))
+    assert "pip install crm-intake" not in written
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    told = set(re.findall(r"\.uv/bin/uv sync --locked --extra (\w+)", written))
+    assert told == {"s3", "linking"} and told <= set(extras)
+
+
 def test_how_a_file_gets_into_the_drop_folder_is_told_by_the_folder_that_is_read() -> None:
     written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
     folder = Settings(data_dir=Path("/var/lib/intake")).drop_location()

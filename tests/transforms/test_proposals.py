@@ -165,7 +165,7 @@ def test_nothing_is_logged_printed_or_left_on_a_disk(
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "splink", None)
-    with pytest.raises(ConfigurationError, match=r"pip install crm-intake\[linking\]"):
+    with pytest.raises(ConfigurationError, match="uv sync --locked --extra linking"):
         proposed(ORVOKKI)
 
 
