@@ -498,6 +498,14 @@ def test_what_is_told_to_install_an_extra_works_from_a_clone() -> None:
     assert told == {"s3", "linking"} and told <= set(extras)
 
 
+def test_every_database_that_is_dumped_is_restored() -> None:
+    written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
+    kept = set(re.findall(r"pg_dump -U intake -Fc (\w+) > (\S+)", written))
+    assert {name for name, _ in kept} == {"intake", VALUES["postgresql"]["postgresqlDatabase"]}
+    assert set(re.findall(r"pg_restore .+ -d (\w+) < (\S+)", written)) == kept
+    assert re.findall(r"createdb .+ (\w+)$", written, re.MULTILINE) == [VALUES["postgresql"]["postgresqlDatabase"]]
+
+
 def test_how_a_file_gets_into_the_drop_folder_is_told_by_the_folder_that_is_read() -> None:
     written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
     folder = Settings(data_dir=Path("/var/lib/intake")).drop_location()
