@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from pipelines.cli import APP
@@ -17,7 +18,41 @@ from sandbox.organisation.rows_of_webropol import SPRING_COLUMNS
 from tests.pipelines.conftest import World
 
 Say = Callable[..., Result]
+# Commands that serve until they are stopped, make a file, print a document of their own, or do one act and say so in a word.
+WITHOUT_JSON = {
+    *("ui", "worker", "cluster", "preferences serve", "sandbox serve", "sources page", "sources schema"),
+    *(
+        "sources template",
+        "consent receipt",
+        "consent export",
+        "finance show",
+        "finance correct",
+        "upgrade",
+        "store stop",
+    ),
+    *("keys make", "access grant", "access revoke", "privacy hold", "privacy release", "privacy rectify"),
+    *("privacy restrict", "privacy object", "privacy requests close"),
+}
 UNREADABLE = {"#": "9001", "Vastausaika": "20.11.2026 09.15", "Yhteystiedot:Sähköposti": "aino at example"}
+
+
+def options_of(command: Any, *words: str) -> Iterator[tuple[str, set[str]]]:
+    """Each command by its words, with its options."""
+    beneath = getattr(command, "commands", {})
+    if not beneath:
+        yield " ".join(words), {option for one in command.params for option in one.opts}
+    for name, one in beneath.items():
+        yield from options_of(one, *words, name)
+
+
+def test_what_the_readme_says_of_options_of_all_commands_is_so() -> None:
+    options = dict(options_of(get_command(APP)))
+    assert {name for name, given in options.items() if "--config" not in given} == {"sources schema"}
+    assert {name for name, given in options.items() if "--json" not in given} == WITHOUT_JSON
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert (
+        "those that tell something take `--json`" in readme and "all but `sources schema` take `--config DIR`" in readme
+    )
 
 
 @pytest.fixture(scope="module")
