@@ -35,6 +35,8 @@ OURS = ("dagster", "dagster-readonly", "worker", "calls", "preferences")
 STARTED = (*OURS, "owner")
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
+# By which mail goes out: `starttls`, and `tls` from the first byte on (RFC 8314).
+MAIL_PORTS = {Settings.model_fields["smtp_port"].default, 465}
 ACCESS_LOG = "nginx.ingress.kubernetes.io/enable-access-log"
 FILES = ("state.yaml", "workers.yaml", "task.yaml", "ingress.yaml")
 OBJECTS_OF = {name: list(yaml.safe_load_all((DEPLOY / name).read_text())) for name in FILES}
@@ -444,6 +446,8 @@ def test_dagsters_pages_are_reached_by_the_proxy_alone_and_the_peoples_door_reac
     assert VALUES["dagsterWebserver"]["labels"].items() >= pages["podSelector"]["matchLabels"].items()
     assert pages["ingress"][0]["ports"] == [{"port": VALUES["dagsterWebserver"]["service"]["port"]}]
     assert door["policyTypes"] == ["Ingress", "Egress"] and all("ports" in one for one in door["egress"])
+    let = {port["port"] for one in door["egress"] for port in one["ports"]}
+    assert let == {53, 5432, *MAIL_PORTS}, "each way of docs/preferences.md to the mail server"
     assert all(
         port["number"] == VALUES["dagsterWebserver"]["service"]["port"]
         for entry in OBJECTS
