@@ -16,6 +16,8 @@ import yaml
 from click.testing import CliRunner
 from typer.main import get_command
 
+from connectors.dataverse.settings import ManagedIdentity
+from connectors.mappings import load_policy
 from connectors.store.keys import KeyRing
 from connectors.store.server import QUIET_LOG
 from connectors.store.service_logins import SERVICE_LOGINS
@@ -24,6 +26,7 @@ from pipelines.definitions import build_definitions
 from pipelines.launch import QUIET
 from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sync import LOCK_WAIT_S
+from pipelines.operations.workspace import dataverse_settings
 from pipelines.settings import REST_PREFIX, Settings
 from tests.deploy.chart_values import ChartValues
 
@@ -174,8 +177,12 @@ def test_in_a_cluster_each_secret_has_an_example_and_no_part_is_told_of_another(
 def test_each_variable_of_the_compose_file_stands_in_the_example() -> None:
     found = re.findall(r"\$\{([A-Z_]+)([^}]*)\}", (DEPLOY / "compose.yaml").read_text())
     asked = {name for name, _ in found}
-    # What is not filled in is refused, but for the secret, which a certificate may stand in the place of.
-    assert {name for name, otherwise in found if otherwise != ":?"} == {"INTAKE_DATAVERSE_CLIENT_SECRET"}
+    # What is not filled in is refused, but for secret and id: a certificate may stand in the place of the one, and the machine's
+    # own identity in that of both.
+    assert {name for name, otherwise in found if otherwise != ":?"} == {
+        "INTAKE_DATAVERSE_CLIENT_ID",
+        "INTAKE_DATAVERSE_CLIENT_SECRET",
+    }
     told = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     assert asked == told
 
@@ -192,6 +199,18 @@ def test_links_in_newsletters_lead_to_the_page_of_this_deployment() -> None:
     assert {urlsplit(one).hostname for one in in_cluster} == hosts
     written = (DEPLOY.parent / "docs" / "deploy.md").read_text()
     assert "`crm.preference_page`" in written[: written.index("up -d postgres")]
+
+
+def test_an_identity_of_the_machine_needs_no_id_where_the_file_of_compose_leaves_it_empty() -> None:
+    settings = Settings(
+        dataverse_url="https://crm.example.org",
+        dataverse_tenant="tenant",
+        dataverse_client_id="",
+        dataverse_managed_identity=True,
+    )
+    crm = dataverse_settings(settings, load_policy(DEPLOY.parent / "config"))
+    assert isinstance(crm.credential, ManagedIdentity) and not crm.credential.client_id
+    assert "INTAKE_DATAVERSE_MANAGED_IDENTITY" in told_in("intake.env.example")
 
 
 def test_only_the_proxy_is_reached_from_outside() -> None:
