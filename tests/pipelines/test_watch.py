@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,24 @@ from connectors.store.keys import KEY_NAMES
 from connectors.store.landing import get_payload
 from pipelines.operations.rotation import list_keys, make_keys, rotate_key
 from pipelines.operations.sessions import Session
-from pipelines.operations.status import as_prometheus, check_status
-from pipelines.operations.watching import breach_of, days_left, tell_breaches
+from pipelines.operations.status import (
+    EXPIRY_WARNING_DAYS,
+    INTAKE_DUE,
+    QUARANTINE_DUE_DAYS,
+    SILENT_DAYS,
+    WITHDRAWAL_DUE_S,
+    as_prometheus,
+    check_status,
+)
+from pipelines.operations.watching import (
+    DAYS_LEFT,
+    DELETION_DUE,
+    TOKEN_DAYS,
+    TOKEN_LEFT,
+    breach_of,
+    days_left,
+    tell_breaches,
+)
 from sandbox.mailbox import Mailbox
 from schemas.errors import ConfigurationError, SourceUnavailable
 from tests.connectors.http_stub import Answer, stub_server
@@ -120,6 +137,25 @@ def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) ->
     finally:
         told("reset log_statement")
     assert not alarms()
+
+
+@pytest.mark.parametrize(
+    ("alarm", "threshold"),
+    [
+        ("no intake has ended well", f"{INTAKE_DUE.days} days"),
+        ("a withdrawal waits", f"{WITHDRAWAL_DUE_S // 3600} hour"),
+        ("a silent feed", f"{SILENT_DAYS} days"),
+        ("faults in quarantine", f"{QUARANTINE_DUE_DAYS} days"),
+        ("quarantined rows about to leave", f"{EXPIRY_WARNING_DAYS} days"),
+        ("landed batches not deleted", f"{DELETION_DUE.days} days"),
+        ("the CRM's secret", f"{DAYS_LEFT} days"),
+        ("the CRM's change token", f"{TOKEN_LEFT} days before, of {TOKEN_DAYS}"),
+    ],
+)
+def test_the_document_has_the_threshold_of_each_alarm(alarm: str, threshold: str) -> None:
+    written = (Path(__file__).parents[2] / "docs" / "watch.md").read_text()
+    (row,) = [line for line in written.splitlines() if line.startswith(f"| {alarm}")]
+    assert row.split("|")[2].strip().startswith(threshold)
 
 
 def test_a_change_token_that_is_about_to_be_too_old_has_days_left(bursar: Bursar) -> None:  # noqa: F811
