@@ -4,5 +4,5 @@ import os
 
 
 def sized(gate: int, night: int) -> int:
-    """The number of examples, rows or rounds: `gate` on every submission, `night` where INTAKE_TESTS is `night`."""
+    """The number of examples, rows or rounds: `gate` on every change, `night` where INTAKE_TESTS is `night`."""
     return night if os.environ.get("INTAKE_TESTS") == "night" else gate
