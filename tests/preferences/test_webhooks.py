@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +22,7 @@ from connectors.fetching import HttpSettings
 from connectors.mappings import load_mappings
 from connectors.web_forms import WebFormsSettings
 from pipelines.operations.webform_handler import webform_handler
-from preferences.secrets_file import DoorSecrets
+from preferences.secrets_file import DoorSecrets, load_door_secrets
 from sandbox.drupal import remote_post
 from sandbox.organisation import Organisation, make_organisation
 from sandbox.sources_server import RunningSources, start_sources
@@ -36,6 +37,17 @@ FEED, UNTIL = "web_forms_newsletter", date(2026, 11, 20)
 NEW, OLD, WRONG = "secret-of-the-form-2", "secret-of-the-form-1", "secret-of-nobody-at-all"
 SIGNED = {"title": "Signed", "kind": "mailing_list", "owner": "Communications", "version": 1, "source": "web_forms"}
 WORDING = {"text": "Send me the newsletter.", "language": "en", "version": "1"}
+
+
+def test_the_documents_example_of_the_file_of_secrets_is_one(tmp_path: Path) -> None:
+    written = (ROOT / "docs" / "preferences.md").read_text()
+    (example,) = re.findall(r"```json\n(.+?)```", written, re.DOTALL)
+    path = tmp_path / "doors.json"
+    path.write_text(example)
+    path.chmod(0o600)
+    secrets = load_door_secrets(path, load_mappings(ROOT / "config"))
+    assert {hook.engine for hook in secrets.webhooks.values()} == {"drupal", "typeform", "json"}
+    assert secrets.consent_provider
 
 
 @pytest.fixture(scope="module")
