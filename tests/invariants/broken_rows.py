@@ -61,7 +61,7 @@ BREAKS = (
     Break("courses", "Phone", "12", "phone", "phone_invalid"),
     Break("courses", "Phone", "0700 123 123", "phone", "phone_premium"),
     Break("courses", "Phone", "0800 123 456", "phone", "phone_service_number"),
-    Break("courses", "Phone", "040 123 4567 / 050 123 4567", "phone", "phone_several"),
+    Break("courses", "Phone", "+44 7700 900123 / +44 7700 900124", "phone", "phone_several"),
     Break("courses", "Employer", "x" * 101, "organisation", "too_long"),
     Break("courses", "Country", "Ruritania", "country", "country_unknown"),
     Break("courses", "Postal code", "4010X", "postal_code", "postal_code_invalid"),

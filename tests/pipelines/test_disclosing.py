@@ -222,7 +222,7 @@ def test_a_record_of_a_disclosure_cannot_be_changed(bursar: Bursar) -> None:  # 
         assert refused.value.sqlstate == "42501"
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+358401234567", "-1", "@sum(a1)", "\tx", "\r=1", " =1", "＝1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+447700900123", "-1", "@sum(a1)", "\tx", "\r=1", " =1", "＝1"])
 def test_no_cell_can_become_a_formula(cell: str) -> None:
     text = csv_table(["name"], [[cell]]).decode("utf-8-sig")
     assert text.splitlines()[-1 if "\r" not in cell else 1].startswith("\"'")
@@ -234,9 +234,9 @@ def test_no_cell_can_become_a_formula(cell: str) -> None:
 
 
 def test_a_phone_number_stays_as_it_is_in_a_workbook() -> None:
-    book = openpyxl.load_workbook(io.BytesIO(xlsx_table(["phone"], [["+358401234567"]], title="list")))
+    book = openpyxl.load_workbook(io.BytesIO(xlsx_table(["phone"], [["+447700900123"]], title="list")))
     assert book.active is not None
-    assert book.active["A2"].value == "+358401234567"
+    assert book.active["A2"].value == "+447700900123"
 
 
 def test_whoever_is_under_restriction_is_told_to_nobody(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811

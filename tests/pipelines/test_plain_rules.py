@@ -11,7 +11,7 @@ from pipelines.operations.gate_rules import STATUSES, Rule
 from pipelines.operations.plain_rules import plain_results
 from tests.sizes import sized
 
-PHONES = ["+358401234567", "+3584012345678901", "040123", "+358401234567\n", ""]
+PHONES = ["+447700900123", "+4477009001234567", "040123", "+447700900123\n", ""]
 ADDRESSES = ["a@example.org", "a b@example.org", "a@example.org\n", "@", "\n"]
 RULES = [
     Rule("ExpectColumnValuesToBeUnique", "row_no", {}),
@@ -63,7 +63,7 @@ def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
 @given(rows=ROWS, rules=st.lists(st.sampled_from(RULES), min_size=1, max_size=4, unique_by=lambda rule: rule.name))
 @example(rows=[FINE], rules=RULES)
 @example(rows=[FINE, {**FINE, "row_no": 2}, {**FINE, "row_no": 3, "occasion_id": None}], rules=RULES)
-@example(rows=[{**FINE, "phone": "+358401234567\n"}], rules=RULES)
+@example(rows=[{**FINE, "phone": "+447700900123\n"}], rules=RULES)
 @example(rows=[{**FINE, "address_key": "a@example.org\n"}], rules=RULES)
 @example(rows=[{**FINE, "given_name": ""}], rules=RULES)
 @example(rows=[], rules=RULES)

@@ -97,7 +97,12 @@ def test_what_surrounds_an_address_is_taken_away(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a@example.org;c@example.org", "a@example.org, c@example.org", "a@example.org c@example.org", "a@x.fi\nb@x.fi"],
+    [
+        "a@example.org;c@example.org",
+        "a@example.org, c@example.org",
+        "a@example.org c@example.org",
+        "a@example.org\nb@example.org",
+    ],
 )
 def test_two_addresses_in_one_cell_are_refused(text: str) -> None:
     assert canonical_address(text) == CanonicalAddress(None, None, "email_several")
@@ -115,6 +120,7 @@ def test_a_typing_error_in_the_domain_is_not_corrected() -> None:
 
 
 def test_dots_and_plus_of_gmail_are_kept_apart() -> None:
+    """Of the provider whose dots are folded by others; nobody's, for a user name there has six characters or more."""
     assert canonical_address("a.b+news@gmail.com").key == "a.b+news@gmail.com"
 
 

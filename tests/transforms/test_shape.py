@@ -231,7 +231,7 @@ def test_a_bad_phone_or_postal_code_costs_only_itself() -> None:
     fields = {"email": EMAIL, "phone": {"column": "Phone"}, "postal_code": {"column": "Zip"}}
     batch = shape(
         make_mapping(fields=fields),
-        {"Phone": "0401234567.0", "Zip": "123456"},
+        {"Phone": "+447700900123.0", "Zip": "123456"},
         {"Phone": "+44 7700 900123", "Zip": "40100"},
     )
     assert [fault[1:] for fault in told(batch)] == [
