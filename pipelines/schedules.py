@@ -1,12 +1,18 @@
 """Jobs and the schedule: the intake by days, the synchronisation of the CRM, and the night."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from pipelines.assets.intake import LAYERS
+from pipelines.assets.intake import LAYERS, NOUNS
+from pipelines.operations.sessions import Session
+from pipelines.operations.unread import unread_window
+from pipelines.resources import WorkspaceResource
+from schemas.errors import IntakeError
+from schemas.records import Window
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -77,7 +83,10 @@ def ahead_by(places: int) -> dict[str, str]:
 
 
 def nightly(job: "AssetJob", timezone: str) -> dg.ScheduleDefinition:
-    """Yesterday and the day just begun, at two o'clock; the CRM follows by the sensor `crm_sync_after_intake`."""
+    """What is not wholly read yet, at two o'clock: yesterday, the day just begun, and what failed nights left before them.
+
+    The CRM follows by the sensor `crm_sync_after_intake`.
+    """
 
     @dg.schedule(
         job=job,
@@ -85,13 +94,20 @@ def nightly(job: "AssetJob", timezone: str) -> dg.ScheduleDefinition:
         cron_schedule=NIGHTLY_CRON,
         execution_timezone=timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="The intake of yesterday and today at 02:00. Off until it is turned on.",
+        description="The intake of yesterday, today and what failed nights left, at 02:00. Off until it is turned on.",
     )
-    def night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def night(context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource) -> dg.RunRequest:
         today = context.scheduled_execution_time.astimezone(ZoneInfo(timezone)).date()
-        return dg.RunRequest(run_key=str(today), tags=window_tags(str(today - timedelta(days=1)), str(today)))
+        first_on = today - timedelta(days=1)
+        with suppress(IntakeError):  # of a store that is away the run tells, and the next night goes further back
+            first_on = min(first_on, _unread(workspace).first_on)
+        return dg.RunRequest(run_key=str(today), tags=window_tags(str(first_on), str(today)))
 
     return night
+
+
+def _unread(workspace: WorkspaceResource) -> Window:
+    return unread_window(Session(workspace.open()), list(NOUNS))
 
 
 def window_tags(first: str, last: str) -> dict[str, str]:

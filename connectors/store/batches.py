@@ -14,7 +14,7 @@ from connectors.store.keys import KeyRing
 from connectors.store.landing import LANDING_KEY, put_batch
 from connectors.store.tables import BATCH, RUN, STAGED_GROUP
 from schemas.intents import Phase
-from schemas.records import BatchState, ReceivedBatch
+from schemas.records import BatchState, ReceivedBatch, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,10 +370,29 @@ def waiting_plan(conn: Connection) -> dict[str, Any] | None:
     return dict(row) if row is not None and row["state"] == "waiting" else None
 
 
-def last_good_at(conn: Connection) -> datetime | None:
-    """When the last intake began before which no intake of the last week failed; None before the first."""
+def move_read_through(conn: Connection, run_id: UUID, source: str, days: Window, timezone: str) -> None:
+    """Note that a run has read a source on the given days, if none of it failed and no day is left out before them.
+
+    A day that was not over when the run began is not wholly read.
+    """
     statement = (
-        "select least(min(started_at) filter (where state <> 'done' and started_at > now() - interval '7 days'),"
-        " max(started_at) filter (where state = 'done')) from intake.run where kind = 'intake'"
+        "insert into intake.read_through as known (source, through_on)"
+        " select :source, least(:last_on, cast(started_at at time zone :timezone as date) - 1) from intake.run"
+        " where run_id = :run_id and state <> 'failed' on conflict (source) do update set through_on = excluded.through_on"
+        " where :first_on <= known.through_on + 1 and excluded.through_on > known.through_on"
     )
-    return conn.execute(text(statement)).scalar()
+    known = {"run_id": run_id, "source": source, "timezone": timezone}
+    conn.execute(text(statement), {**known, "first_on": days.first_on, "last_on": days.last_on})
+
+
+def first_unread_on(conn: Connection, sources: Sequence[str], timezone: str) -> date | None:
+    """The first day of which some source is not wholly read; of one that never was, the day before the first intake of all.
+
+    None where there was no intake yet.
+    """
+    statement = (
+        "select min(coalesce(through_on + 1, began_on - 1)) from unnest(cast(:sources as text[])) as asked (source)"
+        " left join intake.read_through using (source) cross join"
+        " (select cast(min(started_at) at time zone :timezone as date) as began_on from intake.run where kind = 'intake') as r"
+    )
+    return conn.execute(text(statement), {"sources": list(sources), "timezone": timezone}).scalar()

@@ -1,7 +1,7 @@
 """Reading the store for people who ask: status, and why somebody is where they are."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +46,7 @@ _SILENCE = """
 select source, feed, max(landed_at) as last_at, max(w.position) as read_to
 from intake.batch left join intake.watermark w using (source, feed) group by source, feed order by source, feed
 """
+_BEHIND = "select source, through_on from intake.read_through where through_on < :since order by source"
 _STOPPED = """
 select source, feed, count(*) as batches, min(landed_at) as oldest_at from intake.batch where state = 'stopped'
 group by source, feed order by source, feed
@@ -61,8 +62,11 @@ group by kind, detail order by kind, detail
 """
 
 
-def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
-    """What an operator looks at first; instants are UTC, None where there is nothing."""
+def read_status(conn: Connection, *, since: datetime, read_since: date) -> dict[str, Any]:
+    """What an operator looks at first; instants are UTC, None where there is nothing.
+
+    `behind` are the sources that have not been read without a gap since a day.
+    """
     return {
         "last_run": _one(conn, _LAST_RUN),
         "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
@@ -72,6 +76,7 @@ def read_status(conn: Connection, *, since: datetime) -> dict[str, Any]:
         "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),
         "quarantine": _all(conn, _QUARANTINE),
         "feeds": _all(conn, _SILENCE),
+        "behind": _all(conn, _BEHIND, since=read_since),
         "stopped": _all(conn, _STOPPED),
         "waiting_plan": _one(conn, _WAITING),
         "refused": _all(conn, _REFUSED, since=since),

@@ -1,6 +1,6 @@
 """The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
 
-received   batch, staged_group, watermark, row_outcome, quarantine            (landing_* stand in landing.py)
+received   batch, staged_group, watermark, read_through, row_outcome, quarantine   (landing_* stand in landing.py)
 people     contact_point, subject, person, submission, answer
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
@@ -81,6 +81,13 @@ WATERMARK = Table(
     Column("feed", Text, primary_key=True),
     Column("position", Text, nullable=False),
     _at("moved_at", nullable=False, now=True),
+)
+
+READ_THROUGH = Table(
+    "read_through",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("through_on", Date, nullable=False),
 )
 
 ROW_OUTCOME = Table(

@@ -17,6 +17,7 @@ from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
 from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
 from pipelines.operations.sessions import Session
+from pipelines.operations.unread import note_read
 from pipelines.resources import WorkspaceResource
 
 NOUNS = {
@@ -175,6 +176,8 @@ def core_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefin
             if not makes(context, asset_name("staged", source)):
                 _stage(session, source)
             merged = merge_staged(session, source)
+            if makes(context, asset_name("raw", source)):
+                note_read(session, source, window_of(context))
             mark_done(session, source, of=_sources_of(context))
             with session.transaction() as conn:
                 outcomes = outcomes_of_run(conn, session.run_id, source)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,7 @@ from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session, rehearse
 from pipelines.operations.sync import require_no_wait
+from pipelines.operations.unread import unread_window
 from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ConfigurationError
 from schemas.intents import Intent
@@ -62,7 +63,8 @@ def run(
 ) -> None:
     """Take in what was received and bring the CRM up to date."""
     with session_for(config) as session:
-        window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
+        days = {"day": parse_day(partition), "first": parse_day(first), "last": parse_day(last)}
+        window = window_of(session, source or SOURCES, **days)
         require_dagster(session.workspace.address)
         if approve is not None:
             _approve(session, approve, by)
@@ -85,30 +87,32 @@ def plan(
 ) -> None:
     """Say what a run would write, row by row, and write nothing."""
     with session_for(config) as session:
-        window = window_of(session, parse_day(partition), parse_day(first), parse_day(last))
+        days = {"day": parse_day(partition), "first": parse_day(first), "last": parse_day(last)}
+        window = window_of(session, source or SOURCES, **days)
         listed: list[Intent] | None = [] if rows or as_json else None
         counts, planned = predict(session, source or SOURCES, window, listed)
         _show_plan(counts, planned, listed, as_json=as_json)
 
 
-def window_of(session: Session, day: date | None, first: date | None, last: date | None) -> Window:
-    """The window asked for; without one, from the day of the last good run to today."""
+def window_of(
+    session: Session,
+    sources: list[str],
+    *,
+    day: date | None = None,
+    first: date | None = None,
+    last: date | None = None,
+) -> Window:
+    """The window asked for; without one, from the first day that is not wholly read of the sources to today."""
     if day is not None and (first or last):
         raise ConfigurationError("Give either --partition or --from and --to, not both.")
-    today = session.now.astimezone(ZoneInfo(session.workspace.policy.organisation.timezone)).date()
     if day is None and first is None and last is None:
-        return Window(_last_good_on(session, today), today)
+        return unread_window(session, sources)
+    today = session.now.astimezone(ZoneInfo(session.workspace.policy.organisation.timezone)).date()
     first_on = day or first or last or today
     last_on = day or last or today
     if first_on > last_on:
         raise ConfigurationError(f"--from {first_on} is after --to {last_on}; turn them round.")
     return Window(first_on, last_on)
-
-
-def _last_good_on(session: Session, today: date) -> date:
-    with session.transaction() as conn:
-        at = batches.last_good_at(conn)
-    return today - timedelta(days=1) if at is None else min(at.date(), today) - timedelta(days=1)
 
 
 def _approve(session: Session, plan_id: str, by: str | None) -> None:

@@ -9,6 +9,7 @@ from connectors.store.inspection import read_status
 from pipelines.operations.quarantine import owner_of
 from pipelines.operations.questions import changed_feeds
 from pipelines.operations.sessions import Session
+from pipelines.operations.unread import REACH
 from pipelines.operations.watching import read_watch, watch_alarms
 
 WITHDRAWAL_DUE_S = 3600
@@ -30,7 +31,8 @@ class Status:
 def check_status(session: Session) -> Status:
     """Read the store and say what is overdue."""
     with session.transaction() as conn:
-        facts = read_status(conn, since=session.now - timedelta(days=7))
+        read_since = (session.now - REACH).date() - timedelta(days=1)
+        facts = read_status(conn, since=session.now - timedelta(days=7), read_since=read_since)
     for feed in facts["quarantine"]:
         feed["owner"] = owner_of(session, feed["feed"])
     facts |= {**read_watch(session), "questions": changed_feeds(session)}
@@ -43,6 +45,12 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     if last_at is None or now - last_at > INTAKE_DUE:
         since = "yet" if last_at is None else f"since {last_at:%Y-%m-%d}"
         alarms.append(f"No intake has ended well {since}: see that the schedule `nightly` is on, or `crm-intake run`.")
+    for behind in facts["behind"]:
+        from_on = behind["through_on"] + timedelta(days=1)
+        alarms.append(
+            f"Source {behind['source']} is read to {behind['through_on']} only, further back than the night goes: run"
+            f" `crm-intake run --source {behind['source']} --from {from_on}`."
+        )
     for feed in facts["questions"]:
         alarms.append(f"Feed {feed['feed']}: its questions changed: {'; '.join(feed['diff'])}.")
     age = oldest_withdrawal_s(facts, now)

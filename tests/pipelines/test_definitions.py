@@ -15,8 +15,10 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from pipelines.cluster import RUNS_AT_ONCE
 from pipelines.definitions import build_definitions
+from pipelines.operations.workspace import Workspace
 from pipelines.schedules import CRM_CALLS, CRM_SYNC, INTAKE, RANGE_END, RANGE_START
 from pipelines.settings import load_settings
+from schemas.errors import StoreUnavailable
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {
@@ -142,11 +144,22 @@ def test_only_the_sensors_that_follow_the_intake_or_people_are_on_from_the_start
     assert nightly.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
-def test_the_night_takes_yesterday_and_the_day_just_begun(definitions: dg.Definitions) -> None:
+class AwayStore:
+    """A workspace whose store cannot be opened."""
+
+    def open(self) -> Workspace:
+        raise StoreUnavailable("The store does not answer.")
+
+
+def test_the_night_takes_yesterday_and_the_day_just_begun_also_where_the_store_is_away(
+    definitions: dg.Definitions,
+) -> None:
     repository = definitions.get_repository_def()
     [nightly] = repository.schedule_defs
     at = datetime(2026, 3, 30, 2, tzinfo=ZoneInfo("Europe/Helsinki"))  # the day after the clocks went forward
-    context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository)
+    context = dg.build_schedule_context(
+        scheduled_execution_time=at, repository_def=repository, resources={"workspace": AwayStore()}
+    )
     [request] = nightly.evaluate_tick(context).run_requests or []
     assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-03-29", "2026-03-30")
 

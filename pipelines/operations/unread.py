@@ -1,0 +1,29 @@
+"""Which days an intake takes that nobody named days for: from where its sources were last read without a gap."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from connectors.store import batches
+from pipelines.operations.sessions import Session
+from schemas.records import Window
+
+# A source that is away for longer is told of by `status`, and read by hand: every night would read all of it again.
+REACH = timedelta(days=31)
+
+
+def unread_window(session: Session, sources: Sequence[str]) -> Window:
+    """From the first day of which one of the sources is not wholly read to today; at least yesterday, at most `REACH`."""
+    timezone = session.workspace.policy.organisation.timezone
+    today = session.now.astimezone(ZoneInfo(timezone)).date()
+    with session.transaction() as conn:
+        unread_on = batches.first_unread_on(conn, sources, timezone)
+    known_on = date.fromisoformat(session.workspace.settings.partitions_first_on)
+    first_on = max(unread_on or today, today - REACH, known_on)
+    return Window(min(first_on, today - timedelta(days=1)), today)
+
+
+def note_read(session: Session, source: str, days: Window) -> None:
+    """Note that this run has read a source on the given days; see `connectors.store.batches.move_read_through`."""
+    with session.transaction() as conn:
+        batches.move_read_through(conn, session.run_id, source, days, session.workspace.policy.organisation.timezone)
