@@ -6,6 +6,7 @@ no answer can send us, and our credentials, anywhere else.
 
 import re
 from collections.abc import Mapping as AnyMapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -54,16 +55,31 @@ def next_read(shape: RestShape, read: Read, body: Any, headers: AnyMapping[str, 
 
 
 def records_in(shape: RestShape, body: Any) -> list[dict[str, Any]]:
-    """The records of an answer. Raises SourceError where there is no list of objects."""
+    """The records of an answer. Raises SourceError where there is no list of objects: an answer without one tells nothing,
+    and not that there are no records.
+    """
     found = found_at(shape.records, body)
+    if found is None and _is_emptied(shape.records, body):
+        return []
     rows = list(found.values()) if isinstance(found, dict) and _is_by_id(found) else found
     if isinstance(rows, dict):
         rows = [rows]
-    if rows is None:
-        rows = []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise SourceError(f"The answer has no list of records at {shape.records!r}. Check rest.records in the mapping.")
+        raise SourceError(
+            f"The answer has no list of records at {shape.records!r}. Check rest.records in the mapping; of a service that"
+            " leaves an empty list out, let it end with `|| `[]``."
+        )
     return rows
+
+
+def _is_emptied(path: str, body: Any) -> bool:
+    """Whether what leads to the records is an empty list: so PHP writes an object that has nothing in it."""
+    ways = ["@", *(path[:at] for at, sign in enumerate(path) if sign == ".")]
+    for way in ways:
+        with suppress(MappingError):  # a point within quotation marks ends no path
+            if found_at(way, body) == []:
+                return True
+    return False
 
 
 def found_at(path: str, body: Any) -> Any:

@@ -85,14 +85,14 @@ class WebropolResponses:
         day = timedelta(days=1)
         filters = {"StartDate": _stamp(pulled.since - day), "EndDate": _stamp(pulled.until + day)}
         found: dict[str, dict[str, Any]] = {}
+        most = 0
         for page in range(1, _MOST_PAGES):
             answer = self._fetch(f"surveys/{api.resource}/responses", params={"paging": str(page)}, filters=filters)
-            rows = answer.get("SurveyAnswers") or []
+            rows, paging = _page_of(api, page, answer)
             found |= {_identity(row, api): row for row in rows}
-            paging = answer.get("Paging") or {}
-            _check_page(api, page, paging)
-            if paging.get("IsLastItemFetched", True) or not rows:
-                return _all_of(api, found, paging)
+            most = max(most, paging.get("TotalCount") or 0)
+            if paging["IsLastItemFetched"] or not rows:
+                return _all_of(api, found, most)
         raise SourceError(f"Survey {api.resource} has more than {_MOST_PAGES} pages. Pull a shorter window.")
 
     def _fetch(self, path: str, *, params: dict[str, str] | None = None, filters: dict[str, str] | None = None) -> Any:
@@ -160,16 +160,25 @@ def _chunks(responses: list[dict[str, Any]], days: PullWindow) -> Iterator[list[
     yield from (chunk for chunk in (fresh, *(older[week] for week in sorted(older))) if chunk)
 
 
-def _check_page(api: ApiShape, page: int, paging: dict[str, Any]) -> None:
+def _page_of(api: ApiShape, page: int, answer: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The responses of an answer, and what it tells of its page. An answer that lacks either is no end of the pages."""
+    told = answer if isinstance(answer, dict) else {}
+    rows, paging = told.get("SurveyAnswers"), told.get("Paging")
+    if not isinstance(rows, list) or not isinstance(paging, dict) or "IsLastItemFetched" not in paging:
+        raise SourceUnavailable(
+            f"Survey {api.resource}: page {page} came without its responses or its paging (SurveyAnswers, Paging). Run again;"
+            " report it to the vendor if it stays so."
+        )
     if paging.get("CurrentPage") not in (None, page):
         raise SourceError(
             f"Survey {api.resource}: page {page} was asked for and another came. Report it to the vendor."
         )
+    return rows, paging
 
 
-def _all_of(api: ApiShape, found: dict[str, dict[str, Any]], paging: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows, if they are as many as the survey has: pages shift while people answer, and then some are missed."""
-    if len(found) < (paging.get("TotalCount") or 0):
+def _all_of(api: ApiShape, found: dict[str, dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The rows, if they are as many as any page told of: pages shift while people answer, and then some are missed."""
+    if len(found) < most:
         raise SourceUnavailable(f"Survey {api.resource} changed while it was read. Run again.")
     return list(found.values())
 

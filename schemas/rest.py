@@ -102,6 +102,7 @@ class RestWindow(_Strict):
 
 class RestShape(_Strict):
     """One kind of record of one service. `records` is where they are in an answer (a JMESPath, https://jmespath.org).
+    An answer that has none there is an error; "orders || `[]`" is for a service that leaves an empty list out.
 
     A record's columns are the paths of its values (`customer.email`); a list of records within it is taken apart by the
     mapping's `arrangement.items`. `requests_per_s` is what the service allows. Answers beyond the limits are refused.

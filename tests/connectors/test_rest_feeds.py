@@ -204,12 +204,41 @@ def test_records_are_found_wherever_they_stand(body: Any, records: str) -> None:
     assert addresses(pull(lambda _: Answer(body), records=records)[0]) == EVERYBODY
 
 
-@pytest.mark.parametrize(("body", "records"), [({"orders": "none"}, "orders"), ({"orders": [1]}, "orders")])
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [
+        *((body, "orders") for body in ({"orders": "none"}, {"orders": [1]}, {}, {"error": "busy"}, {"orders": None})),
+        ({"error": "busy"}, "events.*.people[]"),
+    ],
+)
 def test_an_answer_without_records_names_the_path(body: Any, records: str) -> None:
     with pytest.raises(SourceError, match=r"rest\.records"):
         pull(lambda _: Answer(body), records=records)
     with pytest.raises(MappingError, match="JMESPath"):
         pull(lambda _: Answer(body), records="orders[")
+
+
+@pytest.mark.parametrize("second", [{}, {"error": "busy"}, None])
+def test_a_page_without_its_list_of_records_is_no_end_of_the_pages(second: Any) -> None:
+    def respond(asked: Asked) -> Answer:
+        return by_page(asked) if asked.query["page"] == "1" else Answer(second)
+
+    with pytest.raises(SourceError, match=r"rest\.records"):
+        pull(respond, paging={"kind": "page", "param": "page", "size_param": "per_page", "page_rows": 2, "first": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [
+        ([], "orders"),
+        ({"events": []}, "events.*.people[]"),
+        ({"orders": []}, "orders"),
+        ({}, "orders || `[]`"),
+        ({"a.b": []}, '"a.b".orders'),
+    ],
+)
+def test_an_empty_list_as_services_write_it_is_no_record(body: Any, records: str) -> None:
+    assert pull(lambda _: Answer(body), records=records)[0] == []
 
 
 ELSEWHERE = (

@@ -217,6 +217,28 @@ def test_pages_that_shift_while_they_are_read_are_not_taken_for_the_whole() -> N
         pull(api)
 
 
+@pytest.mark.parametrize("second", [{}, {"error": "busy"}, [], None, {"SurveyAnswers": []}, {"Paging": {}}])
+def test_a_page_without_its_responses_or_its_paging_is_no_end_of_the_survey(second: Any) -> None:
+    api = Webropol([response(n, "2026-11-20T10:00:00") for n in range(4)])
+
+    def respond(asked: Asked) -> Answer:
+        return Answer(second) if asked.query.get("paging") == "2" else api(asked)
+
+    with stub_server(respond) as stub, pytest.raises(SourceUnavailable, match="page 2"):
+        list(connector(stub).iter_batches(survey(), WINDOW, now=NOW))
+
+
+def test_the_responses_are_held_against_the_most_that_any_page_told_of() -> None:
+    api = Webropol([response(n, "2026-11-20T10:00:00") for n in range(4)])
+    last = {"SurveyAnswers": [], "Paging": {"TotalCount": 0, "IsLastItemFetched": True}}
+
+    def respond(asked: Asked) -> Answer:
+        return Answer(last) if asked.query.get("paging") == "2" else api(asked)
+
+    with stub_server(respond) as stub, pytest.raises(SourceUnavailable, match="changed while it was read"):
+        list(connector(stub).iter_batches(survey(), WINDOW, now=NOW))
+
+
 def test_responses_without_an_id_of_their_own_are_refused_with_the_reason() -> None:
     zero = {**response(1, "2026-11-20T10:00:00"), "ResponseId": "00000000-0000-0000-0000-000000000000"}
     with pytest.raises(SourceError, match="without an id") as error:
