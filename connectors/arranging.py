@@ -4,7 +4,7 @@ Raw frame in, raw frame out (`connectors.raw_frames`), pure. What a mapping does
 delivered columns stay, so that one which is gone is missed by its own title.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pandas as pd
@@ -108,7 +108,7 @@ def _items(cell: str, listed: ItemList) -> Iterator[dict[str, str | None]]:
     lines = "\n".join(line.rstrip("\r") for line in cell.split("\n"))
     for text in lines.split(f"\n{listed.separator}\n"):
         if text.strip():
-            yield dict(_labelled(text))
+            yield _labelled(text, listed.columns)
 
 
 def _parsed(cell: str) -> list[Any]:
@@ -123,20 +123,23 @@ def _object(item: Any) -> dict[str, str | None]:
     return {str(key): as_cell(value) for key, value in item.items()} if isinstance(item, dict) else dict(_UNREADABLE)
 
 
-def _labelled(text: str) -> Iterator[tuple[str, str | None]]:
-    """`Label: value` by line; a line without a label goes on with the value above."""
+def _labelled(text: str, labels: Collection[str]) -> dict[str, str | None]:
+    """`Label: value` by line; a line without a label goes on with the value above.
+
+    What stands before a colon may be what somebody wrote, and no label: one that is not known opens no column of its name.
+    """
     label: str | None = None
     values: dict[str, str] = {}
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
         if colon and name.strip():
-            label = name.strip()
-            values[label] = value.strip()
-        elif label is not None:
+            label = name.strip() if name.strip() in labels else UNLISTED
+            values[label] = value.strip() if label != UNLISTED else UNLISTED
+        elif label is not None and label != UNLISTED:
             values[label] += f"\n{line.strip()}"
         elif line.strip():
             values[UNLISTED] = UNLISTED
-    return iter((name, value or None) for name, value in values.items())
+    return {name: value or None for name, value in values.items()}
 
 
 def _folded(text: str) -> str:

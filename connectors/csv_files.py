@@ -61,7 +61,10 @@ def _titled(text: bytes, shape: FileShape) -> tuple[memoryview, list[str]]:
         top = text.find(b"\n", top) + 1 or top
     first = _first_records(text, top, shape)
     at = titles_at((cells for _, cells in first), shape) if shape.layout.found_by else 0
-    titles = titles_of([cells for _, cells in first[at : at + rows_of_titles(shape.layout)]], shape.layout)
+    row_no = at + 1 if shape.layout.found_by else shape.header_row
+    titles = titles_of(
+        [cells for _, cells in first[at : at + rows_of_titles(shape.layout)]], shape.layout, row_no=row_no
+    )
     refuse_too_large(0, len(titles))
     if not any(titles):
         raise _unreadable("it has no row of titles")

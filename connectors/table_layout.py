@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 import pandas as pd
 
+from connectors.title_cells import is_answer
 from schemas.arrangements import TableLayout
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
@@ -30,12 +31,17 @@ def rows_of_titles(layout: TableLayout) -> int:
     return 1 if layout.second_row == "none" else 2
 
 
-def titles_of(rows: Sequence[Sequence[str]], layout: TableLayout) -> list[str]:
-    """The titles that their one or two rows make; see `schemas.arrangements.TableLayout`.
+def titles_of(rows: Sequence[Sequence[str]], layout: TableLayout, *, row_no: int) -> list[str]:
+    """The titles that their one or two rows make, the first of them the file's row of that number; see
+    `schemas.arrangements.TableLayout`.
 
-    Raises BatchRefused (`unreadable_table`) where a second row that is to be dropped is an answer: it holds an address.
+    Raises BatchRefused (`unreadable_table`) where one of the rows is an answer: see `connectors.title_cells`. One that is to
+    be dropped is where it holds an address.
     """
     upper, *lower = [list(row) for row in rows] or [[]]
+    _refuse_answers(upper, row_no)
+    for place, row in enumerate(lower, 1):
+        _refuse_answers(row, row_no + place, may_be_date=True)
     if layout.second_row == "joined" and lower:
         return _joined(upper, lower[0])
     if any("@" in cell for row in lower for cell in row):
@@ -43,6 +49,18 @@ def titles_of(rows: Sequence[Sequence[str]], layout: TableLayout) -> list[str]:
         remedy = "Set layout.second_row to none in the mapping if this export has no second row of titles."
         raise BatchRefused("unreadable_table", message, remedy=remedy)
     return upper
+
+
+def _refuse_answers(cells: Sequence[str], row_no: int, *, may_be_date: bool = False) -> None:
+    if any(is_answer(cell, may_be_date=may_be_date) for cell in cells):
+        message = (
+            f"Row {row_no} of the file, in which the mapping has the titles, is an answer: a cell of it holds an address, a"
+            " telephone number, a date or an identity code."
+        )
+        remedy = (
+            "Correct header_row in the mapping (or give layout.found_by and layout.second_row); then replay the batch."
+        )
+        raise BatchRefused("unreadable_table", message, remedy=remedy)
 
 
 def _joined(upper: Sequence[str], lower: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     sheet = read_sheet(payload, shape.sheet)
     at = titles_at(sheet.texts(0, LAST_TITLE_ROW), shape)
     below = at + rows_of_titles(shape.layout)
-    titles = titles_of(sheet.texts(at, below - at), shape.layout)
+    titles = titles_of(sheet.texts(at, below - at), shape.layout, row_no=at + 1)
     if not any(titles):
         raise unreadable("it has no row of titles")
     refuse_merged(sheet, below)

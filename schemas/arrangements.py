@@ -69,8 +69,8 @@ class ItemList(_Strict):
 
     `json`: a list of objects. `text`: Drupal's composites, items between lines of `separator`, each line `Label: value`.
     `columns` are the keys or labels that an item may have; a value stands in the derived column `column.key`. A key
-    that is not listed stops the batch by name, as an unknown column does. `key` is the one that tells an item from the
-    others for ever; without it its number in the list does.
+    that is not listed stops the batch by name, as an unknown column does; a label, which may be what somebody wrote, does
+    so as `?`. `key` is the one that tells an item from the others for ever; without it its number in the list does.
     """
 
     column: str

@@ -14,6 +14,7 @@ from connectors.webropol import WebropolSettings
 from pipelines.operations.checking import check_file
 from pipelines.operations.quarantine import retry
 from pipelines.operations.questions import changed_feeds
+from pipelines.operations.status import check_status
 from schemas.errors import BatchRefused, ConfigurationError
 from tests.connectors.http_stub import Answer, Asked, stub_server
 from tests.invariants.acts import T0, Who, answer, iso, register, sign_up
@@ -132,6 +133,52 @@ def asking(column: str, **changes: Any) -> dict[str, Any]:
         "notice_version": "2026-01",
         **changes,
     }
+
+
+def told_of_questions(world: World) -> str:
+    """All that a person's answer could be read from outside the landing: stops, questions, alarms."""
+    stopped = world.query("select stop_reason, stop_remedy from intake.batch")
+    kept = world.query("select known, shown from intake.question_map")
+    return str((list(stopped), list(kept), check_status(world.session()).alarms))
+
+
+@pytest.mark.parametrize(
+    ("layout", "top"),
+    [({}, ""), ({"second_row": "joined"}, "A;B;C;D;E;F;G;H;I\n"), ({"second_row": "dropped"}, "A;B;C;D;E;F;G;H;I\n")],
+)
+def test_a_person_in_the_row_of_the_titles_is_told_nowhere(world: World, layout: dict[str, str], top: str) -> None:
+    world.perform([answer(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    file = {"type": "csv", "pattern": "answers_*.csv", "header_row": 1 if top else 2, "layout": layout}
+    world.with_mapping("answers", file=file)
+    people = csv_bytes(COLUMNS["answers"], [answer(2, MAIJA, LATER, newsletter="Yes").row]).decode()
+    delimiter = ";" if ";" in people.split("\n")[0] else ","
+    rows = people.split("\n", 1)[1] if top else people
+    world.receive_bytes("answers", (top.replace(";", delimiter) + rows).encode())
+    assert world.run().stops() == {"unreadable_table": 1}
+    assert "titles, is an answer" in stop_reason(world)
+    told = told_of_questions(world)
+    assert MAIJA.address not in told and MAIJA.key not in told
+    assert changed_feeds(world.session()) == []
+
+
+def test_what_somebody_writes_before_a_colon_is_told_nowhere(world: World) -> None:
+    people = {"column": "Attendees", "form": "text", "columns": ["E-mail", "Note"]}
+    world.with_mapping(
+        "answers",
+        arrangement={"items": people},
+        fields={"email": {"column": "Attendees.E-mail"}},
+        ignored=["Attendees.Note"],
+        consents=[],
+    )
+    written = "E-mail: maija@example.org\nNote: see below\nCode 010203-123X, allergic to: nuts\nand milk"
+    world.receive_bytes(
+        "answers", csv_bytes(["Id", "Time", "Attendees"], [{"Id": "1", "Time": iso(T0), "Attendees": written}])
+    )
+    assert world.run().stops() == {"unmapped_column": 1}
+    assert "'Attendees.?'" in stop_reason(world)
+    told = told_of_questions(world)
+    assert not [word for word in ("010203", "allergic", "nuts", "milk", "maija") if word in told]
 
 
 def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_column_fits(world: World) -> None:
