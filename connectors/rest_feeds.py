@@ -22,7 +22,7 @@ from connectors.decoders import MediaType
 from connectors.fetching import Answered, HttpReader, HttpSettings, Read, RefusedError
 from connectors.json_documents import flat_row, pulled_payload
 from connectors.rest_pages import first_read, next_read, records_in, resolved
-from connectors.windows import PullWindow, pull_window, read_instant
+from connectors.windows import PullWindow, pull_window, row_instant
 from schemas.errors import ConfigurationError, MappingError, SourceError
 from schemas.mappings import Mapping
 from schemas.records import ReceivedBatch, Window
@@ -54,9 +54,8 @@ class RestRecords:
         if mapping.rest is None:
             raise MappingError(f"Feed {mapping.feed} has no rest: give rest.base_url and rest.path.")
         days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
-        column = (mapping.changed_at or mapping.submitted_at).column
         pull = _Pull(mapping.rest, self._settings)
-        dated = [(row, read_instant(flat_row(row).get(str(column)), days.clock)) for row in pull.iter_records(days)]
+        dated = [(row, row_instant(mapping, flat_row(row).get)) for row in pull.iter_records(days)]
         kept = [(row, at) for row, at in dated if days.holds(at)]
         if kept:
             rows, changed = [row for row, _ in kept], [at for _, at in kept]

@@ -5,10 +5,11 @@ Read only, and exactly the columns that the table or query gives: one that the m
 
 import io
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from connectors.batches import Pulled, pulled_batch
 from connectors.decoders import MediaType
 from connectors.raw_frames import as_cell, refuse_too_large, unique_titles
-from connectors.windows import PullWindow, pull_window, read_instant
+from connectors.windows import PullWindow, pull_window, read_instant, row_instant
 from schemas.errors import MappingError, SourceError, SourceUnavailable
 from schemas.mappings import RECEIVED_AT, Mapping, TableShape
 from schemas.records import ReceivedBatch, Window
@@ -26,6 +27,7 @@ _ROWS_AT_A_TIME = 10_000
 ROWS_A_BATCH = 50_000
 
 Texts = tuple[list[str], list[list[str | None]]]
+_Cell = TypeVar("_Cell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class ShortCourseRegistrations:
         shape = _shape(mapping)
         days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
         for table in self._iter_texts(shape, days):
-            yield _batch(mapping, window, days=days, table=table)
+            yield from _batches(mapping, window, days=days, table=table)
 
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Nothing: the watermark moves with the batch."""
@@ -105,7 +107,10 @@ def _shape(mapping: Mapping) -> TableShape:
 
 
 def _statement(shape: TableShape) -> sa.Executable:
-    """The mapping's own query, with `:since` (inclusive) and `:until` (exclusive), or the table by `changed_at`."""
+    """The mapping's own query, with `:since` (inclusive) and `:until` (exclusive), or the table by `changed_at`.
+
+    A row that never changed may have none there: when it counts as changed is then told by its other times.
+    """
     moment = sa.DateTime(timezone=True)
     bounds = (sa.bindparam("since", type_=moment), sa.bindparam("until", type_=moment))
     if shape.query is not None:
@@ -114,7 +119,7 @@ def _statement(shape: TableShape) -> sa.Executable:
     changed_at = sa.column(shape.changed_at, moment)
     key: sa.ColumnClause[Any] = sa.column(shape.key)
     table = sa.table(name, changed_at, key, schema=schema or None)
-    within = sa.and_(changed_at >= bounds[0], changed_at < bounds[1])
+    within = sa.or_(sa.and_(changed_at >= bounds[0], changed_at < bounds[1]), changed_at.is_(None))
     return sa.select(sa.literal_column("*")).select_from(table).where(within).order_by(changed_at, key)
 
 
@@ -134,11 +139,35 @@ def _texts(connection: sa.Connection, statement: sa.Executable, bounds: dict[str
             yield titles, columns
 
 
-def _batch(mapping: Mapping, window: Window, *, days: PullWindow, table: Texts) -> ReceivedBatch:
+def _batches(mapping: Mapping, window: Window, *, days: PullWindow, table: Texts) -> Iterator[ReceivedBatch]:
+    """The batch of the rows that changed within the window, as their other times tell where one has no time of a change."""
     titles, columns = table
-    if _shape(mapping).changed_at not in titles:
-        raise SourceError(f"Feed {mapping.feed}: the query gives no column {_shape(mapping).changed_at!r}. {_REMEDY}")
-    changed_at = [read_instant(text, days.clock) for text in columns[titles.index(_shape(mapping).changed_at)]]
+    own = _shape(mapping).changed_at
+    if own not in titles:
+        raise SourceError(f"Feed {mapping.feed}: the query gives no column {own!r}. {_REMEDY}")
+    changed_at = [read_instant(text, days.clock) for text in columns[titles.index(own)]]
+    outside = set()
+    for place, text in enumerate(columns[titles.index(own)]):
+        if text is None:
+            row = {title: column[place] for title, column in zip(titles, columns, strict=True)}
+            changed_at[place] = row_instant(mapping, row.get)
+            if not days.holds(changed_at[place]):
+                outside.add(place)
+    if outside:
+        columns = [_without(column, outside) for column in columns]
+        changed_at = _without(changed_at, outside)
+    if changed_at:
+        yield _batch(mapping, window, days=days, table=(titles, columns), changed_at=changed_at)
+
+
+def _without(column: Sequence[_Cell], places: AbstractSet[int]) -> list[_Cell]:
+    return [cell for place, cell in enumerate(column) if place not in places]
+
+
+def _batch(
+    mapping: Mapping, window: Window, *, days: PullWindow, table: Texts, changed_at: Sequence[datetime | None]
+) -> ReceivedBatch:
+    titles, columns = table
     received_at = [days.received_at(at).isoformat() for at in changed_at]
     pulled = Pulled(
         MediaType.ARROW, _arrow([*titles, RECEIVED_AT], [*columns, received_at]), _arrow(titles, columns), changed_at

@@ -9,6 +9,7 @@ through the receiver of preferences, as single JSON documents.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from connectors.batches import Pulled, pulled_batch
 from connectors.decoders import MediaType
 from connectors.fetching import HttpReader, HttpSettings, Read, RefusedError
 from connectors.json_documents import pulled_payload
-from connectors.windows import pull_window, read_instant
+from connectors.windows import pull_window, row_instant
 from schemas.errors import MappingError, SourceError
 from schemas.mappings import ApiShape, Mapping
 from schemas.records import ReceivedBatch, Window
@@ -46,8 +47,7 @@ class WebFormSubmissions:
         """At most one batch: the submissions changed within the window and its overlap. Raises SourceError."""
         api = _api(mapping)
         days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
-        column = (mapping.changed_at or mapping.submitted_at).column
-        dated = [(row, read_instant(_text_at(row, column), days.clock)) for row in self._iter_submissions(api)]
+        dated = [(row, row_instant(mapping, partial(_text_at, row))) for row in self._iter_submissions(api)]
         rows = [row for row, changed_at in dated if days.holds(changed_at)]
         if rows:
             changed = [changed_at for _, changed_at in dated if days.holds(changed_at)]
@@ -113,9 +113,7 @@ def _first(entity: Any, name: str) -> Any:
     return items[0].get("value") if isinstance(items, list) and items and isinstance(items[0], dict) else None
 
 
-def _text_at(row: dict[str, Any], column: str | None) -> str | None:
-    if column is None:
-        return None
+def _text_at(row: dict[str, Any], column: str) -> str | None:
     node: Any = row
     for part in column.split("."):
         node = node.get(part) if isinstance(node, dict) else None

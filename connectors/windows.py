@@ -5,16 +5,22 @@ day pulled again, however late, gives the same answer.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas.errors import MappingError
-from schemas.mappings import Mapping
+from schemas.mappings import Mapping, TimeFormat
 from schemas.records import Window
 
 _FRACTION = re.compile(r"(\.\d{1,6})\d*")
+_FINNISH = re.compile(r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?: (?:klo )?(\d{1,2})[.:](\d{2})(?:[.:](\d{2}))?)?", re.ASCII)
+_ONE_DIGIT_HOUR = re.compile(r" (?=\d:)")
+_FINNISH_FORMATS = frozenset({TimeFormat.FI_DATE, TimeFormat.FI_DATETIME})
+_SERIAL, _EXCEL_EPOCH = re.compile(r"\d{1,7}(?:\.\d+)?", re.ASCII), datetime.fromisoformat("1899-12-30")
+# So many seconds are beyond the year 5000.
+_FEWEST_MS_DIGITS = 12
 _TICK = timedelta(microseconds=1)
 
 
@@ -54,20 +60,42 @@ def pull_window(mapping: Mapping, window: Window, *, timezone: str, now: datetim
     )
 
 
-def read_instant(text: str | None, clock: ZoneInfo) -> datetime | None:
-    """The instant (UTC) of an ISO 8601 time or of Unix seconds; None where it is neither.
+def row_instant(mapping: Mapping, text_of: Callable[[str], str | None]) -> datetime | None:
+    """When a row last changed (UTC), by the mapping's own columns and forms: since it was submitted, where it never did.
 
-    A time without a zone is `clock`'s. Only the pull is steered by it: what a row's time means is for the mapping.
+    `text_of` gives a column's text. None where no time is readable.
+    """
+    for told in (mapping.changed_at, mapping.submitted_at):
+        text = text_of(told.column) if told is not None and told.column is not None else None
+        if told is not None and text and text.strip():
+            return read_instant(text, _zone(told.timezone), told.formats)
+    return None
+
+
+def read_instant(text: str | None, clock: ZoneInfo, formats: Sequence[TimeFormat] = ()) -> datetime | None:
+    """The instant (UTC) of a time as a mapping may declare it; None where it is none.
+
+    A time without a zone is `clock`'s. ISO 8601 and Unix times (of 12 digits or more: in milliseconds) are read whatever
+    `formats` say, others where they say so. Only the pull is steered by it: what a row's time means is for the mapping.
     """
     if not text:
         return None
     try:
-        if text.isdecimal():
-            return datetime.fromtimestamp(int(text), UTC)
-        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text.strip()))
+        moment = _moment(text.strip(), formats)
         return (moment if moment.tzinfo else moment.replace(tzinfo=clock)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _moment(text: str, formats: Sequence[TimeFormat]) -> datetime:
+    if TimeFormat.EXCEL_SERIAL in formats and _SERIAL.fullmatch(text):
+        return _EXCEL_EPOCH + timedelta(days=float(text))
+    if text.isdecimal():
+        return datetime.fromtimestamp(int(text) / (1000 if len(text) >= _FEWEST_MS_DIGITS else 1), UTC)
+    if not _FINNISH_FORMATS.isdisjoint(formats) and (finnish := _FINNISH.fullmatch(text)):
+        day, month, year, hour, minute, second = (int(part or 0) for part in finnish.groups())
+        return datetime.fromisoformat(f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+    return datetime.fromisoformat(_ONE_DIGIT_HOUR.sub(" 0", _FRACTION.sub(r"\1", text)))
 
 
 def newest(instants: Sequence[datetime | None]) -> str | None:

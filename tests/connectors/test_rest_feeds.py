@@ -12,7 +12,7 @@ from connectors.fetching import HttpSettings
 from connectors.rest_feeds import RestRecords, RestSettings, refuse_unsafe_host
 from connectors.rest_pages import within
 from schemas.errors import ConfigurationError, MappingError, SourceError, SourceUnavailable
-from schemas.mappings import Mapping
+from schemas.mappings import RECEIVED_AT, Mapping
 from schemas.records import ReceivedBatch
 from schemas.rest import RestShape
 from tests.connectors.http_stub import Answer, Asked, Stub, stub_server
@@ -169,6 +169,26 @@ def test_what_changed_outside_the_window_is_left_out_whatever_the_service_gives(
     assert addresses(batches) == EVERYBODY
     assert batches[0].watermark == "2026-11-20T08:00:00+00:00"
     assert pull(lambda _: Answer({"orders": old}))[0] == []
+
+
+def test_a_first_load_day_by_day_takes_each_record_on_its_own_day_whatever_form_its_time_has() -> None:
+    rows = [
+        {"id": n, "updated": 1795161600000 - n * 86_400_000, "customer": {"email": f"p{n}@example.org"}}
+        for n in range(9)
+    ]
+    changes = {
+        "submitted_at": {"column": "updated", "formats": ["unix_ms"]},
+        "changed_at": {"column": "changed", "formats": ["unix_ms"]},
+        "overlap_days": 0,
+        "consents": [],
+    }
+    plain = {**feed().model_dump(mode="json", exclude_none=True), **changes}
+    with stub_server(lambda _: Answer({"orders": rows})) as stub:
+        mapping = Mapping.model_validate({**plain, "rest": {"base_url": stub.url, "path": "v1", "records": "orders"}})
+        [batch] = connector().iter_batches(mapping, WINDOW, now=NOW)
+    frame = decode(batch.media_type, batch.payload, mapping)
+    assert frame["id"].tolist() == ["0"]
+    assert frame[RECEIVED_AT].tolist() == ["2026-11-20T21:59:59.999999+00:00"]
 
 
 def test_an_order_with_several_attendees_is_a_submission_of_each() -> None:

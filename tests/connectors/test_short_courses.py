@@ -83,6 +83,32 @@ def test_many_rows_come_in_several_batches_that_are_the_same_ones_again(
     assert [batch.content_hash for batch in pull(register, table())] == [first.content_hash, second.content_hash]
 
 
+def test_a_row_without_a_time_of_a_change_is_taken_by_when_it_was_submitted(register: str) -> None:
+    rows = """
+    create table if not exists register.unchanged (id int, email text, submitted_at text, changed_at timestamptz);
+    truncate register.unchanged;
+    insert into register.unchanged values
+        (1, 'a@example.org', '2026-11-01T10:00:00+02:00', null), (2, 'b@example.org', '2026-11-20T10:00:00+02:00', null),
+        (3, 'c@example.org', '2026-11-01T10:00:00+02:00', '2026-11-19 10:00+02'), (4, 'd@example.org', null, null)"""
+    with sa.create_engine(register, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text(rows))
+    mapping = make_mapping(
+        source="short_courses",
+        file=None,
+        table={"table": "register.unchanged", "changed_at": "changed_at", "key": "id"},
+        key=["id"],
+        submitted_at={"column": "submitted_at"},
+        changed_at={"column": "changed_at"},
+        fields={"email": {"column": "email"}},
+        consents=[],
+    )
+    [batch] = pull(register, mapping)
+    frame = decode(batch.media_type, batch.payload, mapping)
+    assert sorted(frame["id"]) == ["2", "3", "4"]
+    received = dict(zip(frame["id"], frame[RECEIVED_AT], strict=True))
+    assert received["2"] == "2026-11-20T21:59:59.999999+00:00"
+
+
 def test_every_cell_is_text_and_null_is_missing(register: str) -> None:
     [batch] = pull(register, table())
     frame = decode(batch.media_type, batch.payload, table()).drop(columns=RECEIVED_AT)

@@ -77,6 +77,15 @@ def test_only_what_changed_within_the_window_and_its_overlap_is_taken() -> None:
     assert decode(batch.media_type, batch.payload, form())["uuid"].tolist() == ["u-1", "u-2"]
 
 
+def test_a_submission_that_never_changed_is_taken_on_the_day_on_which_it_was_completed() -> None:
+    rows = [{**submission(n), "changed": "", "completed": str(TEN - n * 86_400)} for n in range(5)]
+    mapping = form(
+        changed_at={"column": "changed", "formats": ["unix"]}, submitted_at={"column": "completed", "formats": ["unix"]}
+    )
+    [batch] = pull(Site(rows), mapping)
+    assert decode(batch.media_type, batch.payload, mapping)["uuid"].tolist() == ["u-0", "u-1", "u-2"]
+
+
 def test_the_forms_own_keys_make_columns_that_nobody_filled() -> None:
     elements = {"box": {"#type": "container", "newsletter": {"#type": "checkbox"}}, "email": {"#type": "email"}}
     [told] = pull(Site([submission(1)], elements=elements))
