@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from connectors.arranging import arranged
 from connectors.csv_files import decode_csv
+from connectors.day_order import without_unsure_days
 from connectors.json_documents import (
     flat_row,
     frame_of_rows,
@@ -41,10 +42,11 @@ class MediaType(StrEnum):
 def decode(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:
     """The raw frame (see `connectors.raw_frames`): `str` columns by the source's titles, rows in order, empty is NA.
 
-    Rows of several submissions are taken apart as the mapping says. Pulled batches have the column `__received_at`
+    Rows of several submissions are taken apart as the mapping says, and days whose order the delivery leaves open are told
+    apart from the others (`connectors.day_order`). Pulled batches have the column `__received_at`
     (ISO 8601). Raises BatchRefused, whose code says why.
     """
-    return arranged(decode_rows(media_type, payload, mapping), mapping.arrangement)
+    return without_unsure_days(arranged(decode_rows(media_type, payload, mapping), mapping.arrangement), mapping)
 
 
 def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:

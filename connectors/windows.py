@@ -17,7 +17,7 @@ from schemas.records import Window
 _FRACTION = re.compile(r"(\.\d{1,6})\d*")
 _FINNISH = re.compile(r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?: (?:klo )?(\d{1,2})[.:](\d{2})(?:[.:](\d{2}))?)?", re.ASCII)
 _ONE_DIGIT_HOUR = re.compile(r" (?=\d:)")
-_FINNISH_FORMATS = frozenset({TimeFormat.FI_DATE, TimeFormat.FI_DATETIME})
+FINNISH_FORMATS = frozenset({TimeFormat.FI_DATE, TimeFormat.FI_DATETIME})
 _SERIAL, _EXCEL_EPOCH = re.compile(r"\d{1,7}(?:\.\d+)?", re.ASCII), datetime.fromisoformat("1899-12-30")
 # So many seconds are beyond the year 5000.
 _FEWEST_MS_DIGITS = 12
@@ -92,7 +92,7 @@ def _moment(text: str, formats: Sequence[TimeFormat]) -> datetime:
         return _EXCEL_EPOCH + timedelta(days=float(text))
     if text.isdecimal():
         return datetime.fromtimestamp(int(text) / (1000 if len(text) >= _FEWEST_MS_DIGITS else 1), UTC)
-    if not _FINNISH_FORMATS.isdisjoint(formats) and (finnish := _FINNISH.fullmatch(text)):
+    if not FINNISH_FORMATS.isdisjoint(formats) and (finnish := _FINNISH.fullmatch(text)):
         day, month, year, hour, minute, second = (int(part or 0) for part in finnish.groups())
         return datetime.fromisoformat(f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     return datetime.fromisoformat(_ONE_DIGIT_HOUR.sub(" 0", _FRACTION.sub(r"\1", text)))

@@ -273,3 +273,24 @@ def test_any_text_makes_a_column_that_arrow_and_utf8_can_hold(texts: list[str]) 
 
 def test_an_unknown_media_type_is_refused() -> None:
     assert refusal_code("text/html", b"<p>") == "unknown_media_type"
+
+
+def dated(*texts: str, formats: tuple[str, ...] = ("fi_date", "fi_datetime")) -> list[str]:
+    mapping = make_mapping(submitted_at={"column": "At", "formats": list(formats)})
+    payload = "\n".join(["At;B", *(f"{text};x" for text in texts), ""]).encode()
+    return decode(CSV, payload, mapping)["At"].tolist()
+
+
+def test_days_that_may_be_months_are_told_apart_where_their_column_is_month_first() -> None:
+    assert dated("1.15.2026", "1.4.2026", "5.5.2026", "1. 2. 2026 klo 9.05") == [
+        *("1.15.2026", "1/4/2026", "5.5.2026", "1/2/2026 klo 9.05")
+    ]
+
+
+@pytest.mark.parametrize("other", ["15.1.2026", "1.15.2026 10.61", "1.32.2026", "13.13.2026", "soon", "2.30.20261"])
+def test_days_of_a_column_that_is_not_month_first_are_as_they_were(other: str) -> None:
+    assert dated(other, "1.4.2026", "1.2.2026 9.05") == [other, "1.4.2026", "1.2.2026 9.05"]
+
+
+def test_days_in_a_column_of_another_form_are_as_they_were() -> None:
+    assert dated("1.15.2026", "1.4.2026", formats=("iso",)) == ["1.15.2026", "1.4.2026"]

@@ -181,6 +181,23 @@ def test_what_somebody_writes_before_a_colon_is_told_nowhere(world: World) -> No
     assert not [word for word in ("010203", "allergic", "nuts", "milk", "maija") if word in told]
 
 
+def test_days_whose_order_a_file_contradicts_begin_nothing_and_lose_no_withdrawal(world: World) -> None:
+    time = {"column": "Time", "formats": ["fi_date", "fi_datetime"], "timezone": "Europe/Helsinki"}
+    world.with_mapping("answers", submitted_at=time)
+    world.receive("answers", [{**answer(1, KALLE, T0, newsletter="Yes").row, "Time": "3.1.2026 9.05"}])
+    world.run()
+    rows = [
+        {**answer(2, AINO, T0, newsletter="Yes").row, "Time": "1.15.2026 9.05"},
+        {**answer(3, MAIJA, T0, newsletter="Yes").row, "Time": "1.4.2026 9.05"},
+        {**answer(4, KALLE, T0, newsletter="No").row, "Time": "1.2.2026 9.05"},
+    ]
+    world.receive("answers", rows)
+    world.run()
+    assert marketing(world) == {KALLE.key: False}
+    faults = world.query("select row_no, fault from intake.quarantine where field = 'submitted_at' order by row_no")
+    assert [tuple(row) for row in faults] == [(1, "date_impossible"), (2, "date_ambiguous"), (3, "date_ambiguous")]
+
+
 def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_column_fits(world: World) -> None:
     survey = Survey()
     consents = [
