@@ -21,7 +21,7 @@ from connectors.table_layout import (
     titles_of,
     without_summary,
 )
-from connectors.text_encoding import as_utf8, cut_short
+from connectors.text_encoding import as_utf8, cut_short, why_open
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
@@ -50,8 +50,8 @@ def refuse_cut_text(text: bytes) -> None:
     """Raises BatchRefused (`cut_short`) for text that does not end a line or leaves a quotation open."""
     if not text.endswith(b"\n"):
         raise cut_short("The file does not end with the end of a line.")
-    if text.count(b'"') % 2:
-        raise cut_short("The file ends within a quoted cell.")
+    if reason := why_open(text):
+        raise cut_short(f"The file {reason}.")
 
 
 def _titled(text: bytes, shape: FileShape) -> tuple[memoryview, list[str]]:

@@ -20,6 +20,7 @@ from connectors.batches import delivered_batch
 from connectors.decoders import MediaType
 from connectors.drop_places import DropPlace, Look, drop_place
 from connectors.manifests import LARGEST, is_manifest, lacks_proof, manifests_of
+from connectors.text_encoding import why_open
 from schemas.errors import BatchRefused, MappingError, SourceUnavailable
 from schemas.mappings import FileShape, Mapping
 from schemas.records import ReceivedBatch, Window
@@ -153,8 +154,8 @@ def _why_cut(media_type: MediaType, payload: bytes) -> str | None:
         return "it is empty"
     if media_type is MediaType.CSV and b"\n" not in payload[-2:]:
         return "it does not end with the end of a line"
-    if media_type is MediaType.CSV and not payload.startswith(_UTF16) and payload.count(b'"') % 2:
-        return "it ends within a quoted cell"
+    if media_type is MediaType.CSV and not payload.startswith(_UTF16) and (reason := why_open(payload)):
+        return f"it {reason}"
     if media_type is MediaType.JSON and not is_archive(payload) and payload.rstrip()[-1:] not in (b"}", b"]"):
         return "its document is not closed"
     if media_type is MediaType.XLSX and not zipfile.is_zipfile(BytesIO(payload)):

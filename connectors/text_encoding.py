@@ -14,6 +14,8 @@ from schemas.errors import BatchRefused
 # U+FFFD is ï¿½.
 _DOUBLE_ENCODED = re.compile("Ã[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[\xa0-\xbf]|â€[\x80-\x9d™œž¢¦“”˜]|ï¿½")
 _PIECE = 1 << 20
+# PHP takes the backslash for an escape, and leaves the quotation mark after it single (https://www.php.net/fputcsv).
+_TYPED, _LINE_END = b'\\"', b"\n"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -64,6 +66,20 @@ def _pieces(body: bytes) -> Iterator[memoryview]:
 def cut_short(what: str) -> BatchRefused:
     """The refusal of a file that is not whole."""
     return BatchRefused("cut_short", what, remedy="Deliver the whole file again; nothing was taken from this one.")
+
+
+def why_open(text: bytes) -> str | None:
+    """Why a quotation is left open at the end of delimited text, and what to do where the text is whole; None where none is."""
+    if text.count(b'"') % 2 == 0:
+        return None
+    before, typed, _ = text.partition(_TYPED)
+    if not typed:
+        return "ends within a quoted cell"
+    return (
+        f"ends within a quoted cell, or is whole and holds a {_TYPED.decode()} that somebody typed (the first in line"
+        f" {before.count(_LINE_END) + 1}), which PHP's export, as Drupal's, does not double: deliver the form as JSON, or take"
+        " the backslash out of the answer and export again"
+    )
 
 
 def _decoded(payload: bytes) -> str:

@@ -170,6 +170,22 @@ def test_a_file_that_is_not_whole_is_refused_and_kept(tmp_path: Path, payload: b
     assert path.exists()
 
 
+def test_a_quotation_mark_that_php_did_not_double_is_told_with_its_line_and_the_way_out(tmp_path: Path) -> None:
+    payload = 'Id,Message\n1,"plain"\n2,"I say \\" and no more"\n'
+    drop(tmp_path, payload)
+    with pytest.raises(BatchRefused, match=r"line 3\).*as JSON") as at_the_door:
+        take(reader(tmp_path))
+    with pytest.raises(BatchRefused, match=r"line 3\).*as JSON") as decoded:
+        decode("text/csv", payload.encode(), make_mapping())
+    for refusal in (at_the_door, decoded):
+        assert refusal.value.code == "cut_short"
+        assert "no more" not in str(refusal.value)
+    drop(tmp_path, payload.replace("\\", ""))
+    with pytest.raises(BatchRefused) as cut:
+        take(reader(tmp_path))
+    assert "JSON" not in str(cut.value)
+
+
 def test_a_file_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
     drop(tmp_path, ROWS)
     with pytest.raises(BatchRefused) as refusal:
