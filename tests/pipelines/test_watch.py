@@ -26,6 +26,7 @@ from pipelines.operations.status import (
     as_prometheus,
     check_status,
 )
+from pipelines.operations.unread import REACH
 from pipelines.operations.watching import (
     DAYS_LEFT,
     DELETION_DUE,
@@ -143,6 +144,7 @@ def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) ->
     ("alarm", "threshold"),
     [
         ("no intake has ended well", f"{INTAKE_DUE.days} days"),
+        ("a source that is not wholly read", f"further back than the night goes ({REACH.days} days)"),
         ("a withdrawal waits", f"{WITHDRAWAL_DUE_S // 3600} hour"),
         ("a silent feed", f"{SILENT_DAYS} days"),
         ("faults in quarantine", f"{QUARANTINE_DUE_DAYS} days"),
