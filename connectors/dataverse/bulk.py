@@ -1,14 +1,15 @@
 """Landing rows by UpsertMultiple, which is all or nothing and does not say which row it stumbled over.
 
 A chunk that fails for good is halved until few rows are left, and those go one by one inside a `$batch`, where each bad
-row is refused with its own code; the rest lands. No network here: the calls are passed in.
+row is refused with its own code; the rest lands. So does one refused for a name or for nothing that is told, since it may
+be one row's; where it is every row's, the rows that go singly tell. No network here: the calls are passed in.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.dataverse.chunks import ChunkSize
-from connectors.dataverse.classify import Verdict, outcome_of, verdict_of
+from connectors.dataverse.classify import Verdict, is_vague, outcome_of, verdict_of
 from connectors.dataverse.contract import Outcome, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
@@ -90,10 +91,12 @@ class BulkLanding:
             self._note(rows, "acknowledged", answer)
         elif verdict in _UNDECIDED:
             self._note(rows, "unresolved", answer)
-        elif verdict is Verdict.MISCONFIGURED:
-            raise misconfigured("UpsertMultiple", answer)
         elif verdict is Verdict.NO_BULK:
             self._send_singly(rows)
+        elif verdict is Verdict.MISCONFIGURED:
+            if answer.status != 400 and not is_vague(answer):
+                raise misconfigured("UpsertMultiple", answer)
+            self._divide(rows, is_rows_fault=True)
         elif len(rows) == 1:
             self._note(rows, outcome_of(answer), answer)
         else:

@@ -107,6 +107,9 @@ OUTCOMES: dict[Verdict, Outcome] = {
 }
 """The class of each verdict, once nothing more can be done about it, as the outcome of a row."""
 
+# Said of names and protocol, and just as well of one row: by a plug-in, or by a firewall that takes offence at its text.
+_VAGUE = frozenset({(400, "0x80040216"), (400, ""), (400, None), (403, None)})
+
 # A code in these statuses cannot change what they mean: 401 and 403 come before the row is looked at, 429 before
 # anything is, and gateways answer 502 to 504 without knowing what the server did.
 _STATUS_DECIDES = frozenset({401, 429, 502, 503, 504})
@@ -128,6 +131,11 @@ def classify(status: int, code: str | None) -> Verdict:
 def verdict_of(answer: Answer) -> Verdict:
     """The verdict on an answer."""
     return classify(answer.status, None if answer.status < 300 else answer.error_code)
+
+
+def is_vague(answer: Answer) -> bool:
+    """Whether an answer that speaks of the configuration may be meant for what one row holds."""
+    return (answer.status, answer.error_code) in _VAGUE
 
 
 def outcome_of(answer: Answer) -> Outcome:

@@ -13,6 +13,7 @@ import requests
 
 from connectors.dataverse import membership, odata
 from connectors.dataverse.batched_reads import BatchedReads
+from connectors.dataverse.blame import Blame
 from connectors.dataverse.chunks import ChunkSizes
 from connectors.dataverse.contract import (
     ChangePage,
@@ -71,7 +72,7 @@ class DataverseClient:
         sources = [TokenSource(settings.for_user(user)) for user in settings.users]
         self._lanes = LanePool([self._sender(source) for source in [tokens or sources[0], *sources[1:]]])
         self._definitions: dict[TableName, tuple[float, TableDefinition]] = {}
-        self._learnt = Learnt(ChunkSizes(settings.chunk_rows, settings.chunk_bytes), FirstAlone())
+        self._learnt = Learnt(ChunkSizes(settings.chunk_rows, settings.chunk_bytes), FirstAlone(), Blame())
 
     @property
     def gates(self) -> list[ThrottleGate]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from connectors.dataverse.batch import parse_batch
 from connectors.dataverse.bulk import RESENDS
 from connectors.dataverse.chunks import ChunkSize
-from connectors.dataverse.classify import OUTCOMES, Verdict, outcome_of, verdict_of
+from connectors.dataverse.classify import OUTCOMES, Verdict, is_vague, outcome_of, verdict_of
 from connectors.dataverse.contract import RowResult
 from connectors.dataverse.odata import Answer, Request
 from connectors.dataverse.pacing import Pacing
@@ -26,10 +26,14 @@ _ROLLED_BACK = frozenset({Verdict.ROLLED_BACK, Verdict.TOO_LARGE})
 
 @dataclass(frozen=True, slots=True)
 class BatchPort:
-    """What a batch of rows needs of the outside: to send one `$batch`, to tell of a throttled part, a chunk's size."""
+    """What a batch of rows needs of the outside: to send one `$batch`, to tell of a throttled part, a chunk's size.
+
+    `is_rows_own` tells whether so many rows, all that there were, were refused vaguely for what they hold.
+    """
 
     send: Callable[[Sequence[Request]], Answer | Lost]
     note_throttled: Callable[[Answer], None]
+    is_rows_own: Callable[[int], bool]
     size: ChunkSize
     pacing: Pacing
 
@@ -42,6 +46,7 @@ class RowBatch:
         self._gone_is_done = gone_is_done
         self._resends = 0
         self._raced: set[str] = set()
+        self._vague: dict[str, Answer] = {}
         self._results: dict[str, RowResult] = {}
 
     def write(self, operations: Sequence[Operation]) -> list[RowResult]:
@@ -49,6 +54,7 @@ class RowBatch:
 
         `CrmUnavailable` means that nothing was executed, `CrmMisconfigured` that no row was taken for a reason that is
         no row's own. Once a row has another result, such rows are refused, and unsent ones unresolved (`NOT_EXECUTED`).
+        A batch that is refused vaguely is halved until those rows are left that it is refused for.
         """
         start = 0
         try:
@@ -60,6 +66,7 @@ class RowBatch:
             if not self._results:
                 raise
             self._note_unsent(operations, error)
+        self._require_one_sound(len(operations))
         return [self._results[row_id] for row_id, _ in operations]
 
     def _write(self, pending: list[Operation]) -> None:
@@ -72,13 +79,16 @@ class RowBatch:
             self._measure(pending, answer, verdict)
             if verdict is Verdict.DONE:
                 pending = self._settle(pending, answer)
-            elif answer.status == 413 and len(pending) > 1:
+            elif (answer.status == 413 or is_vague(answer)) and len(pending) > 1:
                 middle = len(pending) // 2
                 self._write(pending[:middle])
                 pending = pending[middle:]
             elif answer.status == 413 or OUTCOMES[verdict] == "unresolved":
                 # Its operations are no one transaction: whatever the code says, some may have been executed.
                 self._note_whole(pending, answer)
+                return
+            elif is_vague(answer):
+                self._note(pending[0][0], answer, outer_id=answer.request_id)
                 return
             else:
                 raise misconfigured("$batch", answer)
@@ -104,8 +114,14 @@ class RowBatch:
         """One row refused for a name or a privilege is that row's trouble; all of them are the configuration's."""
         if self._results or len(parts) < count:
             return
-        if all(part is not None and verdict_of(part) is Verdict.MISCONFIGURED for part in parts) and parts[0]:
-            raise misconfigured("$batch", parts[0])
+        stated = [part for part in parts if part is not None and verdict_of(part) is Verdict.MISCONFIGURED]
+        if len(stated) == count and not all(map(is_vague, stated)):
+            raise misconfigured("$batch", stated[0])
+
+    def _require_one_sound(self, count: int) -> None:
+        """Rows refused vaguely, without one that was not, are the configuration's trouble unless their table takes rows."""
+        if self._vague and len(self._vague) == count and not self._port.is_rows_own(count):
+            raise misconfigured("$batch", next(iter(self._vague.values())))
 
     def _may_go_again(self, row_id: str, part: Answer) -> bool:
         """Throttled rows always, deadlocked ones three times in all, one that lost a race once."""
@@ -134,6 +150,8 @@ class RowBatch:
         if part is None:
             self._results[row_id] = RowResult(row_id, "unresolved", None, None, outer_id)
             return
+        if is_vague(part):
+            self._vague[row_id] = part
         is_gone = part.status == 404 and verdict_of(part) is Verdict.RECONCILE
         outcome = "acknowledged" if self._gone_is_done and is_gone else outcome_of(part)
         code = None if part.status < 300 else part.error_code

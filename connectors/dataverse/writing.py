@@ -8,9 +8,11 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.dataverse import odata
 from connectors.dataverse.batch import build_batch
+from connectors.dataverse.blame import Blame
 from connectors.dataverse.bulk import BulkLanding, BulkPort, Target
 from connectors.dataverse.chunks import ChunkSizes
 from connectors.dataverse.contract import Row, RowResult, TableName, row_ids
@@ -29,6 +31,7 @@ class Learnt:
 
     sizes: ChunkSizes
     first_alone: FirstAlone
+    blame: Blame
 
 
 class Writer:
@@ -82,13 +85,13 @@ class Writer:
 
         size = self._learnt.sizes.of(table.logical_name, in_bulk=True)
         port = BulkPort(send, send_singly, size, self._sender.pacing)
-        return _noted(table, BulkLanding(port).land(targets))
+        return self._noted(table, BulkLanding(port).land(targets))
 
     def write(
         self, table: TableName, operations: Sequence[Operation], *, gone_is_done: bool = False
     ) -> list[RowResult]:
         """Operations inside `$batch`, each with its own result."""
-        return _noted(table, self._batch(table, operations, gone_is_done=gone_is_done))
+        return self._noted(table, self._batch(table, operations, gone_is_done=gone_is_done))
 
     def _batch(
         self, table: TableName, operations: Sequence[Operation], *, gone_is_done: bool = False
@@ -99,8 +102,15 @@ class Writer:
             return self._sender.send(request, self._deadline)
 
         size = self._learnt.sizes.of(table.logical_name, in_bulk=False)
-        port = BatchPort(send, self._sender.note_throttled, size, self._sender.pacing)
+        is_rows_own = partial(self._learnt.blame.is_rows_own, table.logical_name)
+        port = BatchPort(send, self._sender.note_throttled, is_rows_own, size, self._sender.pacing)
         return RowBatch(port, gone_is_done=gone_is_done).write(operations)
+
+    def _noted(self, table: TableName, results: list[RowResult]) -> list[RowResult]:
+        if any(result.outcome == "acknowledged" for result in results):
+            self._learnt.blame.took(table.logical_name)
+        _log_failed(table, results)
+        return results
 
 
 def row_hash(row_id: str) -> str:
@@ -108,7 +118,7 @@ def row_hash(row_id: str) -> str:
     return hashlib.sha256(row_id.encode()).hexdigest()[:12]
 
 
-def _noted(table: TableName, results: list[RowResult]) -> list[RowResult]:
+def _log_failed(table: TableName, results: list[RowResult]) -> None:
     hashes: dict[tuple[object, ...], list[str]] = {}
     for result in results:
         if result.outcome != "acknowledged":
@@ -116,4 +126,3 @@ def _noted(table: TableName, results: list[RowResult]) -> list[RowResult]:
             hashes.setdefault(fate, []).append(row_hash(result.row_id))
     for told, rows in hashes.items():
         _log.warning("%s %s, status %s, code %s, request %s: rows %s", table.entity_set, *told, " ".join(rows))
-    return results

@@ -17,6 +17,7 @@ from connectors.store import outbox
 from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.sending import Crm, send_chunk, table_name
 from pipelines.operations.sessions import Session
+from schemas.errors import CrmError
 from schemas.intents import Method, Phase
 
 Sent = Future[list[Settled]]
@@ -53,9 +54,9 @@ class Dispatch:
     def __init__(self, session: Session, crm: Crm, groups: Sequence[Group]) -> None:
         self._session = session
         self._crm = crm
-        self._groups = groups
+        self._groups = list(groups)
         self._senders = session.workspace.policy.crm.writers
-        self._running: dict[Sent, Phase] = {}
+        self._running: dict[Sent, Group] = {}
         self._unsettled: list[Settled] = []
         self._settling: Future[None] | None = None
         self._may_find_more = True
@@ -64,6 +65,8 @@ class Dispatch:
 
     def drain(self) -> Progress:
         """Send it all. What a sender raises is raised once the others' answers are settled; its chunk stays claimed.
+
+        Of lowerings those of other tables go first, unless the CRM is not reached at all.
 
         Interrupted, it begins no request any more, and settles what was under way before it lets the interruption through.
         """
@@ -84,9 +87,9 @@ class Dispatch:
     def _turn(self, senders: ThreadPoolExecutor, settler: ThreadPoolExecutor) -> bool:
         """Claim and send what there are senders for, have settled what came; False once nothing moves any more."""
         if self._may_find_more and self._free() > 0:
-            for phase, chunk in self._claim_some():
+            for group, chunk in self._claim_some():
                 stands = partial(self._still_stand, chunk)
-                self._running[senders.submit(send_chunk, self._crm, chunk, stands, self._note_sent)] = phase
+                self._running[senders.submit(send_chunk, self._crm, chunk, stands, self._note_sent)] = group
         self._unsettled += self._answers()
         if self._settling is None and self._unsettled:
             self._settling, self._unsettled = settler.submit(self._settle, self._unsettled), []
@@ -127,25 +130,31 @@ class Dispatch:
         """The answers that have come, taken off what is on its way."""
         answers: list[Settled] = []
         for sent in [one for one in self._running if one.done()]:
-            phase = self._running.pop(sent)
+            group = self._running.pop(sent)
             error = sent.exception()
             if error is not None:
-                self._error = self._error or error
+                self._give_up(group, error)
                 continue
             answers += sent.result()
-            self.progress.settled.setdefault(phase, []).extend(sent.result())
+            self.progress.settled.setdefault(group.phase, []).extend(sent.result())
         return answers
+
+    def _give_up(self, group: Group, error: BaseException) -> None:
+        """Claim no more: of that group where the CRM is reached and other tables' lowerings may go, else of none."""
+        self._error = self._error or error
+        others_may_go = group.phase is Phase.LOWERING and isinstance(error, CrmError) and not error.transient
+        self._groups = [one for one in self._groups if others_may_go and one is not group]
 
     def _settle(self, answers: Sequence[Settled]) -> None:
         """Record answers. The store may lose in a crash what it recorded last: that is claimed still, and is read back."""
         with self._session.transaction() as conn:
             outbox.settle(conn, answers, at_leisure=True)
 
-    def _claim_some(self) -> list[tuple[Phase, list[Claimed]]]:
+    def _claim_some(self) -> list[tuple[Group, list[Claimed]]]:
         """One transaction; gives the chunks to send, and notes whether looking again may find more."""
-        chunks: list[tuple[Phase, list[Claimed]]] = []
+        chunks: list[tuple[Group, list[Claimed]]] = []
         superseded = 0
-        groups = self._groups if self._error is None else ()
+        groups = self._groups
         most = min(self._free(), _CLAIMED_AT_ONCE)
         has_skipped = any(group.after for group in groups)
         if groups:
@@ -153,7 +162,7 @@ class Dispatch:
                 for group in groups:
                     if len(chunks) < most:
                         found, fell = self._claim(conn, group, most - len(chunks))
-                        chunks += [(group.phase, chunk) for chunk in found]
+                        chunks += [(group, chunk) for chunk in found]
                         superseded += fell
         self._may_find_more = bool(len(chunks) == most or superseded or has_skipped) and bool(groups)
         return chunks

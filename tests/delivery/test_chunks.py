@@ -19,7 +19,7 @@ from pipelines.operations.delivery import deliver_phases, recover
 from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace
-from schemas.errors import CrmUnavailable, StoreUnavailable
+from schemas.errors import CrmError, CrmMisconfigured, CrmUnavailable, StoreUnavailable
 from schemas.intents import Intent, Method, Phase
 from schemas.tables import CONSENT, CONTACT
 from tests.delivery.memory_crm import MemoryCrm, Rows, chunked, deliver_all, held
@@ -125,6 +125,39 @@ def test_what_one_sender_raises_leaves_the_others_their_answers(
         deliver_all(chunked(workspace, 1, writers=2), crm, run_id)
     assert not crm.is_stopped, "what the others have on its way goes on"
     assert states_of(store, run_id) == ["claimed", "acknowledged", "pending", "pending"]
+
+
+class RefusingContacts(MemoryCrm):
+    """It takes no contact."""
+
+    error: Exception = CrmMisconfigured("refused")
+
+    def update_existing(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+        if table.logical_name == CONTACT.logical_name:
+            raise self.error
+        return super().update_existing(table, rows)
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "goes"),
+    [
+        (CrmMisconfigured("refused"), Phase.LOWERING, True),
+        (CrmMisconfigured("refused"), Phase.CONTACTS, False),
+        (CrmUnavailable("down"), Phase.LOWERING, False),
+    ],
+)
+def test_lowerings_of_one_table_do_not_wait_for_those_that_another_refuses(
+    store: ServerAddress, workspace: Workspace, intent: Intent, error: CrmError, phase: Phase, goes: bool
+) -> None:
+    lowering = replace(intent, phase=phase, method=Method.LOWER)
+    contacts = [replace(lowering, row_id=uuid4(), contact_point_id=make_address(store)) for _ in range(2)]
+    consent = replace(contacts[0], table_name=CONSENT.logical_name, contact_point_id=make_address(store))
+    run_id = add(store, *contacts, consent)
+    crm = RefusingContacts(rows_at_once=1)
+    crm.error = error
+    with pytest.raises(type(error)):
+        deliver_all(workspace, crm, run_id, phase)
+    assert states_of(store, run_id) == ["claimed", "pending", "acknowledged" if goes else "pending"]
 
 
 def test_of_several_errors_the_first_is_raised(store: ServerAddress, workspace: Workspace, intent: Intent) -> None:

@@ -13,6 +13,7 @@ from connectors.dataverse.classify import outcome_of
 from connectors.dataverse.contract import NOT_EXECUTED, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
+from connectors.dataverse.sender import misconfigured
 from connectors.dataverse.wire import Lost
 from schemas.errors import CrmMisconfigured, CrmUnavailable
 
@@ -22,6 +23,9 @@ DEADLOCK = Answer(500, {}, b'{"error":{"code":"0x80044150","message":"m"}}')
 TIMEOUT = Answer(500, {}, b'{"error":{"code":"0x80044151","message":"m"}}')
 RACED = Answer(412, {}, b'{"error":{"code":"0x80040237","message":"m"}}')
 UNKNOWN_COLUMN = Answer(400, {}, b'{"error":{"code":"0x0","message":"m"}}')
+GENERIC = Answer(400, {}, b'{"error":{"code":"0x80040216","message":"m"}}')
+FORBIDDEN = Answer(403, {}, b'{"error":{"code":"0x80040220","message":"m"}}')
+FIREWALL = Answer(403, {}, b"<html>")
 NO_BULK = Answer(400, {}, b'{"error":{"code":"0x80040800","message":"m"}}')
 GONE = Answer(404, {}, b'{"error":{"code":"0x80040217","message":"m"}}')
 
@@ -48,6 +52,8 @@ class AllOrNothing:
     def singly(self, row_ids: Sequence[str]) -> list[RowResult]:
         """One `$batch` of single upserts: each row has its own answer."""
         self.batches.append(len(row_ids))
+        if all(self.bad.get(row_id.encode()) in (UNKNOWN_COLUMN, GENERIC) for row_id in row_ids):
+            raise misconfigured("$batch", self.bad[row_ids[0].encode()])
         answers = {row_id: self.bad.get(row_id.encode(), Answer(204, {})) for row_id in row_ids}
         self.landed += [row_id.encode() for row_id, answer in answers.items() if answer.status == 204]
         return [RowResult(i, outcome_of(a), a.status, a.error_code, a.request_id) for i, a in answers.items()]
@@ -171,10 +177,30 @@ def test_a_loss_in_one_half_leaves_the_other_half_its_own_result() -> None:
     assert outcomes(land(server, 200)) == ["unresolved"] * 100 + ["acknowledged"] * 99 + ["refused"]
 
 
-def test_an_unknown_column_stops_the_call_before_anything_is_executed() -> None:
+@pytest.mark.parametrize("refusal", [UNKNOWN_COLUMN, GENERIC])
+@pytest.mark.parametrize("count", [1, 10, 400])
+def test_what_is_refused_for_every_row_stops_the_call_before_anything_is_executed(refusal: Answer, count: int) -> None:
+    server = AllOrNothing({str(n).encode(): refusal for n in range(count)})
     with pytest.raises(CrmMisconfigured) as caught:
-        land(AllOrNothing({}, first=[UNKNOWN_COLUMN]), 10)
-    assert (caught.value.status, caught.value.code) == (400, "0x0")
+        land(server, count)
+    assert (caught.value.status, caught.value.code) == (400, refusal.error_code)
+    assert len(server.calls) + len(server.batches) <= 4
+
+
+def test_a_missing_privilege_stops_the_call_at_once() -> None:
+    server = AllOrNothing({}, first=[FORBIDDEN])
+    with pytest.raises(CrmMisconfigured):
+        land(server, 10)
+    assert (server.calls, server.batches) == ([10], [])
+
+
+@pytest.mark.parametrize("refusal", [UNKNOWN_COLUMN, GENERIC, FIREWALL, Answer(400, {}, b"<html>")])
+@pytest.mark.parametrize("count", [3, 400])
+def test_what_is_refused_as_if_nothing_could_go_and_is_for_one_row_holds_back_that_row_alone(
+    refusal: Answer, count: int
+) -> None:
+    results = land(AllOrNothing({b"1": refusal}), count)
+    assert outcomes(results) == ["acknowledged", "refused", *["acknowledged"] * (count - 2)]
 
 
 def test_a_trouble_after_something_was_executed_leaves_the_unsent_rows_unresolved() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.dataverse.classify import OUTCOMES, Verdict, classify, outcome_of, verdict_of
+from connectors.dataverse.classify import OUTCOMES, Verdict, classify, is_vague, outcome_of, verdict_of
 from connectors.dataverse.odata import Answer
 
 TABLE = [
@@ -171,3 +171,14 @@ def test_a_body_of_a_success_is_not_looked_at_for_a_code() -> None:
 @pytest.mark.parametrize("status", range(100, 600))
 def test_no_error_status_is_ever_taken_for_success(status: int) -> None:
     assert (classify(status, None) is Verdict.DONE) == (200 <= status < 300 or status == 304)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"error":{"code":""}}', b'{"error":{"code":"0x80040216"}}', b'{"error":{"code":"0x0"}}']
+)
+def test_only_a_generic_error_or_a_page_of_something_in_between_may_be_one_rows_trouble(
+    status: int, body: bytes
+) -> None:
+    generic = status == 400 and b"0x0" not in body
+    assert is_vague(Answer(status, {}, body)) == (generic or (status == 403 and body == b"<html>"))

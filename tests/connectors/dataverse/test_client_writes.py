@@ -360,6 +360,43 @@ def test_a_privilege_missing_for_every_row_stops_the_run(client: DataverseClient
         client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])
 
 
+def names_in(seen: Any, *numbers: int) -> bool:
+    return any(f'"Name{number}"' in seen.body.decode() for number in numbers)
+
+
+@pytest.mark.parametrize("page", [(400, {}, b"<html>"), (403, {}, b"<html>")])
+@pytest.mark.parametrize("method", ["upsert_many", "update_existing"])
+def test_a_firewall_that_takes_offence_at_some_rows_holds_back_those_alone(
+    client: DataverseClient, script: Any, kit: Any, page: Any, method: str
+) -> None:
+    def reply(seen: Any) -> Any:
+        if names_in(seen, 3, 4):
+            return page
+        return kit.answer_parts(*[OK] * len(kit.operations_in(seen))) if seen.target.endswith("$batch") else OK
+
+    script.reply = reply
+    results = getattr(client, method)(kit.contacts, [kit.row(n) for n in range(9)])
+    assert [n for n, result in enumerate(results) if result.outcome == "refused"] == [3, 4]
+    assert {result.outcome for result in results} == {"acknowledged", "refused"}
+    alone = getattr(client, method)(kit.contacts, [kit.row(3)])
+    assert results_of(alone) == [("refused", page[0], None)], "the table takes other rows"
+
+
+@pytest.mark.parametrize("code", ["0x80040216", ""])
+def test_a_row_refused_alone_is_its_own_trouble_only_while_its_table_takes_others(
+    client: DataverseClient, script: Any, kit: Any, code: str
+) -> None:
+    refusals = kit.answer_parts(kit.error(400, code))
+    script.answer_in_turn(refusals, kit.answer_parts(OK), refusals)
+    with pytest.raises(CrmMisconfigured):
+        client.update_existing(kit.contacts, [kit.row(1)])
+    client.update_existing(kit.contacts, [kit.row(2)])
+    for _ in range(10):
+        assert results_of(client.update_existing(kit.contacts, [kit.row(1)])) == [("refused", 400, code)]
+    with pytest.raises(CrmMisconfigured):
+        client.update_existing(kit.contacts, [kit.row(1)])
+
+
 def test_a_batch_too_large_is_halved(client: DataverseClient, script: Any, kit: Any) -> None:
     script.answer_in_turn((413, {}, b""), kit.answer_parts(OK), kit.answer_parts(OK))
     results = client.update_existing(kit.contacts, [kit.row(n) for n in range(2)])

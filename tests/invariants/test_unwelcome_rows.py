@@ -1,0 +1,69 @@
+"""A row that the CRM does not take, for whatever reason it gives, holds back no other: neither in a run nor at a click."""
+
+from typing import Any
+
+import pytest
+
+from connectors.store import narrow_calls
+from pipelines.operations.narrow_sync import serve_calls
+from schemas.errors import CrmMisconfigured
+from tests.invariants.acts import T0, Who, answer, sign_up
+from tests.invariants.test_late_and_lost import DAY
+from tests.invariants.world import CONSENTS, OPTED_OUT, World, take_in
+
+PEOPLE = [Who(f"person{number}@example.org", "maija") for number in range(3)]
+POISON = {"kind": "poison", "table": "msdynmkt_contactpointconsent4", "times": None}
+GENERIC = {"status": 400, "code": "0x80040216"}
+
+
+def withdraw_all(world: World) -> None:
+    """Everybody was opted in, and withdraws; the CRM does not know yet."""
+    world.perform(sign_up(number, who, T0) for number, who in enumerate(PEOPLE))
+    world.run()
+    world.perform(answer(10 + number, who, T0 + DAY, stop="Yes") for number, who in enumerate(PEOPLE))
+
+
+def sync_by_run(world: World) -> None:
+    world.run()
+
+
+def sync_by_click(world: World) -> None:
+    take_in(world.session())
+    with world.workspace.transaction() as conn:
+        narrow_calls.call(conn, [row.contact_point_id for row in world.query("select * from intake.contact_point")])
+    serve_calls(world.workspace, world.crm)
+
+
+def opted_out(world: World) -> list[str]:
+    """The addresses of which every consent row is opted out."""
+    rows: dict[str, set[int]] = {}
+    for row in world.rows(CONSENTS):
+        rows.setdefault(row["msdynmkt_contactpointvalue"], set()).add(row["msdynmkt_value"])
+    return sorted(address for address, values in rows.items() if values == {OPTED_OUT})
+
+
+@pytest.mark.parametrize("sync", [sync_by_run, sync_by_click])
+def test_a_row_refused_as_if_nothing_could_go_holds_back_no_other_withdrawal(world: World, sync: Any) -> None:
+    withdraw_all(world)
+    world.emulator.control.faults(
+        {**POISON, **GENERIC, "column": "msdynmkt_contactpointvalue", "value": PEOPLE[1].address}
+    )
+    sync(world)
+    assert opted_out(world) == [PEOPLE[0].address, PEOPLE[2].address]
+    ((refused,),) = world.query("select count(*) from intake.outbox_intent where state = 'refused' and phase = 0")
+    assert refused > 0
+    world.emulator.control.clear_faults()
+    world.run()
+    assert opted_out(world) == [who.address for who in PEOPLE]
+
+
+@pytest.mark.parametrize("sync", [sync_by_run, sync_by_click])
+def test_what_is_refused_for_every_row_of_a_table_is_told_and_the_lowerings_of_others_go(
+    world: World, sync: Any
+) -> None:
+    withdraw_all(world)
+    world.emulator.control.faults({**POISON, **GENERIC, "column": "msdynmkt_value", "value": OPTED_OUT})
+    with pytest.raises(CrmMisconfigured):
+        sync(world)
+    assert opted_out(world) == []
+    assert all(row["donotbulkemail"] for row in world.rows("contacts"))
