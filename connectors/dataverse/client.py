@@ -91,6 +91,10 @@ class DataverseClient:
             if not was_set:
                 stop.clear()
 
+    def pause(self, attempt: int) -> None:
+        """Waits before something is tried again: half a second at first, then twice as long each time, up to 30 s."""
+        self._pacing.wait(self._pacing.backoff_s(attempt))
+
     def close(self) -> None:
         """Closes pooled connections."""
         self._wire.close()

@@ -1,7 +1,8 @@
 """Delivery: the outbox's intents to the CRM, stage by stage; each claimed, sent, acknowledged.
 
 An intent whose answer was lost stays claimed until the row has been read back: what is there is acknowledged, what is
-not is claimed anew, and so looked up in the ledger once more, before it is sent again.
+not is claimed anew, and so looked up in the ledger once more, before it is sent again, after a pause that grows. A row that
+the CRM itself keeps failing at holds back no other (trials.py).
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sending import Crm, chunks_by_table, read_back_chunk, table_name
 from pipelines.operations.sessions import Session
+from pipelines.operations.trials import Trials
 from schemas.errors import CrmUnavailable
 from schemas.intents import IntentState, Method, Phase
 
@@ -85,7 +87,8 @@ def deliver_phase(session: Session, crm: Crm, phase: Phase) -> DeliveryReport:
 def deliver_phases(session: Session, crm: Crm, phases: Sequence[Phase]) -> dict[Phase, DeliveryReport]:
     """Send everything that is pending in some phases of this run, those of one stage together; what became of it.
 
-    Raises CrmUnavailable where answers keep being lost; what was not settled stays claimed for the next run.
+    Raises CrmUnavailable where answers keep being lost; what was not settled stays claimed for the next run. A row that the
+    CRM fails at even alone is refused in this run, with the CRM's own code.
     """
     reports = {phase: DeliveryReport() for phase in phases}
     with session.transaction() as conn:
@@ -98,14 +101,23 @@ def deliver_phases(session: Session, crm: Crm, phases: Sequence[Phase]) -> dict[
 
 
 def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports: dict[Phase, DeliveryReport]) -> None:
-    for _ in range(MAX_ROUNDS):
+    trials = Trials()
+    for attempt in range(MAX_ROUNDS):
         with session.transaction() as conn:
-            groups = outbox.open_groups(conn, session.run_id, phases)
-        progress = Dispatch(session, crm, [Group(*group) for group in groups]).drain()
+            groups = [
+                Group(*key, most_rows=trials.most_rows(key)) for key in outbox.open_groups(conn, session.run_id, phases)
+            ]
+        progress = Dispatch(session, crm, groups).drain()
         for phase, superseded in progress.superseded.items():
             reports[phase].add(progress.settled.get(phase, ()), superseded)
-        if progress.claimed == sum(map(len, progress.settled.values())) or not _read_back_lost(session, crm, reports):
+        if progress.claimed == sum(map(len, progress.settled.values())):
             return
+        trials.note(groups, progress)
+        looked_up = _read_back_lost(session, crm, reports, trials)
+        if not looked_up:
+            return
+        if any(one.state is IntentState.PENDING for one in looked_up):
+            crm.pause(attempt)
     raise CrmUnavailable("The CRM keeps losing answers; run again when it is well. Nothing is lost or sent twice.")
 
 
@@ -114,18 +126,21 @@ def look_up_lost(session: Session, crm: Crm) -> None:
 
     Whoever calls has the writer's lock, so that nobody else is sending for this run.
     """
-    _read_back_lost(session, crm, {})
+    _read_back_lost(session, crm, {}, Trials())
 
 
-def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryReport]) -> int:
-    """Look up what has no answer; returns how many intents that were."""
+def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryReport], trials: Trials) -> list[Settled]:
+    """Look up what has no answer; returns what became of it."""
+    looked_up: list[Settled] = []
     with session.transaction() as conn:
         lost = outbox.claimed_intents(conn, run_id=session.run_id)
     for chunk in chunks_by_table(lost, session.workspace.policy.crm.chunk_rows):
-        settled = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING, made=_made(session, chunk))
+        found = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING, made=_made(session, chunk))
+        settled = trials.judged(found)
         with session.transaction() as conn:
             outbox.settle(conn, settled)
         phase_of = {intent.intent_id: intent.phase for intent in chunk}
         for one in settled:
             reports.setdefault(phase_of[one.intent_id], DeliveryReport()).add([one], 0)
-    return len(lost)
+        looked_up += settled
+    return looked_up

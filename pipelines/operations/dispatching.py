@@ -18,7 +18,7 @@ from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.sending import Crm, send_chunk, table_name
 from pipelines.operations.sessions import Session
 from schemas.errors import CrmError
-from schemas.intents import Method, Phase
+from schemas.intents import IntentState, Method, Phase
 
 Sent = Future[list[Settled]]
 
@@ -28,12 +28,19 @@ _CLAIMED_AT_ONCE = 6
 
 @dataclass
 class Group:
-    """The intents of one phase that go by one method into one table; `after` is the last id claimed so far."""
+    """The intents of one phase that go by one method into one table; `after` is the last id claimed so far.
+
+    No chunk has more than `most_rows` (None: as many as the CRM's client thinks good), and none had more than `largest`.
+    `unanswered` is what stays claimed, with the words of an answer that decides nothing, where there was one.
+    """
 
     phase: Phase
     method: Method
     table_name: str
     after: int = 0
+    most_rows: int | None = None
+    largest: int = 0
+    unanswered: list[Settled] = field(default_factory=list)
 
 
 @dataclass
@@ -135,8 +142,10 @@ class Dispatch:
             if error is not None:
                 self._give_up(group, error)
                 continue
-            answers += sent.result()
-            self.progress.settled.setdefault(group.phase, []).extend(sent.result())
+            decided = [one for one in sent.result() if one.state is not IntentState.CLAIMED]
+            group.unanswered += [one for one in sent.result() if one.state is IntentState.CLAIMED]
+            self.progress.settled.setdefault(group.phase, []).extend(decided)
+            answers += decided
         return answers
 
     def _give_up(self, group: Group, error: BaseException) -> None:
@@ -171,6 +180,7 @@ class Dispatch:
         """Chunks of a group for so many free senders, and how many intents were superseded instead."""
         table, is_bulk = table_name(group.table_name), group.method is Method.UPSERT
         rows = self._crm.chunk_rows(table, in_bulk=is_bulk)
+        rows = min(rows, group.most_rows or rows)
         key = (group.method, group.table_name)
         # By the clock, not by when the run began: a first load takes hours, in which purposes end.
         now = self._session.workspace.now()
@@ -181,4 +191,5 @@ class Dispatch:
         group.after = claimed[-1].intent_id if len(claimed) + superseded == rows * free and claimed else 0
         self.progress.claimed += len(claimed)
         self.progress.superseded[group.phase] = self.progress.superseded.get(group.phase, 0) + superseded
+        group.largest = max(group.largest, min(rows, len(claimed)))
         return [claimed[start : start + rows] for start in range(0, len(claimed), rows)], superseded

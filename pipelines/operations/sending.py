@@ -24,6 +24,8 @@ class Crm(Protocol):
 
     def stopped(self) -> AbstractContextManager[None]: ...
 
+    def pause(self, attempt: int) -> None: ...
+
     def vouched(self, still_stands: Callable[[], bool]) -> AbstractContextManager[None]: ...
 
     def upsert_many(self, table: TableName, rows: Sequence[Mapping[str, object]]) -> list[RowResult]: ...
@@ -59,7 +61,7 @@ def send_chunk(
     still_stands: Callable[[], bool],
     note_sent: Callable[[Mapping[int, str]], None],
 ) -> list[Settled]:
-    """Send claimed intents of one phase, method and table; who is not in the answer has none, and stays claimed.
+    """Send claimed intents of one phase, method and table; one without an answer that decides is `claimed` still.
 
     Where they wait before they are sent, at the CRM's limits for instance, `still_stands` is asked first. Where one of
     them stands no more all are put back, to be claimed anew; a lowering always stands. `note_sent` is told, just before they
@@ -129,7 +131,6 @@ def _settled(claimed: Sequence[Claimed], results: Sequence[RowResult]) -> list[S
     return [
         Settled(intent.intent_id, _STATES[_outcome(result)], result.status, result.code, result.request_id)
         for intent, result in answered
-        if _outcome(result) in _STATES
     ]
 
 
@@ -137,11 +138,12 @@ def _outcome(result: RowResult) -> str:
     return NOT_EXECUTED if result.outcome == "unresolved" and result.code == NOT_EXECUTED else result.outcome
 
 
-# An unresolved row has no state to go to: it stays claimed until it has been read back.
+# An unresolved row stays claimed until it has been read back.
 _STATES = {
     "acknowledged": IntentState.ACKNOWLEDGED,
     "refused": IntentState.REFUSED,
     "conflict": IntentState.CONFLICT,
+    "unresolved": IntentState.CLAIMED,
     NOT_EXECUTED: IntentState.PENDING,
 }
 

@@ -32,6 +32,7 @@ class MemoryCrm:
     rows_at_once: int = 100
     asked_in_bulk: set[bool] = field(default_factory=set)
     is_stopped: bool = False
+    pauses: list[int] = field(default_factory=list)
     still_stands: Callable[[], bool] = lambda: True
 
     def chunk_rows(self, table: TableName, *, in_bulk: bool = True) -> int:
@@ -41,6 +42,9 @@ class MemoryCrm:
     def stopped(self) -> AbstractContextManager[None]:
         self.is_stopped = True
         return nullcontext()
+
+    def pause(self, attempt: int) -> None:
+        self.pauses.append(attempt)
 
     @contextmanager
     def vouched(self, still_stands: Callable[[], bool]) -> Iterator[None]:

@@ -67,3 +67,20 @@ def test_what_is_refused_for_every_row_of_a_table_is_told_and_the_lowerings_of_o
         sync(world)
     assert opted_out(world) == []
     assert all(row["donotbulkemail"] for row in world.rows("contacts"))
+
+
+@pytest.mark.parametrize("code", ["0x80040224", "0x80044150"])
+def test_a_row_at_which_the_crm_itself_fails_is_refused_alone_and_all_that_comes_after_goes(
+    world: World, code: str
+) -> None:
+    """A plug-in that crashes at it, or a database error that is no deadlock."""
+    people = [Who(f"person{number}@example.org", "maija") for number in range(100)]
+    world.perform(sign_up(number, who, T0) for number, who in enumerate(people))
+    poison = {"kind": "poison", "table": "contact", "column": "emailaddress1", "value": people[41].address}
+    world.emulator.control.faults({**poison, "times": None, "status": 500, "code": code})
+    phases = world.run().sync.phases
+    assert (phases["contacts"].counts["acknowledged"], phases["contacts"].counts["refused"]) == (99, 1)
+    assert phases["flags"].counts["acknowledged"] == 99
+    assert [row["donotbulkemail"] for row in world.rows("contacts")] == [False] * 99
+    told = world.query("select status, code from intake.outbox_intent where state = 'refused'")
+    assert [tuple(row) for row in told] == [(500, code)]

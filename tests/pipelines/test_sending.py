@@ -186,7 +186,7 @@ def test_a_lowering_is_sent_without_a_look_at_the_ledger() -> None:
 # Answers.
 
 
-def test_each_answer_becomes_the_state_of_its_intent_and_no_answer_leaves_it_claimed() -> None:
+def test_each_answer_becomes_the_state_of_its_intent_and_one_that_decides_nothing_leaves_it_claimed() -> None:
     crm = SayingCrm()
     said: list[tuple[Any, ...]] = [
         ("acknowledged", 204, None, "r1"),
@@ -203,6 +203,8 @@ def test_each_answer_becomes_the_state_of_its_intent_and_no_answer_leaves_it_cla
         Settled(2, IntentState.REFUSED, 400, "0x1", "r2"),
         Settled(3, IntentState.CONFLICT, 412, "0x2", "r3"),
         Settled(4, IntentState.PENDING, 503, NOT_EXECUTED, "r4"),
+        Settled(5, IntentState.CLAIMED),
+        Settled(6, IntentState.CLAIMED, 500, "0x3", "r6"),
         Settled(7, IntentState.REFUSED, 400, NOT_EXECUTED, "r7"),
     ]
 
