@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.dataverse.chunks import ChunkSize
-from connectors.dataverse.classify import Verdict, is_vague, outcome_of, verdict_of
+from connectors.dataverse.classify import Verdict, is_out_of_time, is_vague, outcome_of, verdict_of
 from connectors.dataverse.contract import Outcome, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
@@ -35,6 +35,20 @@ _UNDECIDED = frozenset({Verdict.UNCERTAIN, Verdict.UNAUTHENTICATED, Verdict.THRO
 # Some row of the chunk is the cause; where one half lands, the other holds it.
 _A_ROWS_FAULT = frozenset({Verdict.REFUSED, Verdict.RECONCILE, Verdict.RACED})
 _BAD = frozenset({"refused", "conflict"})
+
+
+def measure(size: ChunkSize, rows: int, size_bytes: int, answer: Answer | Lost) -> None:
+    """What the answer to a call of so many rows tells of the size of the next one."""
+    verdict = None if isinstance(answer, Lost) else verdict_of(answer)
+    if isinstance(answer, Lost):
+        if answer.is_late:
+            size.timed_out(rows)
+    elif verdict is Verdict.DONE:
+        size.served(rows, size_bytes=size_bytes, seconds=answer.elapsed_s)
+    elif answer.status == 413:
+        size.too_large(rows, size_bytes=size_bytes)
+    elif verdict is Verdict.TOO_LARGE or is_out_of_time(answer):
+        size.timed_out(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +96,11 @@ class BulkLanding:
     def _land(self, rows: Sequence[Target]) -> bool:
         """Sends rows whole, and in parts on failure. Whether all of them landed at once."""
         answer = self._send_until_settled(rows)
+        self._measure(rows, answer)
         if isinstance(answer, Lost):
             self._note(rows, "unresolved", answer)
             return False
         verdict = verdict_of(answer)
-        self._measure(rows, answer, verdict)
         if verdict is Verdict.DONE:
             self._note(rows, "acknowledged", answer)
         elif verdict in _UNDECIDED:
@@ -133,14 +147,8 @@ class BulkLanding:
                 return answer
             self._port.pacing.wait(self._port.pacing.backoff_s(self._resends))
 
-    def _measure(self, rows: Sequence[Target], answer: Answer, verdict: Verdict) -> None:
-        size, size_bytes = self._port.size, sum(len(target) for _, target in rows)
-        if verdict is Verdict.DONE:
-            size.served(len(rows), size_bytes=size_bytes, seconds=answer.elapsed_s)
-        elif verdict is Verdict.TOO_LARGE and answer.status == 413:
-            size.too_large(len(rows), size_bytes=size_bytes)
-        elif verdict is Verdict.TOO_LARGE:
-            size.timed_out(len(rows))
+    def _measure(self, rows: Sequence[Target], answer: Answer | Lost) -> None:
+        measure(self._port.size, len(rows), sum(len(target) for _, target in rows), answer)
 
     def _note(self, rows: Sequence[Target], outcome: Outcome, answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)

@@ -110,6 +110,9 @@ OUTCOMES: dict[Verdict, Outcome] = {
 # Said of names and protocol, and just as well of one row: by a plug-in, or by a firewall that takes offence at its text.
 _VAGUE = frozenset({(400, "0x80040216"), (400, ""), (400, None), (403, None)})
 
+# A failure after so long is taken for one of time: a server gives a plug-in two minutes, databases and gateways less.
+_LONG_S = 60.0
+
 # A code in these statuses cannot change what they mean: 401 and 403 come before the row is looked at, 429 before
 # anything is, and gateways answer 502 to 504 without knowing what the server did.
 _STATUS_DECIDES = frozenset({401, 429, 502, 503, 504})
@@ -131,6 +134,11 @@ def classify(status: int, code: str | None) -> Verdict:
 def verdict_of(answer: Answer) -> Verdict:
     """The verdict on an answer."""
     return classify(answer.status, None if answer.status < 300 else answer.error_code)
+
+
+def is_out_of_time(answer: Answer) -> bool:
+    """Whether the server, or a gateway before it, gave a request up for its time, or may have."""
+    return answer.status in (502, 504) or (answer.status >= 500 and answer.elapsed_s > _LONG_S)
 
 
 def is_vague(answer: Answer) -> bool:

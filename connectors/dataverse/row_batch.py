@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.dataverse.batch import parse_batch
-from connectors.dataverse.bulk import RESENDS
+from connectors.dataverse.bulk import RESENDS, measure
 from connectors.dataverse.chunks import ChunkSize
 from connectors.dataverse.classify import OUTCOMES, Verdict, is_vague, outcome_of, verdict_of
 from connectors.dataverse.contract import RowResult
@@ -72,11 +72,11 @@ class RowBatch:
     def _write(self, pending: list[Operation]) -> None:
         while pending:
             answer = self._port.send([request for _, request in pending])
+            self._measure(pending, answer)
             if isinstance(answer, Lost):
                 self._note_whole(pending, answer)
                 return
             verdict = verdict_of(answer)
-            self._measure(pending, answer, verdict)
             if verdict is Verdict.DONE:
                 pending = self._settle(pending, answer)
             elif (answer.status == 413 or is_vague(answer)) and len(pending) > 1:
@@ -131,12 +131,8 @@ class RowBatch:
             return True
         return verdict is Verdict.THROTTLED or (verdict in _ROLLED_BACK and self._resends < RESENDS)
 
-    def _measure(self, pending: list[Operation], answer: Answer, verdict: Verdict) -> None:
-        size_bytes = sum(len(request.body or b"") for _, request in pending)
-        if verdict is Verdict.DONE:
-            self._port.size.served(len(pending), size_bytes=size_bytes, seconds=answer.elapsed_s)
-        elif answer.status == 413:
-            self._port.size.too_large(len(pending), size_bytes=size_bytes)
+    def _measure(self, pending: list[Operation], answer: Answer | Lost) -> None:
+        measure(self._port.size, len(pending), sum(len(request.body or b"") for _, request in pending), answer)
 
     def _wait_before_resending(self, parts: list[Answer | None]) -> None:
         throttled = [part for part in parts if part is not None and verdict_of(part) is Verdict.THROTTLED]

@@ -22,6 +22,8 @@ from connectors.dataverse.settings import DataverseSettings
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 16
+# Of requests and of urllib3, before and within the answer's body.
+_READ_TIMEOUTS = frozenset({"ReadTimeout", "ReadTimeoutError"})
 _CLIENT_REQUEST_ID = "x-ms-client-request-id"
 
 
@@ -31,6 +33,11 @@ class Lost:
 
     reason: str
     request_id: str
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the answer did not come in time."""
+        return self.reason in _READ_TIMEOUTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ MESSAGES = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple")
 
 def run_bulk(store: Store, call: Call, rows: TableRows, message: str) -> Answer:
     """Runs one bulk action over all its targets or over none."""
-    table, most = rows.table, store.options.max_bulk_rows
+    table, options = rows.table, store.options
+    most = options.max_bulk_rows
     if message == "DeleteMultiple" and not table.elastic:
         raise invalid("DeleteMultiple has not yet been implemented.", "0x80040800")
     if message not in ELASTIC_MESSAGES or not table.bulk:
@@ -25,6 +26,8 @@ def run_bulk(store: Store, call: Call, rows: TableRows, message: str) -> Answer:
     targets = read_targets(call, table)
     if most is not None and len(targets) > most:
         raise Refused(500, "0x80044151", "SQL timeout expired.")
+    if options.max_message_ms is not None and len(targets) * options.latency_ms_per_row > options.max_message_ms:
+        raise Refused(options.message_timeout_status, "", "The message did not end in time.")
     if table.elastic:
         answer = run_elastic(store, call, rows, message, targets)
     else:

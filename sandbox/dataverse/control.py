@@ -23,6 +23,8 @@ _LIMITS = {
     "max_concurrent",
     "max_bulk_rows",
     "max_body_bytes",
+    "max_message_ms",
+    "message_timeout_status",
     "window_s",
     "servers",
     "dop_hint",

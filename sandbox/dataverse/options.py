@@ -27,7 +27,8 @@ class ClientOptions:
 class EmulatorOptions:
     """Settings of one environment. A limit of None is off; times are seconds of the emulated clock, latency is real.
 
-    More than `max_bulk_rows` targets time out (0x80044151), a body above `max_body_bytes` is 413.
+    More than `max_bulk_rows` targets time out (0x80044151), a body above `max_body_bytes` is 413. A bulk message that takes
+    longer than `max_message_ms`, at `latency_ms_per_row`, is rolled back and given up with `message_timeout_status`.
     `key_delay_s`, `metadata_delay_s` and `job_delay_s` are how long an index, a new column or table, and a system job
     take. `missing_columns` (`table.column`) are those that the environment is yet to be given; `elastic_tables`,
     `untracked_tables`, `unversioned_tables` (no optimistic concurrency) and `single_row_tables` (no bulk messages) name
@@ -53,6 +54,8 @@ class EmulatorOptions:
     log_to_file: bool = False
     max_bulk_rows: int | None = None
     max_body_bytes: int | None = None
+    max_message_ms: float | None = None
+    message_timeout_status: int = 504
     key_delay_s: float = 0.0
     metadata_delay_s: float = 0.0
     job_delay_s: float = 0.0

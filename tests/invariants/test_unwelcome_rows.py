@@ -1,5 +1,6 @@
 """A row that the CRM does not take, for whatever reason it gives, holds back no other: neither in a run nor at a click."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -84,3 +85,15 @@ def test_a_row_at_which_the_crm_itself_fails_is_refused_alone_and_all_that_comes
     assert [row["donotbulkemail"] for row in world.rows("contacts")] == [False] * 99
     told = world.query("select status, code from intake.outbox_intent where state = 'refused'")
     assert [tuple(row) for row in told] == [(500, code)]
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_what_the_crm_has_no_time_for_goes_in_ever_smaller_chunks(world: World, status: int) -> None:
+    world.perform(sign_up(number, Who(f"person{number}@example.org", "maija"), T0) for number in range(100))
+    world.emulator.control.limits(latency_ms_per_row=0.1, max_message_ms=2, message_timeout_status=status)
+    try:
+        phases = world.run().sync.phases
+    finally:
+        world.emulator.control.limits(latency_ms_per_row=0, max_message_ms=None)
+    assert phases["contacts"].counts == Counter(acknowledged=100)
+    assert len(world.rows("contacts")) == 100

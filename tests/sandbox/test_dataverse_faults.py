@@ -236,6 +236,14 @@ def test_cleared_log_is_empty_and_goes_on_counting(api):
     assert api.control.requests()[0]["sequence"] == before + 1
 
 
+def test_a_bulk_message_that_takes_too_long_is_rolled_back(api):
+    api.control.limits(latency_ms_per_row=0.1, max_message_ms=0.2)
+    rows = [{"contactid": str(uuid4())} for _ in range(3)]
+    assert api.bulk("UpsertMultiple", "contacts", rows).status_code == 504
+    assert api.control.rows("contacts") == []
+    assert api.bulk("UpsertMultiple", "contacts", rows[:2]).status_code == 204
+
+
 def test_bulk_above_the_rows_the_database_bears_times_out(api):
     api.control.limits(max_bulk_rows=2)
     rows = [{"contactid": str(uuid4())} for _ in range(3)]

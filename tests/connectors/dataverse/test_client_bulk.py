@@ -172,6 +172,25 @@ def test_a_write_whose_answer_is_lost_is_unresolved_and_not_sent_again(reply: An
     assert server.calls == [10]
 
 
+@pytest.mark.parametrize(
+    ("reply", "next_call"),
+    [
+        (Lost("ReadTimeout", "ours"), 50),
+        (Lost("ReadTimeoutError", "ours"), 50),
+        (Lost("ConnectionError", "ours"), 100),
+        (Answer(502, {}, b"<html>"), 50),
+        (Answer(504, {}), 50),
+        (Answer(503, {}), 100),
+        (Answer(500, {}, elapsed_s=60.0), 100),
+        (Answer(500, {}, elapsed_s=61.0), 50),
+    ],
+)
+def test_what_took_too_long_makes_the_next_calls_smaller(reply: Answer | Lost, next_call: int) -> None:
+    server = AllOrNothing({}, first=[reply])
+    land(server, 250, 100)
+    assert server.calls[:2] == [100, next_call]
+
+
 def test_a_loss_in_one_half_leaves_the_other_half_its_own_result() -> None:
     server = AllOrNothing({b"199": ROWS_FAULT}, first=[ROWS_FAULT, Lost("ReadTimeout", "ours")])
     assert outcomes(land(server, 200)) == ["unresolved"] * 100 + ["acknowledged"] * 99 + ["refused"]

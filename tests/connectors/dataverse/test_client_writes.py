@@ -138,6 +138,21 @@ def test_a_second_401_stops_the_run(client: DataverseClient, script: Any, kit: A
     assert (len(script.seen), tokens.refreshes) == (2, 1)
 
 
+@pytest.mark.parametrize("in_bulk", [True, False])
+def test_rows_that_did_not_land_in_time_go_in_smaller_calls(
+    client: DataverseClient, script: Any, kit: Any, in_bulk: bool
+) -> None:
+    def reply(seen: Any) -> Any:
+        time.sleep(0.8)
+        return OK
+
+    rows = [kit.row(n) for n in range(40)]
+    script.reply = reply
+    write = client.upsert_many if in_bulk else client.update_existing
+    assert {result.outcome for result in write(kit.contacts, rows)} == {"unresolved"}
+    assert client.chunk_rows(kit.contacts, in_bulk=in_bulk) == 20
+
+
 @pytest.mark.parametrize(
     "answer", ["cut", "half", (500, {}, b""), (502, {}, b"<html>"), (503, {}, b""), (504, {}, b"x"), (408, {}, b"")]
 )

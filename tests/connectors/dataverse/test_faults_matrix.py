@@ -234,6 +234,18 @@ def test_rows_land_once_whatever_happens_on_the_way(
     assert stage.statuses <= {request["status"] for request in stage.emulator.control.requests()}
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_the_server_has_no_time_for_goes_in_ever_smaller_chunks(
+    settings: DataverseSettings, emulator: RunningEmulator, manual_clock: Any, status: int
+) -> None:
+    emulator.control.limits(latency_ms_per_row=1, max_message_ms=9, message_timeout_status=status)
+    client = DataverseClient(settings, clock=manual_clock, sleep=manual_clock.sleep)
+    rows = make_rows(100)
+    assert Landing(client, chunk_rows=100).land(rows).refused == {}
+    client.close()
+    assert_landed_once(emulator, rows)
+
+
 # F5: poison rows in calls that are all or nothing.
 
 
