@@ -1,8 +1,8 @@
 """Landing rows by UpsertMultiple, which is all or nothing and does not say which row it stumbled over.
 
 A chunk that fails for good is halved until few rows are left, and those go one by one inside a `$batch`, where each bad
-row is refused with its own code; the rest lands. So does one refused for a name or for nothing that is told, since it may
-be one row's; where it is every row's, the rows that go singly tell. No network here: the calls are passed in.
+row is refused with its own code; the rest lands. So does one that is refused vaguely: whether that is every row's trouble,
+the rows that go singly tell. No network here: the calls are passed in.
 """
 
 from collections.abc import Callable, Sequence
@@ -107,9 +107,9 @@ class BulkLanding:
             self._note(rows, "unresolved", answer)
         elif verdict is Verdict.NO_BULK:
             self._send_singly(rows)
+        elif verdict is Verdict.MISCONFIGURED and not is_vague(answer):
+            raise misconfigured("UpsertMultiple", answer)
         elif verdict is Verdict.MISCONFIGURED:
-            if answer.status != 400 and not is_vague(answer):
-                raise misconfigured("UpsertMultiple", answer)
             self._divide(rows, is_rows_fault=True)
         elif len(rows) == 1:
             self._note(rows, outcome_of(answer), answer)
