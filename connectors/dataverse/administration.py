@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from connectors.dataverse import odata
-from connectors.dataverse.classify import Verdict, verdict_of
+from connectors.dataverse.classify import Verdict, verdict_of_write
 from connectors.dataverse.contract import Row, TableName, canonical_id
 from connectors.dataverse.odata import JSON_CONTENT, Request
 from connectors.dataverse.pacing import Pacing
@@ -124,11 +124,11 @@ class Administration:
 
     def _done(self, request: Request) -> bool:
         answer = self._sender.send(request, self._sender.deadline())
-        if isinstance(answer, Lost):
-            raise CrmUnavailable(f"{request.label}: the answer was lost. Remedy: run again; nothing is made twice.")
-        verdict = verdict_of(answer)
+        verdict = Verdict.UNCERTAIN if isinstance(answer, Lost) else verdict_of_write(answer)
         if verdict is Verdict.DONE:
             return True
+        if isinstance(answer, Lost) or 200 <= answer.status < 300:
+            raise CrmUnavailable(f"{request.label}: the answer was lost. Remedy: run again; nothing is made twice.")
         if verdict in _EXISTS:
             return False
         raise misconfigured(request.label, answer)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.dataverse.chunks import ChunkSize
-from connectors.dataverse.classify import Verdict, is_out_of_time, is_vague, outcome_of, verdict_of
+from connectors.dataverse.classify import Verdict, is_out_of_time, is_vague, outcome_of, verdict_of, verdict_of_write
 from connectors.dataverse.contract import Outcome, RowResult
 from connectors.dataverse.odata import Answer
 from connectors.dataverse.pacing import Pacing
@@ -100,7 +100,7 @@ class BulkLanding:
         if isinstance(answer, Lost):
             self._note(rows, "unresolved", answer)
             return False
-        verdict = verdict_of(answer)
+        verdict = verdict_of_write(answer)
         if verdict is Verdict.DONE:
             self._note(rows, "acknowledged", answer)
         elif verdict in _UNDECIDED:
@@ -148,7 +148,8 @@ class BulkLanding:
             self._port.pacing.wait(self._port.pacing.backoff_s(self._resends))
 
     def _measure(self, rows: Sequence[Target], answer: Answer | Lost) -> None:
-        measure(self._port.size, len(rows), sum(len(target) for _, target in rows), answer)
+        if isinstance(answer, Lost) or verdict_of(answer) is verdict_of_write(answer):
+            measure(self._port.size, len(rows), sum(len(target) for _, target in rows), answer)
 
     def _note(self, rows: Sequence[Target], outcome: Outcome, answer: Answer | Lost) -> None:
         status, code = (answer.status, answer.error_code) if isinstance(answer, Answer) else (None, None)

@@ -136,6 +136,12 @@ def verdict_of(answer: Answer) -> Verdict:
     return classify(answer.status, None if answer.status < 300 else answer.error_code)
 
 
+def verdict_of_write(answer: Answer) -> Verdict:
+    """The verdict on the answer to a write that answers with no content: another success is that of something in between."""
+    verdict = verdict_of(answer)
+    return Verdict.UNCERTAIN if verdict is Verdict.DONE and answer.status != 204 else verdict
+
+
 def is_out_of_time(answer: Answer) -> bool:
     """Whether the server, or a gateway before it, gave a request up for its time, or may have."""
     return answer.status in (502, 504) or (answer.status >= 500 and answer.elapsed_s > _LONG_S)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -130,6 +131,13 @@ def test_a_lost_answer_is_told_and_asking_again_makes_nothing_twice(bare: Runnin
         provided(bare)
     assert provided(bare)["role crm-intake"] is Provided.PRESENT
     assert len([row for row in bare.control.rows("roles") if row["name"] == "crm-intake"]) == 1
+
+
+def test_what_another_than_the_crm_says_was_made_is_not_taken_for_made() -> None:
+    with stub_server(lambda _asked: Answer({"notice": "sign in"})) as stub:
+        settings = DataverseSettings(stub.url, "tenant", "client", ClientSecret("secret"))
+        with pytest.raises(CrmUnavailable, match="nothing is made twice"):
+            Administration(settings, tokens=OneToken()).add_privileges(str(UUID(int=1)), [])
 
 
 def test_a_new_column_is_looked_for_past_the_cache_until_it_is_shown(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.dataverse import NOT_EXECUTED, DataverseClient
+from connectors.dataverse import NOT_EXECUTED, DataverseClient, Membership
 from schemas.errors import CrmMisconfigured, CrmRowRefused, CrmUnavailable
 
 PERSON = "maija.meikalainen@example.org"
@@ -154,7 +154,14 @@ def test_rows_that_did_not_land_in_time_go_in_smaller_calls(
 
 
 @pytest.mark.parametrize(
-    "answer", ["cut", "half", (500, {}, b""), (502, {}, b"<html>"), (503, {}, b""), (504, {}, b"x"), (408, {}, b"")]
+    "answer",
+    [
+        "cut",
+        "half",
+        *((status, {}, b"<html>") for status in (500, 502, 503, 504, 408)),
+        # A page of something in between: the action itself answers with no content.
+        *((status, {}, b"<html>") for status in (200, 201, 202)),
+    ],
 )
 def test_a_write_with_a_lost_answer_is_unresolved_and_not_repeated(
     client: DataverseClient, script: Any, kit: Any, answer: Any
@@ -164,6 +171,15 @@ def test_a_write_with_a_lost_answer_is_unresolved_and_not_repeated(
     assert [r.outcome for r in results] == ["unresolved"] * 5
     assert all(r.request_id for r in results)
     assert len(script.seen) == 1
+    assert client.chunk_rows(kit.contacts) <= 100
+
+
+def test_members_are_on_their_list_only_where_the_crm_itself_says_so(
+    client: DataverseClient, script: Any, kit: Any
+) -> None:
+    script.answer_in_turn((200, {}, b"<html>"), OK)
+    member = Membership("one", kit.row(1)["contactid"], kit.row(2)["contactid"])
+    assert [client.add_list_members([member])[0].outcome for _ in range(2)] == ["unresolved", "acknowledged"]
 
 
 def test_a_write_that_is_answered_too_late_is_unresolved(client: DataverseClient, script: Any, kit: Any) -> None:

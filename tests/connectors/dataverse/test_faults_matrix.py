@@ -193,6 +193,7 @@ def html_error(status: int, *, after_commit: bool) -> Callable[[Stage], None]:
 TROUBLES: dict[str, Callable[[Stage], None]] = {
     **{f"{status} before the work": html_error(status, after_commit=False) for status in (500, 502, 503, 504)},
     **{f"{status} after the work": html_error(status, after_commit=True) for status in (500, 502, 503, 504)},
+    "a page in place of the work": html_error(200, after_commit=False),
     "a slow answer": lambda stage: stage.order(kind="slow", delay_ms=100),
     "an answer that comes too late": answer_late,
     "a reset before the work": lambda stage: stage.order(kind="cut"),
