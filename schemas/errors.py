@@ -16,7 +16,7 @@
     │   │   ├── CrmCancelled        we were told to stop before the request was sent
     │   │   └── ClaimStale          what was to be sent stands no more: it waited too long, and something came between
     │   ├── CrmConflict             the row is not what the plan thought: read it again and decide (reconcile)
-    │   ├── ChangeTokenExpired      a delta link is too old: read the table in full and compare (reconcile)
+    │   ├── ChangeTokenExpired      a delta link is too old or leads nowhere: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
     │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
     ├── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
@@ -137,7 +137,7 @@ class CrmConflict(CrmError):
 
 
 class ChangeTokenExpired(CrmError):
-    """The delta link is too old (7 days by default): read in full and find deletions by comparing ids."""
+    """The delta link is too old (7 days by default) or leads nowhere: read in full and find deletions by comparing ids."""
 
 
 class CrmRowRefused(CrmError):

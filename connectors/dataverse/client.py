@@ -217,17 +217,17 @@ class DataverseClient:
     ) -> Iterator[ChangePage]:
         """What changed since `delta_link`, or every row without one; the last page carries the next delta link.
 
-        A row changed twice comes once, as it is now; deletions come last. `ChangeTokenExpired` when the link is too
-        old. With a link, the columns are those it was first asked for with.
+        A row changed twice comes once, as it is now; deletions come last. `ChangeTokenExpired` when the link is too old, or
+        cannot be followed. With a link, the columns are those it was first asked for with.
         """
         label, prefer = f"GET changes of {table.entity_set}", (_TRACK_CHANGES, _page_size(odata.MAX_PAGE_ROWS))
         with self._reader() as reader:
             if delta_link is None:
                 query = {"$select": selected(table, select)}
                 request = odata.read(table.entity_set, query, prefer=prefer, label=label)
+                yield from reader.changes(table, request, prefer=prefer)
             else:
-                request = reader.follow(delta_link, prefer, label=label)
-            yield from reader.changes(table, request, prefer=prefer)
+                yield from reader.changes_since(table, delta_link, prefer=prefer, label=label)
 
     def fetch_metadata(self, table: TableName, *, no_older_than_s: float = 0.0) -> TableDefinition:
         """What the table admits in this environment; as it was some time ago, where that is good enough."""

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 from connectors.dataverse import odata
 from connectors.dataverse.contract import ChangePage, TableName, canonical_id
 from connectors.dataverse.sender import Sender
-from schemas.errors import CrmMisconfigured, CrmUnavailable
+from schemas.errors import ChangeTokenExpired, CrmConflict, CrmMisconfigured, CrmUnavailable
 
 JsonRow = dict[str, object]
 
 # 100 ids make a URL of some 5 kB, and one answer holds them all.
 _IDS_PER_READ = 100
+# Not 401 and 403, which are about us, nor 429, which is about now.
+_NO_SUCH_LINK = frozenset({400, 404, 410})
 
 
 class Reader:
@@ -44,7 +46,7 @@ class Reader:
 
     def follow(self, link: str, prefer: Sequence[str], *, label: str) -> odata.Request:
         """A request for a link of the server; `CrmMisconfigured` if it leads to another host, which gets no token."""
-        if _host_of(link) is None or _host_of(link) != _host_of(self._origin):
+        if not self._is_ours(link):
             raise CrmMisconfigured(
                 f"{label}: a link leads to another host. Remedy: use the CRM's own address as base_url."
             )
@@ -75,6 +77,32 @@ class Reader:
                 raise CrmMisconfigured(f"{request.label}: no delta link. Remedy: enable change tracking on the table.")
             rows = rows_of(content, label=request.label)
             yield _change_page(table, rows, link=str(link) if link else None)
+
+    def changes_since(self, table: TableName, link: str, *, prefer: Sequence[str], label: str) -> Iterator[ChangePage]:
+        """Change pages since a link that was kept; `ChangeTokenExpired` where nobody can follow it any more.
+
+        So it is once the environment has another address, was restored or lost the table's tracking. Links within a
+        reading are the server's of just now: what is wrong with those is told as it is.
+        """
+        if not self._is_ours(link):
+            raise ChangeTokenExpired(
+                f"{label}: the link that was kept leads to another host. Remedy: read it all again."
+            )
+        pages = self.changes(table, odata.follow(link, prefer=prefer, label=label), prefer=prefer)
+        try:
+            first = next(pages)
+        except (CrmMisconfigured, CrmConflict) as error:
+            if error.status not in _NO_SUCH_LINK:
+                raise
+            message = f"{label}: the link that was kept was refused. Remedy: read it all again."
+            raise ChangeTokenExpired(
+                message, status=error.status, code=error.code, request_id=error.request_id
+            ) from error
+        yield first
+        yield from pages
+
+    def _is_ours(self, link: str) -> bool:
+        return _host_of(link) is not None and _host_of(link) == _host_of(self._origin)
 
 
 def rows_of(content: Mapping[str, object], *, label: str) -> list[JsonRow]:

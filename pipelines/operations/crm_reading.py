@@ -1,10 +1,11 @@
 """Reading what changed in the CRM since the last time, table by table, and what it comes to; nothing is kept yet.
 
-A table is read in full the first time, when other columns are wanted, and when the delta link is too old; deletions
-are then what we know of and is not there. Else its delta link is followed, byte for byte.
+A table is read in full the first time, when other columns are wanted, and when the delta link is too old or cannot be
+followed any more; deletions are then what we know of and is not there. Else its delta link is followed, byte for byte.
 https://learn.microsoft.com/power-apps/developer/data-platform/use-change-tracking-synchronize-data-external-systems
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from pipelines.transforms.crm_contacts import Addresses, read_contact
 from pipelines.transforms.crm_registrations import read_registration
 from schemas.policy import Policy
 from schemas.tables import CONSENT, CONTACT, REGISTRATION
+
+LOG = logging.getLogger(__name__)
 
 READ_TABLES = (CONTACT.logical_name, CONSENT.logical_name, REGISTRATION.logical_name)
 _ROWS_AT_A_TIME = 5000
@@ -77,8 +80,8 @@ def read_table(session: Session, crm: ReadableCrm, table: str) -> Reading:
     if cursor and cursor[1] == wanted_columns(table, session.workspace.policy):
         try:
             return _read(session, crm, Reading(table, since, began_at, False), cursor[0])
-        except ChangeTokenExpired:
-            pass
+        except ChangeTokenExpired as error:
+            LOG.warning("%s is read in full: %s", table, error)
     return _read(session, crm, Reading(table, since, began_at, True), None)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+import sqlalchemy as sa
 
 from connectors.store import narrow_calls
 from pipelines.operations.narrow_sync import serve_calls
@@ -65,6 +65,31 @@ def subscribe(world: World, *names: str) -> list[Act]:
 
 def delta_links(world: World) -> dict[str, str]:
     return dict(world.query("select table_name, delta_link from intake.crm_cursor"))
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("https://[^/]+/", "https://old.example.org/"),
+        ("deltatoken=.*", "deltatoken=nonsense"),
+        ("/contacts", "/people"),
+    ],
+)
+def test_a_kept_link_that_leads_nowhere_means_a_full_reading_and_holds_back_no_withdrawal(
+    world: World, caplog: pytest.LogCaptureFixture, was: str, becomes: str
+) -> None:
+    subscribe(world, "here", "there")
+    links = delta_links(world)
+    with world.owner.begin() as conn:
+        change = sa.text("update intake.crm_cursor set delta_link = regexp_replace(delta_link, :was, :becomes)")
+        conn.execute(change, {"was": was, "becomes": becomes})
+    edit_contact(world, address("there"), donotbulkemail=True)
+    world.perform([answer(9, Who(address("here"), "aino"), T0 + DAY, stop="Yes")])
+    world.run()
+    assert not is_opted_in(world, address("here")) and not is_opted_in(world, address("there"))
+    assert delta_links(world).keys() == links.keys()
+    assert becomes not in " ".join(delta_links(world).values())
+    assert "contact is read in full" in caplog.text
 
 
 def test_i13_what_is_withdrawn_in_the_crm_is_in_the_ledger_and_no_older_file_undoes_it(world: World) -> None:
@@ -209,7 +234,7 @@ def test_whoever_leaves_again_closes_the_row_that_staff_opened_at_once(world: Wo
     world.perform([answer(3, Who(address("left"), "aino"), T0 + 2 * DAY, stop="Yes")])
     take_in(world.session())
     with world.workspace.transaction() as conn:
-        found = conn.execute(text("select contact_point_id from intake.contact_point")).scalars()
+        found = conn.execute(sa.text("select contact_point_id from intake.contact_point")).scalars()
         narrow_calls.call(conn, list(found))
     assert serve_calls(world.workspace, world.crm).served == 1
     assert value_of(world, left) == OPTED_OUT

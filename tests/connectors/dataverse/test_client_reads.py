@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from connectors.dataverse import ChangeTokenExpired, DataverseClient
-from schemas.errors import CrmMisconfigured, CrmUnavailable
+from schemas.errors import CrmError, CrmMisconfigured, CrmUnavailable
 
 # As servers write it: an escaped hyphen, an escape inside an escape, characters that need none.
 COOKIE = "$skiptoken=%3Ccookie%20pagenumber=%222%22%20pagingcookie=%22%253ca%2D1%253e%22%20/%3E"
@@ -174,6 +174,47 @@ def test_an_expired_delta_link_is_an_error_of_its_own(client: DataverseClient, s
     script.answer_in_turn(kit.error(400, "0x80044352"))
     with pytest.raises(ChangeTokenExpired):
         list(client.iter_changes(kit.contacts, [], f"{script.base_url}/api/data/v9.2/contacts?$deltatoken=1"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "raised"),
+    [
+        (400, "0x80040216", ChangeTokenExpired),
+        (404, "0x80040217", ChangeTokenExpired),
+        (404, "0x8006088a", ChangeTokenExpired),
+        (410, None, ChangeTokenExpired),
+        (403, "0x80040220", CrmMisconfigured),
+        (405, None, CrmMisconfigured),
+        (503, None, CrmUnavailable),
+    ],
+)
+def test_a_kept_link_that_is_refused_has_expired_unless_it_is_about_us_or_about_now(
+    client: DataverseClient, script: Any, kit: Any, status: int, code: str | None, raised: type[CrmError]
+) -> None:
+    script.answer_in_turn(kit.error(status, code))
+    with pytest.raises(raised) as caught:
+        list(client.iter_changes(kit.contacts, [], f"{script.base_url}/api/data/v9.2/contacts?$deltatoken=1"))
+    assert raised is CrmUnavailable or caught.value.status == status
+
+
+def test_a_kept_link_to_another_host_has_expired_and_one_within_a_reading_is_a_misconfiguration(
+    client: DataverseClient, script: Any, kit: Any
+) -> None:
+    elsewhere = "https://old.example.org/api/data/v9.2/contacts?$deltatoken=1"
+    with pytest.raises(ChangeTokenExpired):
+        list(client.iter_changes(kit.contacts, [], elsewhere))
+    assert script.seen == []
+    script.answer_in_turn(page([], nextLink=elsewhere))
+    with pytest.raises(CrmMisconfigured):
+        list(client.iter_changes(kit.contacts, [], f"{script.base_url}/api/data/v9.2/contacts?$deltatoken=1"))
+    assert len(script.seen) == 1
+
+
+def test_what_is_refused_after_the_first_page_is_told_as_it_is(client: DataverseClient, script: Any, kit: Any) -> None:
+    root = f"{script.base_url}/api/data/v9.2/contacts"
+    script.answer_in_turn(page([], nextLink=f"{root}?{COOKIE}"), kit.error(400, "0x80040216"))
+    with pytest.raises(CrmMisconfigured):
+        list(client.iter_changes(kit.contacts, [], f"{root}?$deltatoken=1"))
 
 
 def test_a_table_that_is_not_tracked_is_a_misconfiguration(client: DataverseClient, script: Any, kit: Any) -> None:
