@@ -1,5 +1,6 @@
 """Looking rows up by an address: by the environment's own collation, with no address in a URL, through lost answers."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,3 +56,56 @@ def test_a_crm_that_never_answers_is_unavailable(known: DataverseClient, emulato
 def test_a_column_that_is_not_there_is_the_configurations_trouble(known: DataverseClient, kit: Any) -> None:
     with pytest.raises(CrmMisconfigured):
         list(known.find_rows(kit.contacts, "nosuchcolumn", ["a@example.org"], []))
+
+
+ADDRESSES = [f"n{n}@example.org" for n in range(130)]
+
+
+def some_rows(*names: str) -> tuple[int, dict[str, str], bytes]:
+    """The answer to one read of a batch."""
+    return 200, {}, json.dumps({"value": [{"firstname": name} for name in names]}).encode()
+
+
+def test_only_throttled_reads_are_asked_again_and_not_inside_their_retry_after(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any
+) -> None:
+    throttled = kit.error(429, "0x80072322", **{"Retry-After": "30"})
+    came_at: list[float] = []
+    answers = [kit.answer_parts(some_rows("a"), throttled, some_rows("c")), *[kit.answer_parts(throttled)] * 5]
+    answers.append(kit.answer_parts(some_rows("b")))
+
+    def reply(seen: Any) -> Any:
+        came_at.append(manual_clock.now)
+        return answers[len(came_at) - 1]
+
+    script.reply = reply
+    assert found(client, kit, *ADDRESSES) == ["a", "b", "c"]
+    assert [len(kit.operations_in(seen)) for seen in script.seen] == [3, 1, 1, 1, 1, 1, 1]
+    assert came_at == [1000.0 + 30 * n for n in range(7)]
+
+
+def test_reads_that_are_throttled_for_ever_end_at_the_deadline(
+    client: DataverseClient, script: Any, kit: Any, manual_clock: Any
+) -> None:
+    script.answer_in_turn(kit.answer_parts(kit.error(429, "0x80072322", **{"Retry-After": "100"})))
+    with pytest.raises(CrmUnavailable) as caught:
+        found(client, kit, *ADDRESSES[:1])
+    assert caught.value.retry_after_s == 100
+    assert sum(manual_clock.slept) <= 900
+
+
+def test_of_reads_that_failed_or_were_cut_only_those_are_asked_again_a_few_times(
+    client: DataverseClient, script: Any, kit: Any
+) -> None:
+    failed = kit.error(500, None)
+    script.answer_in_turn(
+        kit.answer_parts(some_rows("a"), failed, some_rows()), kit.answer_parts(some_rows("b"), some_rows("x")), "cut",
+        kit.answer_parts(some_rows("b")),
+    )  # fmt: skip
+    assert found(client, kit, *ADDRESSES) == ["a", "b"]
+    assert [len(kit.operations_in(seen)) for seen in script.seen] == [3, 1, 1, 1]
+    script.answer_in_turn(kit.answer_parts(some_rows("a"), failed, some_rows()), kit.answer_parts(failed))
+    script.seen.clear()
+    with pytest.raises(CrmUnavailable, match="failed 4 times"):
+        found(client, kit, *ADDRESSES)
+    assert len(script.seen) == 4
