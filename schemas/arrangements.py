@@ -126,6 +126,12 @@ class Arrangement(_Strict):
         """The names that blocks give to their people's values."""
         return tuple(dict.fromkeys(name for block in self.blocks for name in block.columns))
 
+    def of_items(self) -> frozenset[str]:
+        """The columns that hold what an item itself says, its lists of options taken apart too."""
+        titles = self.items.titles() if self.items else ()
+        options = [column for each in self.options if each.column in titles for column in each.columns()]
+        return frozenset([*titles, *options])
+
     def delivered(self) -> frozenset[str]:
         """The titles that the delivery has to bring for it."""
         titles = [title for block in self.blocks for title in block.columns.values()]

@@ -148,7 +148,8 @@ class ConsentMap(_Strict):
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
     `given_by` is whose tick it is: the subject's, a guardian's for a child (marked as such), a booker's that the feed does
     not take in, or that of a block of the
-    row (`Arrangement.blocks`); one person's tick is not another's. `stated_by` provider marks a block of the address by
+    row (`Arrangement.blocks`); one person's tick is not another's: of people in a list (`Arrangement.items`) only what stands
+    in the list is theirs. `stated_by` provider marks a block of the address by
     the source itself (a bounce, an opt-out there): it lowers with a reason of its own, and is no act of the person.
     `label_hash` is the hash of the question as it was shown when it was mapped (`schemas.labels.label_hash`): where the
     source now shows another, or tells none, every yes is held back. `label_column` holds the label, or its hash, by row.
@@ -188,6 +189,10 @@ class ConsentMap(_Strict):
         if self.stated_by == "provider" and self.polarity is Polarity.CONSENT:
             raise ValueError("a provider only blocks: give polarity: prohibition")
         return self
+
+    def can_grant(self) -> bool:
+        """Whether any answer to it gives consent; a prohibition, and a question whose yes is not listed, only lower."""
+        return self.polarity is Polarity.CONSENT and (self.by_submitting or bool(self.grants))
 
 
 class OccasionMap(_Strict):
@@ -388,6 +393,21 @@ class Mapping(_Strict):
             is_own = all(consent.column in names for names in own)
             if len(blocks) > 1 and consent.given_by == "subject" and not is_own:
                 raise ValueError("a row of several people: say by given_by whose block ticked each consent")
+        return self
+
+    @model_validator(mode="after")
+    def _who_is_listed_ticks_in_the_list(self) -> "Mapping":
+        """What is asked once beside a list of people is not asked of them: it may lower all of them, and grants nothing."""
+        own, person = self.arrangement.of_items(), self.fields
+        names = (person.email, person.given_name, person.family_name, person.full_name)
+        if not any(ref and ref.column in own for ref in names):
+            return self
+        for consent in self.consents:
+            if consent.given_by == "subject" and consent.can_grant() and consent.column not in own:
+                raise ValueError(
+                    f"consents: {consent.column or 'by_submitting'} is not asked of the people that each row lists. Say by"
+                    " given_by that a booker or guardian ticked it, or map a column of the list's own"
+                )
         return self
 
     def mapped_columns(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """What a form's answers decide, when it counts, and what is no decision at all."""
 
+import json
 from collections.abc import Mapping as Cells
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from connectors.arranging import arranged
 from pipelines.transforms.decisions import dated
 from pipelines.transforms.readings import Span
 from pipelines.transforms.shape import StagedBatch, shape_batch
@@ -106,6 +109,52 @@ def test_a_bookers_tick_decides_nothing_for_the_attendee_by_rule() -> None:
     batch = shape(asking(given_by="booker"), {"Newsletter": "Yes"}, {"Newsletter": "No"})
     assert batch.decisions.empty
     assert told(batch) == [(1, "consents.marketing", "not_the_subject", "rule")]
+
+
+def of_a_list(*consents: dict[str, Any]) -> Mapping:
+    """A form on which one person signs several up, with a box of each and boxes that are shown once."""
+    return make_mapping(
+        fields={"email": {"column": "People.email"}},
+        arrangement={"items": {"column": "People", "columns": ["email", "news"]}},
+        consents=list(consents),
+    )
+
+
+def two_of_a_list(mapping: Mapping, *, own: str, **boxes: str) -> StagedBatch:
+    people = [{"email": "aino@example.org", "news": own}, {"email": "kalle@example.org", "news": None}]
+    raw = make_raw({"People": json.dumps(people), **boxes})
+    raw = arranged(raw[[title for title in raw if title in mapping.mapped_columns()]], mapping.arrangement)
+    return shape_batch(raw, mapping, received_at=RECEIVED, policy=POLICY)
+
+
+@pytest.mark.parametrize("asked", [{}, {"column": None, "by_submitting": True, "grants": None, "refuses": None}])
+def test_a_tick_beside_a_list_of_people_cannot_be_mapped_as_theirs(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"not asked of the people .* booker or guardian"):
+        of_a_list(make_consent(**asked))
+
+
+def test_a_tick_beside_a_list_of_people_grants_nobody_of_the_list_anything() -> None:
+    batch = two_of_a_list(of_a_list(make_consent(given_by="booker")), own="Yes", Newsletter="Yes")
+    assert batch.decisions.empty
+    assert told(batch) == [(row, "consents.marketing", "not_the_subject", "rule") for row in (1, 2)]
+
+
+def test_a_tick_within_a_list_of_people_is_of_the_one_whose_item_it_stands_in() -> None:
+    batch = two_of_a_list(of_a_list(make_consent(column="People.news")), own="Yes", Newsletter="No")
+    assert decided(batch) == [(1, "marketing", None, "grant", None)]
+
+
+def test_who_forbids_beside_a_list_of_people_forbids_it_for_all_of_them() -> None:
+    batch = two_of_a_list(of_a_list(FORBIDS), own="Yes", Forbid="Yes")
+    assert batch.decisions.loc[batch.decisions["purpose"] == "marketing", ["row_no", "value"]].values.tolist() == [
+        [1, "withdraw"],
+        [2, "withdraw"],
+    ]
+
+
+def test_whoever_orders_several_things_has_ticked_for_themselves() -> None:
+    items = {"column": "Orders", "columns": ["course"]}
+    assert make_mapping(arrangement={"items": items}).consents[0].given_by == "subject"
 
 
 def test_a_purpose_or_topic_that_the_policy_lacks_is_a_mapping_error() -> None:
