@@ -48,7 +48,7 @@ with stated as (
         when s.last_value = s.value then s.value = 'withdraw' and s.last_contact_point_id <> s.contact_point_id
         else true end)
 )
-select distinct on (event_key) * from keyed order by event_key, row_no
+select distinct on (event_key) * from keyed order by event_key, effective_at, row_no
 """
 
 # A record that withdraws and changes its address in one version withdraws for the address it had, too.
@@ -91,6 +91,21 @@ where v.base_key = t.event_key
 
 DROP_KNOWN_EVENTS = """
 delete from t_event t using intake.consent_event e where e.event_key = t.event_key
+"""
+
+# An answer that was a yes in an earlier version of the submission, and of which no change is told since, turned into a no some
+# time until it was received.
+DATE_TURNED_ANSWERS = """
+update t_event t set effective_at = t.received_at,
+    precision_s = round(extract(epoch from t.received_at - t.occurred_at))
+from t_row r
+where r.row_no = t.row_no and r.is_winner
+  and t.value = 'withdraw' and not t.states_current_value and t.effective_at < t.received_at
+  and exists (
+    select from intake.consent_event e join intake.consent_evidence v using (event_key)
+    where e.contact_point_id = t.contact_point_id and e.source = t.source and e.purpose = t.purpose
+      and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and e.effective_at >= t.effective_at
+      and v.submission_id = t.submission_id)
 """
 
 _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at,

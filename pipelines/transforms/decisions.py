@@ -141,14 +141,13 @@ def _answers(reading: Reading, consent: ConsentMap) -> tuple[pd.Series, pd.Serie
 
 
 def _moment(reading: Reading, consent: ConsentMap, times: Times) -> Span:
-    """When the answer was given: its own time, else the form's.
+    """When the answer was given: its own time, else some time between the submission and the row's last change.
 
-    A flag without a time of its own was set some time between the submission and the row's last change: a grant so
-    counts at the submission, and cannot overtake a withdrawal made elsewhere in between.
+    A grant so counts at the submission, and cannot overtake a withdrawal made elsewhere in between; a withdrawal counts
+    at the change, as it may have been made by editing. One that the ledger has is not dated anew by a further change.
     """
-    span = times.submitted
-    if consent.states_current_value:
-        span = Span(span.earliest, times.changed.latest.fillna(span.latest), span.is_unreadable)
+    sent, changed = times.submitted, times.changed.latest.fillna(times.submitted.latest)
+    span = Span(sent.earliest, changed.where(~(changed < sent.latest), sent.latest), sent.is_unreadable)
     if consent.changed_at is None:
         return span
     own = reading.span(f"{_field(consent)}.changed_at", consent.changed_at, blocks="effect")

@@ -178,6 +178,17 @@ def test_a_date_counts_at_its_first_instant_for_a_yes_and_at_its_last_for_a_no()
     assert times(withdrawal) == ["11-17 22:00", "11-18 22:00"]
 
 
+def test_of_a_submission_that_was_changed_a_yes_counts_when_it_was_sent_and_a_no_when_it_was_changed() -> None:
+    mapping = make_mapping(changed_at={"column": "Changed", "timezone": "Europe/Helsinki"})
+    rows = [
+        {"Time": "2026-11-18 10:00:00", "Changed": changed, "Newsletter": answer}
+        for answer in ("Yes", "No")
+        for changed in ("2026-11-19 10:00:00", "2026-11-17 10:00:00", None)
+    ]
+    counted = shape(mapping, *rows).decisions["effective_at"].dt.strftime("%d %H")
+    assert counted.tolist() == ["18 08"] * 3 + ["19 08", "18 08", "18 08"]
+
+
 def test_nothing_counts_later_than_it_was_received() -> None:
     rows = [
         {"Time": time, "Newsletter": answer}

@@ -1,0 +1,98 @@
+"""Submissions that are edited: an answer that lowers counts when it was changed to; one that stays does not count again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tests.invariants.acts import T0, Act, Who, answer, iso, sign_up
+from tests.invariants.feeds import MAPPINGS, TIME
+from tests.invariants.test_acts import states
+from tests.invariants.world import World
+
+AINO = Who("aino@example.org", "aino")
+DAY = timedelta(days=1)
+SIGNED_UP = sign_up(1, AINO, T0 + DAY)
+YES, NO = {"newsletter": "Yes"}, {"newsletter": "No"}
+
+
+def version(changed: datetime, **answers: Any) -> Act:
+    """One submission of T0 as it stands after a change."""
+    return answer(1, AINO, T0, **answers).written(Changed=iso(changed))
+
+
+def tells_changes(world: World, **changes: Any) -> None:
+    world.with_mapping("answers", changed_at={**TIME, "column": "Changed"}, **changes)
+
+
+def is_granted(world: World) -> bool:
+    return states(world)["marketing", ""] == "granted"
+
+
+def take(world: World, *batches: Sequence[Act]) -> None:
+    """Each batch received an hour after the one before, and a run after each."""
+    for hour, acts in enumerate(batches):
+        world.perform(acts, at=T0 + 5 * DAY + timedelta(hours=hour))
+        world.run()
+
+
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_withdrawal_by_editing_counts_when_it_was_made_in_whatever_order_it_comes(
+    world: World, order: tuple[int, ...], lowering: dict[str, str]
+) -> None:
+    tells_changes(world)
+    acts = [version(T0, **YES), SIGNED_UP, version(T0 + 2 * DAY, **lowering)]
+    take(world, *[[acts[number]] for number in order])
+    assert not is_granted(world)
+
+
+def test_a_withdrawal_by_editing_counts_where_only_the_last_version_was_ever_seen(world: World) -> None:
+    tells_changes(world)
+    take(world, [version(T0 + 2 * DAY, stop="Yes"), SIGNED_UP])
+    assert not is_granted(world)
+
+
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_an_unchanged_no_is_not_dated_anew_by_another_change(
+    world: World, lowering: dict[str, str], in_one_file: bool
+) -> None:
+    tells_changes(world)
+    versions = [version(T0, **lowering), version(T0 + 2 * DAY, **lowering)]
+    take(world, *([versions] if in_one_file else [[each] for each in versions]), [SIGNED_UP])
+    assert is_granted(world)
+
+
+def test_a_yes_does_not_count_later_for_a_change_of_the_submission(world: World) -> None:
+    tells_changes(world)
+    take(world, [answer(2, AINO, T0 + DAY, stop="Yes")], [version(T0 + 2 * DAY, **YES)])
+    assert not is_granted(world)
+
+
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+def test_an_answer_that_turned_into_a_no_counts_as_of_its_receipt_where_no_change_is_told(
+    world: World, lowering: dict[str, str]
+) -> None:
+    take(world, [answer(1, AINO, T0, **YES), SIGNED_UP], [answer(1, AINO, T0, **lowering)])
+    assert not is_granted(world)
+    world.perform([sign_up(2, AINO, T0 + 6 * DAY)])
+    world.run()
+    assert is_granted(world), "whoever signs up after that is on again"
+
+
+def test_a_no_that_is_as_it_was_counts_when_it_was_sent_where_no_change_is_told(world: World) -> None:
+    take(world, [answer(1, AINO, T0, **NO), SIGNED_UP], [answer(1, AINO, T0, **NO, training="Yes")])
+    assert is_granted(world)
+
+
+def test_a_box_that_shows_a_present_value_lowers_each_time_it_is_ticked(world: World) -> None:
+    stop = {**MAPPINGS["answers"]["consents"][-1], "states_current_value": True}
+    tells_changes(world, consents=[*MAPPINGS["answers"]["consents"][:-1], stop])
+    ticked, unticked = {"stop": "Yes"}, {"stop": "No"}
+    take(world, [version(T0, **ticked)], [version(T0 + DAY / 2, **unticked), SIGNED_UP])
+    assert is_granted(world)
+    take(world, [version(T0 + 2 * DAY, **ticked)])
+    assert not is_granted(world)
