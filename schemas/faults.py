@@ -224,6 +224,11 @@ _ALL = (
         "The entry names neither a purpose nor a course or event, so there is no reason to keep it.",
         "Say what the entry is for, or delete it.",
     ),
+    Fault(
+        "refusal_without_purpose",
+        "The entry refuses something and names no purpose, so it counts for marketing as a whole.",
+        "If something else was refused, write it in an entry of its own with its purpose; a cancelled place in the event's feed.",
+    ),
 )
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.code: fault for fault in _ALL})

@@ -35,6 +35,9 @@ def read_spoken(reading: Reading, mapping: Mapping, *, policy: Policy) -> tuple[
         return conform(pd.DataFrame(), DECISION_COLUMNS), []
     refuse_unknown_notice(mapping, spoken.notice_version, policy=policy)
     purpose, topic = _purposes(reading, mapping, spoken=spoken, policy=policy)
+    is_bare = names_nothing_to_refuse(reading, mapping) & (MARKETING in policy.purposes)
+    reading.note_rows("spoken.purpose", spoken.purpose, "refusal_without_purpose", rows=is_bare, blocks="effect")
+    purpose, topic = purpose.mask(is_bare, MARKETING), topic.mask(is_bare)
     value = _values(reading, spoken, purpose=purpose)
     evidence = _evidence(reading, spoken)
     stated = evidence.assign(purpose=purpose, topic=topic, value=value, notice_version=spoken.notice_version)
@@ -46,6 +49,19 @@ def read_spoken(reading: Reading, mapping: Mapping, *, policy: Policy) -> tuple[
         for made, rows in ((Value.GRANT, is_grant), (Value.WITHDRAW, value == Value.WITHDRAW))
     ]
     return in_order([*frames, *_objections(frames[1], policy)]), _wordings(stated[is_grant])
+
+
+def names_nothing_to_refuse(reading: Reading, mapping: Mapping) -> pd.Series:
+    """Rows in which somebody refuses and no purpose is named: of marketing as a whole, and registering for nothing."""
+    spoken = mapping.spoken
+    if spoken is None:
+        return reading.never()
+    return reading.column(spoken.purpose).isna() & (_decisions(reading, spoken) == Value.WITHDRAW)
+
+
+def _decisions(reading: Reading, spoken: SpokenMap) -> pd.Series:
+    listed = {folded(written): value for written, value in spoken.decisions.items()}
+    return each_text(reading.column(spoken.decision), lambda text: listed.get(folded(text)))
 
 
 def _purposes(reading: Reading, mapping: Mapping, *, spoken: SpokenMap, policy: Policy) -> tuple[pd.Series, pd.Series]:
@@ -64,9 +80,8 @@ def _purposes(reading: Reading, mapping: Mapping, *, spoken: SpokenMap, policy: 
     is_unknown = purpose.notna() & topics.notna() & topic.isna()
     reading.note_rows("spoken.topic", spoken.topic, "unknown_purpose", rows=is_unknown, blocks="effect")
     event = reading.texts(mapping.occasion.id if mapping.occasion else None)
-    reading.note_rows(
-        "spoken.purpose", spoken.purpose, "names_no_purpose", rows=told.isna() & event.isna(), blocks="row"
-    )
+    is_idle = told.isna() & event.isna() & ~names_nothing_to_refuse(reading, mapping)
+    reading.note_rows("spoken.purpose", spoken.purpose, "names_no_purpose", rows=is_idle, blocks="row")
     return purpose.mask(is_unknown), topic
 
 
@@ -76,9 +91,7 @@ def _topic(purpose: str, written: str, policy: Policy) -> str | None:
 
 def _values(reading: Reading, spoken: SpokenMap, *, purpose: pd.Series) -> pd.Series:
     """`grant` or `withdraw` where a purpose is named; a decision that is blank or unknown is written down."""
-    listed = {folded(written): value for written, value in spoken.decisions.items()}
-    told = reading.column(spoken.decision)
-    value = each_text(told, lambda text: listed.get(folded(text)))
+    told, value = reading.column(spoken.decision), _decisions(reading, spoken)
     reading.note_rows(
         "spoken.decision", spoken.decision, "unknown_answer", rows=told.notna() & value.isna(), blocks="effect"
     )

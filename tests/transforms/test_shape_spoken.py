@@ -32,6 +32,13 @@ ENTRY: dict[str, str | None] = {
     "Decision": "Allows",
 }
 
+EVENT = {
+    "id": {"column": "Event"},
+    "name": {"column": "Event"},
+    "starts_at": {"constant": "2026-12-01"},
+    "ends_at": {"constant": "2026-12-02"},
+}
+
 
 def entries(**changes: Any) -> Mapping:
     plain = {"source": "manual", "kind": "manual_entry", "spoken": SPOKEN, "consents": [], "ignored": ["Newsletter"]}
@@ -96,16 +103,21 @@ def test_an_entry_that_names_neither_purpose_nor_event_is_barred() -> None:
 
 
 def test_an_entry_may_register_for_an_event_instead() -> None:
-    occasion = {
-        "id": {"column": "Event"},
-        "name": {"column": "Event"},
-        "starts_at": {"constant": "2026-12-01"},
-        "ends_at": {"constant": "2026-12-02"},
-    }
     rows = [{"Purpose": None, "Decision": None, "Event": event} for event in ("E1", None)]
-    batch = shape(*rows, mapping=entries(occasion=occasion))
+    batch = shape(*rows, mapping=entries(occasion=EVENT))
     assert batch.submissions["registration_status"].fillna("").tolist() == ["active", ""]
     assert told(batch) == [(2, "spoken.purpose", "names_no_purpose", "row")]
+
+
+@pytest.mark.parametrize("event", ["E1", None])
+def test_a_refusal_without_a_purpose_lowers_marketing_as_a_whole_and_registers_for_nothing(event: str | None) -> None:
+    row = {"Purpose": None, "Topic": "rdi", "Decision": "forbids", "Event": event}
+    batch = shape(row, mapping=entries(occasion=EVENT))
+    decisions = batch.decisions[["purpose", "value", "reason"]].values.tolist()
+    assert decisions == [["marketing", "withdraw", "spoken"], ["related_events", "withdraw", "objection"]]
+    assert batch.decisions["topic"].isna().all()
+    assert told(batch) == [(1, "spoken.purpose", "refusal_without_purpose", "effect")]
+    assert batch.submissions["registration_status"].isna().all()
 
 
 @pytest.mark.parametrize(
