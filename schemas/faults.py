@@ -95,6 +95,11 @@ _ALL = (
         "Shorten the value in the source.",
     ),
     Fault(
+        "holds_code",
+        "The text holds a personal identity code, a bank account or the number of a payment card.",
+        "Take it out in the source; such numbers go into no field of this kind.",
+    ),
+    Fault(
         "anonymised",
         "The source has wiped this value and left a marker in its place.",
         "Nothing is to be mended: the row tells of an erasure and is handled as one.",

@@ -15,9 +15,10 @@ from stdnum import iban, luhn
 from stdnum.fi import hetu
 
 from pipelines.transforms.text import strip_format
-from pipelines.transforms.values import over_distinct, settle
+from pipelines.transforms.values import NormalisedColumn, over_distinct, settle
 
 REDACTED = "[redacted]"
+_CODES = "hetu|iban|card"
 
 # Beginnings of Finnish, Swedish and English words, matched inside compounds too (pähkinäallergia): health, disability,
 # and diets, which tell of health or religion.
@@ -101,6 +102,15 @@ def redact_free_text(column: pd.Series) -> RedactedColumn:
 
     frame = over_distinct(column, decide)
     return RedactedColumn(frame["value"], frame["kinds"])
+
+
+def without_codes(column: NormalisedColumn) -> NormalisedColumn:
+    """A column of short texts (an employer, a town) without those that hold an identity code, an account or a card.
+
+    Words of health stay: an employer may be named after an illness, and that tells nothing of who works there.
+    """
+    has_code = redact_free_text(column.values).kinds.str.contains(_CODES).fillna(False).astype(bool)
+    return NormalisedColumn(column.values.mask(has_code), column.faults.mask(has_code, "holds_code"))
 
 
 def _found(folded: str) -> dict[str, list[_Span]]:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.transforms.business_ids import normalise_business_ids
 from pipelines.transforms.emails import ROLE_LOCAL_PARTS, is_role_address, normalise_emails
+from pipelines.transforms.identity_codes import without_codes
 from pipelines.transforms.names import given_name_key, name_key, normalise_names, split_full_names
 from pipelines.transforms.phones import normalise_phones
 from pipelines.transforms.places import normalise_countries, normalise_postal_codes
@@ -99,7 +100,7 @@ def _contact_details(
         "phone": normalise_phones(texts["phone"]),
         "country": countries,
         "postal_code": normalise_postal_codes(texts["postal_code"], countries=countries.values, default_country=home),
-        **{name: clean_text(texts[name], max_length=longest) for name, longest in _LONGEST.items()},
+        **{name: without_codes(clean_text(texts[name], max_length=longest)) for name, longest in _LONGEST.items()},
     }
     business_ids = normalise_business_ids(texts["business_id"])
     for name, column in {**read, "business_id": business_ids}.items():

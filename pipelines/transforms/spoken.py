@@ -14,7 +14,7 @@ from pipelines.transforms.decisions import (
     in_order,
     refuse_unknown_notice,
 )
-from pipelines.transforms.identity_codes import redact_free_text
+from pipelines.transforms.identity_codes import redact_free_text, without_codes
 from pipelines.transforms.readings import Reading, conform, each_text, folded
 from pipelines.transforms.text import clean_text
 from pipelines.transforms.wordings import wording_hash, wording_row
@@ -101,9 +101,15 @@ def _values(reading: Reading, spoken: SpokenMap, *, purpose: pd.Series) -> pd.Se
 
 
 def _evidence(reading: Reading, spoken: SpokenMap) -> pd.DataFrame:
-    """`collected_by`, `method`, `wording` and its hash; identity codes and the like are cut out of the words."""
-    read = {name: clean_text(reading.column(getattr(spoken, name))).values for name in _EVIDENCE}
-    read["wording"] = redact_free_text(read["wording"]).values
+    """`collected_by`, `method`, `wording` and its hash; identity codes and the like are cut out of the words.
+
+    Who took it down, or how, with such a code in it is let go, and the fault written down.
+    """
+    read = {"wording": redact_free_text(clean_text(reading.column(spoken.wording)).values).values}
+    for name in ("collected_by", "method"):
+        column = without_codes(clean_text(reading.column(getattr(spoken, name))))
+        reading.note(f"spoken.{name}", getattr(spoken, name), column.faults, blocks="field")
+        read[name] = column.values
     return pd.DataFrame({**read, "wording_hash": each_text(read["wording"], _hash_of)}, index=reading.index)
 
 

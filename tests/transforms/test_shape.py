@@ -325,6 +325,16 @@ def test_free_text_is_kept_as_an_answer_without_identity_codes() -> None:
     assert "call me" in answers[0]["answer"]
 
 
+@pytest.mark.parametrize("field", ["organisation", "city"])
+@pytest.mark.parametrize("code", ["010594Y9021", "010594 – 9021", "FI21 1234 5600 0007 85"])
+def test_a_short_text_with_a_code_in_it_is_dropped_and_only_the_field_is_at_fault(field: str, code: str) -> None:
+    mapping = make_mapping(fields={"email": EMAIL, field: {"column": "Text"}})
+    batch = shape(mapping, {"Text": f"Tmi Aino {code}"}, {"Text": "Astmaliitto 90210"})
+    assert batch.submissions[field].fillna("").to_list() == ["", "Astmaliitto 90210"]
+    assert batch.faults[["row_no", "field", "fault", "blocks"]].values.tolist() == [[1, field, "holds_code", "field"]]
+    assert batch.submissions["is_usable"].all()
+
+
 def test_an_answer_that_tells_of_health_is_dropped_whole_and_counted() -> None:
     batch = shape(
         make_mapping(answers={"Wish": "wish"}), {"Wish": "Window seat. I have coeliac disease."}, {"Wish": "Aisle"}

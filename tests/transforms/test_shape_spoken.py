@@ -81,6 +81,17 @@ def test_a_spoken_yes_that_lacks_evidence_is_no_grant_and_the_part_is_named(colu
     assert told(batch) == [(1, f"spoken.{part}", "spoken_incomplete", "effect")]
 
 
+@pytest.mark.parametrize(("column", "part"), [("By", "collected_by"), ("How", "method")])
+def test_an_identity_code_in_the_evidence_goes_no_further(column: str, part: str) -> None:
+    batch = shape({column: "Aino 010594Y9021"}, {column: "Aino 010594Y9021", "Decision": "forbids"})
+    assert batch.decisions["value"].tolist() == ["withdraw", "withdraw"]
+    assert batch.decisions[part].isna().all()
+    assert [each for each in told(batch) if each[0] == 1] == [
+        (1, f"spoken.{part}", "holds_code", "field"),
+        (1, f"spoken.{part}", "spoken_incomplete", "effect"),
+    ]
+
+
 def test_a_spoken_no_needs_nothing_but_the_address() -> None:
     batch = shape({"Decision": "forbids", "By": None, "How": None, "Words": None, "Said": None})
     marketing, related = batch.decisions.to_dict("records")
