@@ -143,7 +143,8 @@ class ConsentMap(_Strict):
     """One question about a purpose.
 
     `grants` and `refuses` are the written answers that mean yes and no to the question as worded; `silent` are those
-    that say nothing, as blank does (the "0" of an unticked box); anything else is unreadable. With polarity
+    that say nothing, as blank does (the "0" of an unticked box), unless the submission had said yes before, which they take
+    back; anything else is unreadable. With polarity
     `prohibition` a yes withdraws and a no is no event. `states_current_value`
     marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
     `given_by` is whose tick it is: the subject's, a guardian's for a child (marked as such), a booker's that the feed does

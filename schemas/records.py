@@ -55,12 +55,13 @@ SUBMISSION_COLUMNS: dict[str, str] = {
 
 # Decisions about purposes found in a batch: zero or more per input row.
 #   value        'grant' or 'withdraw'; or LIFTED: a flag that shows a present value forbids nothing now. That is no
-#                event, but the next time it forbids is one.
+#                event, but the next time it forbids is one. Or UNTICKED: a box says nothing, as it does by itself; where
+#                an earlier version of the submission said yes, it takes that back.
 #   occurred_at  the instant as stated; effective_at: as the fold counts it (rule 3: grant earliest, withdrawal latest)
 #   clock        the source that stamped the time
 #   value        'pending': a yes that counts once the person follows the link in the mailbox (double opt-in)
 #   covers_all   withdrawing marketing as a whole: also an objection to related_events
-LIFTED, PENDING = "lifted", "pending"
+LIFTED, PENDING, UNTICKED = "lifted", "pending", "unticked"
 DECISION_COLUMNS: dict[str, str] = {
     "row_no": "int64",
     "purpose": "str",

@@ -13,6 +13,26 @@ from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
 # was stated on unless that source had the address withdrawn by then; what is in time is not compared with it.
 _STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
 
+# A box that is not ticked says nothing, unless an earlier version of the submission had it ticked, in the store or the batch.
+COUNT_UNTICKED = """
+with ticked as (
+    select r.submission_id, g.purpose, coalesce(g.topic, '') as topic
+    from {decisions} g join t_row r on r.row_no = g.row_no where g.value = 'grant'
+), turned as (
+    update {decisions} d set value = 'withdraw' from t_row r
+    where r.row_no = d.row_no and d.value = 'unticked' and r.is_winner and (
+        (r.submission_id, d.purpose, coalesce(d.topic, '')) in (select submission_id, purpose, topic from ticked)
+        or exists (
+            select from intake.consent_event e join intake.consent_evidence v using (event_key)
+            where e.contact_point_id = r.old_contact_point_id and e.source = r.source and e.purpose = d.purpose
+              and e.topic = coalesce(d.topic, '') and e.value = 'grant' and v.submission_id = r.submission_id))
+    returning d.row_no
+)
+update t_row r set withdraws = r.address_key is not null from turned t where t.row_no = r.row_no
+"""
+
+FORGET_UNTICKED = "delete from {decisions} where value = 'unticked'"
+
 NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (

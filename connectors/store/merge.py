@@ -135,6 +135,8 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_KNOWN)
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
+    run(ledger_sql.COUNT_UNTICKED)
+    run(ledger_sql.FORGET_UNTICKED)
     _merge_people(conn, request, run, resolve)
     refold(run)
     _record_outcomes(run, request)

@@ -78,7 +78,7 @@ update {submissions} s set
     country = null, postal_code = null, city = null
 from t_refused r
 where s.row_no = r.row_no and coalesce(s.submitted_from, '-infinity') <= r.erased_at
-  and not exists (select from {decisions} d where d.row_no = s.row_no and d.value <> 'lifted')
+  and not exists (select from {decisions} d where d.row_no = s.row_no and d.value not in ('lifted', 'unticked'))
 """
 
 # Who comes back is a new person: the ids that a submission once made are the erased one's.

@@ -18,7 +18,7 @@ from schemas.consent import Actor, Value
 from schemas.errors import MappingError
 from schemas.mappings import ConsentMap, Mapping, Polarity
 from schemas.policy import Policy
-from schemas.records import DECISION_COLUMNS, LIFTED, PENDING
+from schemas.records import DECISION_COLUMNS, LIFTED, PENDING, UNTICKED
 
 MARKETING, RELATED_EVENTS = "marketing", "related_events"
 REFUSED, PROHIBITION, OBJECTION = "refused", "prohibition", "objection"
@@ -120,6 +120,8 @@ def _of_question(reading: Reading, mapping: Mapping, *, consent: ConsentMap, tim
     granted = _decided(reading, mapping, consent=consent, rows=grants, made=(Value.GRANT, None, span))
     yield granted.assign(value=PENDING) if consent.double_opt_in else granted
     yield _decided(reading, mapping, consent=consent, rows=is_no, made=(Value.WITHDRAW, REFUSED, span))
+    is_unticked = _is_silent(reading, consent) & ~is_other
+    yield _decided(reading, mapping, consent=consent, rows=is_unticked, made=(UNTICKED, REFUSED, span))
 
 
 def _is_of_somebody_else(reading: Reading, mapping: Mapping, consent: ConsentMap) -> pd.Series:
@@ -138,6 +140,14 @@ def _answers(reading: Reading, consent: ConsentMap) -> tuple[pd.Series, pd.Serie
     answers = normalise_answers(told, yes=consent.grants, no=consent.refuses)
     reading.note(_field(consent), consent.column, answers.faults, blocks="effect")
     return answers.values == "yes", answers.values == "no"
+
+
+def _is_silent(reading: Reading, consent: ConsentMap) -> pd.Series:
+    """Rows with an answer that says nothing, and not just a blank."""
+    if consent.column is None or not consent.silent:
+        return reading.never()
+    told = reading.column(consent.column)
+    return told.notna() & without_silence(told, consent.silent).isna()
 
 
 def _moment(reading: Reading, consent: ConsentMap, times: Times) -> Span:

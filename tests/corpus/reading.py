@@ -12,6 +12,7 @@ from pipelines.transforms.shape import StagedBatch, shape_batch
 from schemas.errors import BatchRefused
 from schemas.mappings import Mapping
 from schemas.policy import Policy
+from schemas.records import UNTICKED
 
 HERE = Path(__file__).parent
 RECEIVED_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -31,11 +32,12 @@ def outcome_of(path: Path, mapping: Mapping, policy: Policy) -> dict[str, Any]:
 def summary(shaped: StagedBatch) -> dict[str, Any]:
     """What was read, without what is empty. Decisions of the kind that follow from others are left out."""
     rows = shaped.submissions.to_dict("records")
+    said = shaped.decisions[shaped.decisions["value"] != UNTICKED]
     told: dict[str, Any] = {
         "rows": len(shaped.submissions),
         "people": [_person(row) for row in rows if row["is_usable"]],
         "barred": [_barred(row) for row in rows if not row["is_usable"]],
-        "decisions": [_decision(row) for row in shaped.decisions.to_dict("records") if row["reason"] != "objection"],
+        "decisions": [_decision(row) for row in said.to_dict("records") if row["reason"] != "objection"],
         "faults": [f"{f.row_no} {f.field} {f.fault}" for f in shaped.faults.itertuples()],
         "registrations": [
             f"{row['row_no']} {row['registration_status']} {row['occasion_id']}"

@@ -27,6 +27,11 @@ def tells_changes(world: World, **changes: Any) -> None:
     world.with_mapping("answers", changed_at={**TIME, "column": "Changed"}, **changes)
 
 
+def shows_a_box(world: World) -> None:
+    box = {**MAPPINGS["answers"]["consents"][0], "refuses": [], "silent": ["0"]}
+    tells_changes(world, consents=[box, *MAPPINGS["answers"]["consents"][1:]])
+
+
 def is_granted(world: World) -> bool:
     return states(world)["marketing", ""] == "granted"
 
@@ -96,3 +101,29 @@ def test_a_box_that_shows_a_present_value_lowers_each_time_it_is_ticked(world: W
     assert is_granted(world)
     take(world, [version(T0 + 2 * DAY, **ticked)])
     assert not is_granted(world)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_a_box_that_is_no_longer_ticked_takes_back_what_it_gave(world: World, told: bool, in_one_file: bool) -> None:
+    shows_a_box(world)
+    changed = (T0, T0 + 2 * DAY) if told else (T0, T0)
+    versions = [version(at, newsletter=shown) for at, shown in zip(changed, ("Yes", "0"), strict=True)]
+    if in_one_file:
+        take(world, [*versions, answer(2, AINO, T0 - DAY, newsletter="Yes")])
+    else:
+        take(world, [versions[0], SIGNED_UP], [versions[1]])
+    assert not is_granted(world)
+
+
+def test_a_box_that_was_never_ticked_says_nothing(world: World) -> None:
+    shows_a_box(world)
+    take(world, [SIGNED_UP], [version(T0 + 2 * DAY, newsletter="0")], [version(T0 + 3 * DAY, newsletter="0")])
+    assert is_granted(world)
+    assert world.query("select count(*) from intake.consent_event")[0][0] == 1
+
+
+def test_a_box_that_was_ticked_by_an_edit_stays_so_when_an_older_version_comes(world: World) -> None:
+    shows_a_box(world)
+    take(world, [version(T0 + DAY, newsletter="Yes")], [version(T0, newsletter="0")])
+    assert is_granted(world)
