@@ -25,7 +25,8 @@ with ticked as (
         or exists (
             select from intake.consent_event e join intake.consent_evidence v using (event_key)
             where e.contact_point_id = r.old_contact_point_id and e.source = r.source and e.purpose = d.purpose
-              and e.topic = coalesce(d.topic, '') and e.value = 'grant' and v.submission_id = r.submission_id))
+              and e.topic = coalesce(d.topic, '') and e.value = 'grant' and v.submission_id = r.submission_id
+              and not exists (select from intake.consent_void w where w.event_key = e.event_key)))
     returning d.row_no
 )
 update t_row r set withdraws = r.address_key is not null from turned t where t.row_no = r.row_no
@@ -125,7 +126,8 @@ where r.row_no = t.row_no and r.is_winner
     select from intake.consent_event e join intake.consent_evidence v using (event_key)
     where e.contact_point_id = t.contact_point_id and e.source = t.source and e.purpose = t.purpose
       and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and e.effective_at >= t.effective_at
-      and v.submission_id = t.submission_id)
+      and v.submission_id = t.submission_id
+      and not exists (select from intake.consent_void w where w.event_key = e.event_key))
 """
 
 _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at,

@@ -10,6 +10,7 @@ import pytest
 from tests.invariants.acts import T0, Act, Who, answer, iso, sign_up
 from tests.invariants.feeds import MAPPINGS, TIME
 from tests.invariants.test_acts import states
+from tests.invariants.test_undo import undo
 from tests.invariants.world import World
 
 AINO = Who("aino@example.org", "aino")
@@ -126,4 +127,16 @@ def test_a_box_that_was_never_ticked_says_nothing(world: World) -> None:
 def test_a_box_that_was_ticked_by_an_edit_stays_so_when_an_older_version_comes(world: World) -> None:
     shows_a_box(world)
     take(world, [version(T0 + DAY, newsletter="Yes")], [version(T0, newsletter="0")])
+    assert is_granted(world)
+
+
+def test_a_no_that_was_misread_as_a_yes_is_not_dated_anew_once_that_is_undone(world: World) -> None:
+    asked, *others = MAPPINGS["answers"]["consents"]
+    world.with_mapping("answers", consents=[{**asked, "grants": ["No"], "refuses": ["Yes"]}, *others])
+    take(world, [answer(1, AINO, T0, **NO), SIGNED_UP])
+    ((run_id,),) = world.query("select distinct run_id from intake.reading where feed = 'answers'")
+    undo(world, run_id, feeds=("answers",))
+    world.with_mapping("answers")
+    world.run()
+    assert world.query("select count(*) from intake.consent_event where value = 'withdraw'")[0][0] == 1
     assert is_granted(world)
