@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from connectors.store.planning import MAY_BE_WRITTEN
+
 _LAST_RUN = "select run_id, kind, state, started_at, finished_at from intake.run order by started_at desc limit 1"
 _LAST_GOOD = "select max(finished_at) from intake.run where state = 'done'"
 _LAST_INTAKE = f"{_LAST_GOOD} and kind = 'intake'"
@@ -16,11 +18,12 @@ from intake.outbox_intent i join intake.consent_event e using (contact_point_id)
 where i.phase = 0 and i.state in ('pending', 'claimed') and e.value = 'withdraw'
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
-_UNPLANNED_LOWERINGS = """
-select count(distinct c.contact_point_id) as open, min(e.recorded_at) as oldest_at
-from intake.contact_point c join intake.consent_event e using (contact_point_id)
-where c.version > c.acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
-    select max(r.acked_at) from intake.crm_row r where r.contact_point_id = c.contact_point_id), '-infinity')
+_UNPLANNED_LOWERINGS = f"""
+select count(distinct contact_point.contact_point_id) as open, min(e.recorded_at) as oldest_at
+from intake.contact_point join intake.consent_event e using (contact_point_id)
+where version > acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
+    select max(r.acked_at) from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id), '-infinity')
+  and {MAY_BE_WRITTEN}
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 # What the CRM did not take, though it took other rows of the address since. It waits since the newest withdrawal at least.
@@ -62,17 +65,20 @@ group by kind, detail order by kind, detail
 """
 
 
-def read_status(conn: Connection, *, since: datetime, read_since: date) -> dict[str, Any]:
+def read_status(
+    conn: Connection, *, since: datetime, read_since: date, allowed: Sequence[str] | None
+) -> dict[str, Any]:
     """What an operator looks at first; instants are UTC, None where there is nothing.
 
-    `behind` are the sources that have not been read without a gap since a day.
+    `behind` are the sources that have not been read without a gap since a day. Of addresses that are not among those
+    `allowed` (None: all are) nothing waits but what would be lowered.
     """
     return {
         "last_run": _one(conn, _LAST_RUN),
         "last_good_at": conn.execute(text(_LAST_GOOD)).scalar(),
         "last_intake_at": conn.execute(text(_LAST_INTAKE)).scalar(),
         "withdrawals_planned": _one(conn, _OPEN_LOWERINGS),
-        "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS),
+        "withdrawals_unplanned": _one(conn, _UNPLANNED_LOWERINGS, allowed=None if allowed is None else list(allowed)),
         "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),
         "quarantine": _all(conn, _QUARANTINE),
         "feeds": _all(conn, _SILENCE),

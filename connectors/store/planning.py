@@ -122,7 +122,10 @@ from listed l where c.contact_point_id = l.contact_point_id
 """
 
 _AWAIT_LISTING = """
-update intake.contact_point set awaits_listing = true where contact_point_id = any(:ids) and not awaits_listing
+with unlisted as materialized (
+    select contact_point_id from intake.contact_point where contact_point_id = any(:ids) and not awaits_listing
+    order by contact_point_id for no key update)
+update intake.contact_point c set awaits_listing = true from unlisted u where c.contact_point_id = u.contact_point_id
 """
 
 # One that the CRM has is kept in step until retention removes it, also where nobody is registered for it any more.

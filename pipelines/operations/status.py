@@ -32,7 +32,8 @@ def check_status(session: Session) -> Status:
     """Read the store and say what is overdue."""
     with session.transaction() as conn:
         read_since = (session.now - REACH).date() - timedelta(days=1)
-        facts = read_status(conn, since=session.now - timedelta(days=7), read_since=read_since)
+        allowed = session.workspace.policy.crm.allow_list
+        facts = read_status(conn, since=session.now - timedelta(days=7), read_since=read_since, allowed=allowed)
     for feed in facts["quarantine"]:
         feed["owner"] = owner_of(session, feed["feed"])
     facts |= {**read_watch(session), "questions": changed_feeds(session)}

@@ -148,11 +148,16 @@ def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it
     world.run()
     world.with_policy(with_crm(world.workspace.policy, allow_list=(staying.key,)))
     stranger = answer(6, Who(address_of(3), "aino"), LATER, stop="Yes")
+    turning = [
+        answer(7, Who(address_of(4), "aino"), T0, newsletter="No"),
+        answer(8, Who(address_of(4), "aino"), LATER, newsletter="Yes"),
+    ]
     later = [
         answer(4, leaving, LATER, training="Yes", stop="Yes"),
         register(2, leaving, T0, status="out", changed_at=LATER),
         register(5, leaving, LATER, course="LK2"),
         stranger,
+        *turning,
     ]
     before = world.holds()
     world.perform(later)
@@ -161,7 +166,7 @@ def test_a_withdrawal_off_the_allow_list_is_lowered_and_the_rest_written_once_it
         session = world.session()
         with session.transaction() as conn:
             call(conn, list(conn.execute(sa.text("select contact_point_id from intake.contact_point")).scalars()))
-        assert serve_calls(world.workspace, world.crm).served == 3
+        assert serve_calls(world.workspace, world.crm).served == 4
         assert not world.holds().consents[leaving.key, "marketing", ""]
     ran = world.run()
     held = world.holds()
