@@ -370,29 +370,32 @@ def waiting_plan(conn: Connection) -> dict[str, Any] | None:
     return dict(row) if row is not None and row["state"] == "waiting" else None
 
 
-def move_read_through(conn: Connection, run_id: UUID, source: str, days: Window, timezone: str) -> None:
-    """Note that a run has read a source on the given days, if none of it failed and no day is left out before them.
+def note_read_days(conn: Connection, run_id: UUID, source: str, days: Window, timezone: str) -> None:
+    """Note that a run has read a source on the given days, if none of it failed; in whatever order days are read.
 
     A day that was not over when the run began is not wholly read.
     """
     statement = (
-        "insert into intake.read_through as known (source, through_on)"
-        " select :source, least(:last_on, cast(started_at at time zone :timezone as date) - 1) from intake.run"
-        " where run_id = :run_id and state <> 'failed' on conflict (source) do update set through_on = excluded.through_on"
-        " where :first_on <= known.through_on + 1 and excluded.through_on > known.through_on"
+        "insert into intake.read_days as known (source, days)"
+        " select :source, datemultirange(daterange(:first_on, last_on, '[]')) from ("
+        "  select least(:last_on, cast(started_at at time zone :timezone as date) - 1) as last_on from intake.run"
+        "  where run_id = :run_id and state <> 'failed') r where last_on >= :first_on"
+        " on conflict (source) do update set days = known.days + excluded.days"
     )
     known = {"run_id": run_id, "source": source, "timezone": timezone}
     conn.execute(text(statement), {**known, "first_on": days.first_on, "last_on": days.last_on})
 
 
-def first_unread_on(conn: Connection, sources: Sequence[str], timezone: str) -> date | None:
-    """The first day of which some source is not wholly read; of one that never was, the day before the first intake of all.
+def first_unread_on(conn: Connection, sources: Sequence[str], timezone: str, *, since: date) -> date | None:
+    """The first day from `since` on, and from the day before the first intake of all, of which some source is not wholly read.
 
     None where there was no intake yet.
     """
     statement = (
-        "select min(coalesce(through_on + 1, began_on - 1)) from unnest(cast(:sources as text[])) as asked (source)"
-        " left join intake.read_through using (source) cross join"
-        " (select cast(min(started_at) at time zone :timezone as date) as began_on from intake.run where kind = 'intake') as r"
+        "select min(coalesce((select upper(r) from unnest(days) r where r @> from_on), from_on))"
+        " from unnest(cast(:sources as text[])) as asked (source) left join intake.read_days using (source)"
+        " cross join (select greatest(cast(min(started_at) at time zone :timezone as date) - 1, cast(:since as date)) as from_on"
+        " from intake.run where kind = 'intake' having count(*) > 0) as begun"
     )
-    return conn.execute(text(statement), {"sources": list(sources), "timezone": timezone}).scalar()
+    values = {"sources": list(sources), "timezone": timezone, "since": since}
+    return conn.execute(text(statement), values).scalar()

@@ -49,7 +49,15 @@ _SILENCE = """
 select source, feed, max(landed_at) as last_at, max(w.position) as read_to
 from intake.batch left join intake.watermark w using (source, feed) group by source, feed order by source, feed
 """
-_BEHIND = "select source, through_on from intake.read_through where through_on < :since order by source"
+# From when it was read at all, or from the day before the first intake.
+_BEHIND = """
+select source, unread_on from (
+    select k.source, coalesce((select upper(r) from unnest(k.days) r where r @> f.from_on), f.from_on) as unread_on
+    from intake.read_days k cross join lateral (
+        select greatest(lower(k.days), cast(min(started_at) at time zone :timezone as date) - 1) as from_on
+        from intake.run where kind = 'intake') f) s
+where unread_on < :since order by source
+"""
 _STOPPED = """
 select source, feed, count(*) as batches, min(landed_at) as oldest_at from intake.batch where state = 'stopped'
 group by source, feed order by source, feed
@@ -66,12 +74,12 @@ group by kind, detail order by kind, detail
 
 
 def read_status(
-    conn: Connection, *, since: datetime, read_since: date, allowed: Sequence[str] | None
+    conn: Connection, *, since: datetime, read_since: date, timezone: str, allowed: Sequence[str] | None
 ) -> dict[str, Any]:
     """What an operator looks at first; instants are UTC, None where there is nothing.
 
-    `behind` are the sources that have not been read without a gap since a day. Of addresses that are not among those
-    `allowed` (None: all are) nothing waits but what would be lowered.
+    `behind` are the sources of which a day before `read_since` is not wholly read, with the first such day. Of addresses that
+    are not among those `allowed` (None: all are) nothing waits but what would be lowered.
     """
     return {
         "last_run": _one(conn, _LAST_RUN),
@@ -82,7 +90,7 @@ def read_status(
         "withdrawals_refused": _one(conn, _REFUSED_LOWERINGS),
         "quarantine": _all(conn, _QUARANTINE),
         "feeds": _all(conn, _SILENCE),
-        "behind": _all(conn, _BEHIND, since=read_since),
+        "behind": _all(conn, _BEHIND, since=read_since, timezone=timezone),
         "stopped": _all(conn, _STOPPED),
         "waiting_plan": _one(conn, _WAITING),
         "refused": _all(conn, _REFUSED, since=since),

@@ -1,6 +1,6 @@
 """The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
 
-received   batch, staged_group, watermark, read_through, row_outcome, quarantine   (landing_* stand in landing.py)
+received   batch, staged_group, watermark, read_days, row_outcome, quarantine      (landing_* stand in landing.py)
 people     contact_point, subject, person, submission, answer
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DATEMULTIRANGE, JSONB, TIMESTAMP, UUID
 
 from connectors.store.metadata import METADATA
 
@@ -83,11 +83,11 @@ WATERMARK = Table(
     _at("moved_at", nullable=False, now=True),
 )
 
-READ_THROUGH = Table(
-    "read_through",
+READ_DAYS = Table(
+    "read_days",
     METADATA,
     Column("source", Text, primary_key=True),
-    Column("through_on", Date, nullable=False),
+    Column("days", DATEMULTIRANGE, nullable=False),
 )
 
 ROW_OUTCOME = Table(

@@ -31,9 +31,14 @@ class Status:
 def check_status(session: Session) -> Status:
     """Read the store and say what is overdue."""
     with session.transaction() as conn:
-        read_since = (session.now - REACH).date() - timedelta(days=1)
-        allowed = session.workspace.policy.crm.allow_list
-        facts = read_status(conn, since=session.now - timedelta(days=7), read_since=read_since, allowed=allowed)
+        policy = session.workspace.policy
+        facts = read_status(
+            conn,
+            since=session.now - timedelta(days=7),
+            read_since=(session.now - REACH).date(),
+            timezone=policy.organisation.timezone,
+            allowed=policy.crm.allow_list,
+        )
     for feed in facts["quarantine"]:
         feed["owner"] = owner_of(session, feed["feed"])
     facts |= {**read_watch(session), "questions": changed_feeds(session)}
@@ -47,10 +52,9 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
         since = "yet" if last_at is None else f"since {last_at:%Y-%m-%d}"
         alarms.append(f"No intake has ended well {since}: see that the schedule `nightly` is on, or `crm-intake run`.")
     for behind in facts["behind"]:
-        from_on = behind["through_on"] + timedelta(days=1)
         alarms.append(
-            f"Source {behind['source']} is read to {behind['through_on']} only, further back than the night goes: run"
-            f" `crm-intake run --source {behind['source']} --from {from_on}`."
+            f"Source {behind['source']} is not wholly read on {behind['unread_on']}, further back than the night goes: run"
+            f" `crm-intake run --source {behind['source']} --from {behind['unread_on']}`."
         )
     for feed in facts["questions"]:
         alarms.append(f"Feed {feed['feed']}: its questions changed: {'; '.join(feed['diff'])}.")

@@ -17,13 +17,13 @@ def unread_window(session: Session, sources: Sequence[str]) -> Window:
     timezone = session.workspace.policy.organisation.timezone
     today = session.now.astimezone(ZoneInfo(timezone)).date()
     with session.transaction() as conn:
-        unread_on = batches.first_unread_on(conn, sources, timezone)
+        unread_on = batches.first_unread_on(conn, sources, timezone, since=today - REACH)
     known_on = date.fromisoformat(session.workspace.settings.partitions_first_on)
-    first_on = max(unread_on or today, today - REACH, known_on)
+    first_on = max(unread_on or today, known_on)
     return Window(min(first_on, today - timedelta(days=1)), today)
 
 
 def note_read(session: Session, source: str, days: Window) -> None:
-    """Note that this run has read a source on the given days; see `connectors.store.batches.move_read_through`."""
+    """Note that this run has read a source on the given days; see `connectors.store.batches.note_read_days`."""
     with session.transaction() as conn:
-        batches.move_read_through(conn, session.run_id, source, days, session.workspace.policy.organisation.timezone)
+        batches.note_read_days(conn, session.run_id, source, days, session.workspace.policy.organisation.timezone)

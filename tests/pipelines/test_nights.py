@@ -111,9 +111,10 @@ def test_the_first_good_night_begins_where_the_last_good_one_ended(after_outage:
 def test_one_day_taken_in_by_hand_does_not_hide_those_before_it(after_outage: tuple[World, date]) -> None:
     world, _ = after_outage
     with world.workspace.transaction() as conn:
-        kept = world.rows("select through_on from intake.read_through where source = 'webropol'")
+        kept = world.rows("select days from intake.read_days where source = 'webropol'")
         conn.exec_driver_sql(
-            "update intake.read_through set through_on = %s where source = 'webropol'", (world.first_on,)
+            "update intake.read_days set days = datemultirange(daterange(lower(days), %s, '[]')) where source = 'webropol'",
+            (world.first_on,),
         )
     today = world.last_on + timedelta(days=1)
     workspace = at_night(world, today)
@@ -127,7 +128,7 @@ def test_one_day_taken_in_by_hand_does_not_hide_those_before_it(after_outage: tu
     assert asked_for(workspace, today) == first_unread
     assert window_of(Session(workspace), list(NOUNS)) == first_unread
     with world.workspace.transaction() as conn:
-        conn.exec_driver_sql("update intake.read_through set through_on = %s where source = 'webropol'", kept[0])
+        conn.exec_driver_sql("update intake.read_days set days = %s where source = 'webropol'", kept[0])
 
 
 def test_a_source_that_was_away_for_longer_than_the_night_goes_back_is_an_alarm(
