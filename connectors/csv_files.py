@@ -5,7 +5,7 @@ within a row passes; a cut exactly between two rows shows only in a manifest (co
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 import pandas as pd
@@ -31,13 +31,13 @@ _WORTH_THREADS = 1 << 20
 _MOST_CELLS = 40_000_000
 
 
-def decode_csv(payload: bytes, shape: FileShape) -> pd.DataFrame:
-    """The raw frame. Raises BatchRefused: `cut_short`, `ragged_rows`, `unreadable_table`, `too_large`, and those of
-    `connectors.text_encoding.as_utf8`.
+def decode_csv(payload: bytes, shape: FileShape, *, known: Collection[str] = ()) -> pd.DataFrame:
+    """The raw frame; `known` are the titles that the mapping names. Raises BatchRefused: `cut_short`, `ragged_rows`,
+    `unreadable_table`, `too_large`, and those of `connectors.text_encoding.as_utf8`.
     """
     text = as_utf8(payload)
     refuse_cut_text(text)
-    table, titles = _titled(text, shape)
+    table, titles = _titled(text, shape, known)
     if len(text) > _MOST_CELLS:  # every cell takes a byte
         refuse_too_sparse(text.count(b"\n"), len(titles), most=_MOST_CELLS)
     frame = _parsed(table, len(titles), shape, is_quoted=b'"' in text)
@@ -54,7 +54,7 @@ def refuse_cut_text(text: bytes) -> None:
         raise cut_short(f"The file {reason}.")
 
 
-def _titled(text: bytes, shape: FileShape) -> tuple[memoryview, list[str]]:
+def _titled(text: bytes, shape: FileShape, known: Collection[str]) -> tuple[memoryview, list[str]]:
     """The text from its titles on, and the titles; what exports put above them are plain lines."""
     top = 0
     for _ in range(0 if shape.layout.found_by else shape.header_row - 1):
@@ -62,9 +62,8 @@ def _titled(text: bytes, shape: FileShape) -> tuple[memoryview, list[str]]:
     first = _first_records(text, top, shape)
     at = titles_at((cells for _, cells in first), shape) if shape.layout.found_by else 0
     row_no = at + 1 if shape.layout.found_by else shape.header_row
-    titles = titles_of(
-        [cells for _, cells in first[at : at + rows_of_titles(shape.layout)]], shape.layout, row_no=row_no
-    )
+    rows = [cells for _, cells in first[at : at + rows_of_titles(shape.layout)]]
+    titles = titles_of(rows, shape.layout, row_no=row_no, known=known)
     refuse_too_large(0, len(titles))
     if not any(titles):
         raise _unreadable("it has no row of titles")

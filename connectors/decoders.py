@@ -53,9 +53,9 @@ def decode_rows(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFra
     """As `decode`, each row as delivered."""
     match media_type:
         case MediaType.CSV:
-            return decode_csv(payload, _shape(mapping))
+            return decode_csv(payload, _shape(mapping), known=_titles(mapping))
         case MediaType.XLSX:
-            return decode_xlsx(payload, _shape(mapping))
+            return decode_xlsx(payload, _shape(mapping), known=_titles(mapping))
         case MediaType.JSON:
             return decode_json_file(payload, mapping)
         case MediaType.PULLED_JSON | MediaType.REST_JSON:
@@ -84,6 +84,11 @@ def questions_in(media_type: str, payload: bytes, raw: pd.DataFrame, mapping: Ma
 def _shape(mapping: Mapping) -> FileShape:
     """How the feed's files look; a feed that was pulled when it was mapped so falls back to the defaults."""
     return mapping.file or FileShape(type="csv", pattern="*")
+
+
+def _titles(mapping: Mapping) -> frozenset[str]:
+    """The titles that a mapping names, what it reads and what it ignores."""
+    return mapping.read_columns() | set(mapping.ignored)
 
 
 def _decode_pulled(media_type: str, payload: bytes, mapping: Mapping) -> pd.DataFrame:

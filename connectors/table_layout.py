@@ -1,11 +1,12 @@
 """Where a table's titles stand and what they are, for delimited text and workbooks alike; and where its rows end."""
 
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import compress, zip_longest
 
 import pandas as pd
 
-from connectors.title_cells import is_answer
+from connectors.title_cells import is_answer, may_be_answer
 from schemas.arrangements import TableLayout
 from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
@@ -31,34 +32,41 @@ def rows_of_titles(layout: TableLayout) -> int:
     return 1 if layout.second_row == "none" else 2
 
 
-def titles_of(rows: Sequence[Sequence[str]], layout: TableLayout, *, row_no: int) -> list[str]:
+def titles_of(
+    rows: Sequence[Sequence[str]], layout: TableLayout, *, row_no: int, known: Collection[str] = ()
+) -> list[str]:
     """The titles that their one or two rows make, the first of them the file's row of that number; see
-    `schemas.arrangements.TableLayout`.
+    `schemas.arrangements.TableLayout`. `known` are the titles that the mapping names.
 
-    Raises BatchRefused (`unreadable_table`) where one of the rows is an answer: see `connectors.title_cells`. One that is to
-    be dropped is where it holds an address.
+    Raises BatchRefused (`unreadable_table`) where one of the rows is an answer: see `connectors.title_cells`. A title that
+    is known is none; where not one is, what may be an answer is taken for one. A row that is to be dropped is an answer
+    also where it holds an address.
     """
     upper, *lower = [list(row) for row in rows] or [[]]
-    _refuse_answers(upper, row_no)
-    for place, row in enumerate(lower, 1):
-        _refuse_answers(row, row_no + place, may_be_date=True)
-    if layout.second_row == "joined" and lower:
-        return _joined(upper, lower[0])
-    if any("@" in cell for row in lower for cell in row):
+    is_joined = layout.second_row == "joined" and bool(lower)
+    titles = _joined(upper, lower[0]) if is_joined else upper
+    named = {_one_form(title) for title in known}
+    is_unknown = [_one_form(title) not in named for title in titles]
+    is_told = may_be_answer if named and all(is_unknown) else is_answer
+    _refuse_answers(filter(is_told, compress(upper, is_unknown)), row_no)
+    for row in lower:
+        _refuse_answers(filter(is_told, compress(row, is_unknown)) if is_joined else filter(is_answer, row), row_no + 1)
+    if not is_joined and any("@" in cell for row in lower for cell in row):
         message = "The row below the titles, which is to be dropped, holds an address and so is an answer."
         remedy = "Set layout.second_row to none in the mapping if this export has no second row of titles."
         raise BatchRefused("unreadable_table", message, remedy=remedy)
-    return upper
+    return titles
 
 
-def _refuse_answers(cells: Sequence[str], row_no: int, *, may_be_date: bool = False) -> None:
-    if any(is_answer(cell, may_be_date=may_be_date) for cell in cells):
+def _refuse_answers(answers: Iterator[str], row_no: int) -> None:
+    if any(True for _ in answers):
         message = (
             f"Row {row_no} of the file, in which the mapping has the titles, is an answer: a cell of it holds an address, a"
             " telephone number, a date or an identity code."
         )
         remedy = (
-            "Correct header_row in the mapping (or give layout.found_by and layout.second_row); then replay the batch."
+            "Correct header_row in the mapping (or give layout.found_by and layout.second_row). If the cell is a title,"
+            " name it in the mapping, under ignored if nothing reads it. Then replay the batch."
         )
         raise BatchRefused("unreadable_table", message, remedy=remedy)
 
@@ -97,6 +105,11 @@ def _holds(cells: Sequence[str], wanted: Sequence[str]) -> bool:
 
 def _is_among(wanted: str, titles: Sequence[str]) -> bool:
     return any(title == wanted or title.endswith(f":{wanted}") for title in titles)
+
+
+def _one_form(title: str) -> str:
+    """A title as titles are compared: exports put no-break and double spaces into them."""
+    return " ".join(unicodedata.normalize("NFC", title).split())
 
 
 def _text(title: str) -> str:

@@ -5,6 +5,7 @@ Formulas are read as the values that were saved with them; nothing in a workbook
 
 import io
 import zipfile
+from collections.abc import Collection
 
 import pandas as pd
 import pyarrow as pa
@@ -27,8 +28,8 @@ MAX_RATIO = 200
 _SMALL = 1 << 20
 
 
-def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
-    """The raw frame of one sheet: the one that the mapping names, or the first.
+def decode_xlsx(payload: bytes, shape: FileShape, *, known: Collection[str] = ()) -> pd.DataFrame:
+    """The raw frame of one sheet: the one that the mapping names, or the first; `known` are the titles that it names.
 
     Raises BatchRefused: `merged_cells`, and those of `refuse_unsound_zip` and `connectors.workbooks.read_sheet`.
     """
@@ -36,7 +37,7 @@ def decode_xlsx(payload: bytes, shape: FileShape) -> pd.DataFrame:
     sheet = read_sheet(payload, shape.sheet)
     at = titles_at(sheet.texts(0, LAST_TITLE_ROW), shape)
     below = at + rows_of_titles(shape.layout)
-    titles = titles_of(sheet.texts(at, below - at), shape.layout, row_no=at + 1)
+    titles = titles_of(sheet.texts(at, below - at), shape.layout, row_no=at + 1, known=known)
     if not any(titles):
         raise unreadable("it has no row of titles")
     refuse_merged(sheet, below)

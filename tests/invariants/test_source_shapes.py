@@ -162,6 +162,23 @@ def test_a_person_in_the_row_of_the_titles_is_told_nowhere(world: World, layout:
     assert changed_feeds(world.session()) == []
 
 
+ODD_TITLES = ["12.1.2026", "12.1.2026 klo 9.00", "100 000 - 499 999", "00100-00990", "1234567890", "010126-3001"]
+
+
+@pytest.mark.parametrize(
+    ("title", "is_named"), [*((title, False) for title in ODD_TITLES), ("12.1.2026", True), ("info@example.org", True)]
+)
+def test_titles_that_look_like_answers_hold_back_no_withdrawal(world: World, title: str, is_named: bool) -> None:
+    world.perform([answer(1, AINO, T0, newsletter="Yes")])
+    world.run()
+    if is_named:
+        world.with_mapping("answers", ignored=[*MAPPINGS["answers"].get("ignored", []), title])
+    rows = [answer(2, AINO, LATER, newsletter="No").row, answer(3, MAIJA, LATER, newsletter="Yes").row]
+    world.receive_bytes("answers", csv_bytes([*COLUMNS["answers"], title], [{**row, title: "x"} for row in rows]))
+    assert world.run().stops() == ({} if is_named else {"unmapped_column": 1})
+    assert marketing(world) == ({AINO.key: False, MAIJA.key: True} if is_named else {AINO.key: False})
+
+
 def test_what_somebody_writes_before_a_colon_is_told_nowhere(world: World) -> None:
     people = {"column": "Attendees", "form": "text", "columns": ["E-mail", "Note"]}
     world.with_mapping(
