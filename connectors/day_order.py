@@ -1,11 +1,13 @@
 """Dates with points whose column shows that it is month first: `1.15.2026` beside `1.4.2026`, which reads as another day.
 
-Declared formats are day first. Where one text of a delivery's column can only be month first, nobody can tell which day the
-others mean whose parts can both be months: they are written with strokes (`1/4/2026`), an order that nothing reads.
+Declared formats are day first, and so is a column of which any text can only be that (`25.3.2026`): one beside it that can
+only be month first is a slip of its own, and costs no other. Where a text of a delivery's column can only be month first and
+none can only be day first, nobody can tell which day the others mean whose parts can both be months: they are written with
+strokes (`1/4/2026`), an order that nothing reads.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,9 @@ import pandas as pd
 from connectors.windows import FINNISH_FORMATS, read_instant
 from schemas.mappings import Mapping
 
-_MONTH_FIRST = r"^\s*[0-9]{1,2}\. ?(?:1[3-9]|2[0-9]|3[01])\. ?[0-9]{4}"
+_NO_MONTH = "(?:1[3-9]|2[0-9]|3[01])"
+_DAY_FIRST = rf"^\s*{_NO_MONTH}\. ?[0-9]{{1,2}}\. ?[0-9]{{4}}"
+_MONTH_FIRST = rf"^\s*[0-9]{{1,2}}\. ?{_NO_MONTH}\. ?[0-9]{{4}}"
 _DATE = re.compile(r"\s*([0-9]{1,2})\. ?([0-9]{1,2})\. ?([0-9]{4})(.*)", re.DOTALL)
 _MONTHS = 12
 
@@ -23,7 +27,7 @@ def without_unsure_days(frame: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
     """The raw frame with the dates in strokes whose order its own columns leave open; any other is as it was."""
     wanted = {" ".join(column.split()) for column in _dotted(mapping.model_dump(include=set(_TIMED)))}
     dated = [title for title in frame.columns if " ".join(str(title).split()) in wanted]
-    return frame.assign(**{title: _stroked(frame[title]) for title in dated if _is_month_first(frame[title])})
+    return frame.assign(**{title: _stroked(frame[title]) for title in dated if _is_open_column(frame[title])})
 
 
 _TIMED = ("submitted_at", "changed_at", "fields", "consents", "occasion", "spoken")
@@ -40,18 +44,24 @@ def _dotted(node: Any) -> Iterator[str]:
             yield from _dotted(child)
 
 
-def _is_month_first(column: "pd.Series[str]") -> bool:
-    """Whether some text of the column is a time by its second part as the day, and by its first part is none."""
-    suspected = column[column.str.contains(_MONTH_FIRST, na=False)].unique()
-    return any(not _is_time(text) and _is_time(_turned(text)) for text in suspected)
+def _is_open_column(column: "pd.Series[str]") -> bool:
+    """Whether some text of the column is a time by its second part as the day alone, and none by its first part alone."""
+    month_first = _distinct(column, _MONTH_FIRST)
+    if not any(not _is_time(text) and _is_time(_turned(text)) for text in month_first):
+        return False
+    return not any(_is_time(text) for text in _distinct(column, _DAY_FIRST))
+
+
+def _distinct(column: "pd.Series[str]", pattern: str) -> Iterable[str]:
+    return column[column.str.contains(pattern, na=False)].unique()
 
 
 def _stroked(column: "pd.Series[str]") -> "pd.Series[str]":
-    texts = {text: _DATE.sub(r"\1/\2/\3\4", text) for text in column.dropna().unique() if _is_open(text)}
+    texts = {text: _DATE.sub(r"\1/\2/\3\4", text) for text in column.dropna().unique() if _is_open_text(text)}
     return column.map(lambda text: texts.get(text, text)).astype("str")
 
 
-def _is_open(text: str) -> bool:
+def _is_open_text(text: str) -> bool:
     found = _DATE.fullmatch(text)
     if found is None:
         return False

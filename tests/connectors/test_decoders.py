@@ -292,5 +292,24 @@ def test_days_of_a_column_that_is_not_month_first_are_as_they_were(other: str) -
     assert dated(other, "1.4.2026", "1.2.2026 9.05") == [other, "1.4.2026", "1.2.2026 9.05"]
 
 
+@pytest.mark.parametrize("sure", ["25.3.2026", "13. 1. 2026", "31.12.2026 klo 9.05"])
+def test_one_day_that_can_only_be_day_first_outweighs_a_slip(sure: str) -> None:
+    texts = ["1.4.2026", "6.13.2026", sure, "1.2.2026 9.05"]
+    assert dated(*texts) == texts
+
+
+@pytest.mark.parametrize("other", ["13.13.2026", "31.2.2026", "25.3.20261", "25.3.2026 10.61"])
+def test_what_is_no_day_outweighs_nothing(other: str) -> None:
+    assert dated("1.4.2026", "6.13.2026", other) == ["1/4/2026", "6.13.2026", other]
+
+
+def test_each_column_is_judged_by_its_own_days() -> None:
+    at = {"column": "At", "formats": ["fi_date"]}
+    mapping = make_mapping(submitted_at=at, changed_at={**at, "column": "B"})
+    frame = decode(CSV, b"At;B\n25.3.2026;6.13.2026\n6.13.2026;1.4.2026\n1.4.2026;1.4.2026\n", mapping)
+    assert frame["At"].tolist() == ["25.3.2026", "6.13.2026", "1.4.2026"]
+    assert frame["B"].tolist() == ["6.13.2026", "1/4/2026", "1/4/2026"]
+
+
 def test_days_in_a_column_of_another_form_are_as_they_were() -> None:
     assert dated("1.15.2026", "1.4.2026", formats=("iso",)) == ["1.15.2026", "1.4.2026"]

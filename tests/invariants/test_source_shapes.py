@@ -215,6 +215,31 @@ def test_days_whose_order_a_file_contradicts_begin_nothing_and_lose_no_withdrawa
     assert [tuple(row) for row in faults] == [(1, "date_impossible"), (2, "date_ambiguous"), (3, "date_ambiguous")]
 
 
+def told_by(world: World) -> set[Any]:
+    """The keys of all events, and what each submission held when it was last read."""
+    events = world.query("select event_key from intake.consent_event")
+    held = world.query("select submission_id, content_hash from intake.submission")
+    return {tuple(row) for row in (*events, *held)}
+
+
+def test_one_mistyped_day_dates_no_unchanged_answer_anew(world: World) -> None:
+    time = {"column": "Time", "formats": ["fi_date"], "timezone": "Europe/Helsinki"}
+    world.with_mapping("answers", submitted_at=time)
+    refused = {**answer(1, AINO, T0, newsletter="No").row, "Time": "1.2.2026"}
+    settled = {**answer(2, MAIJA, T0, newsletter="Yes").row, "Time": "25.1.2026"}
+    world.receive("answers", [refused, settled])
+    world.receive("answers", [{**answer(3, AINO, T0, newsletter="Yes").row, "Time": "2.3.2026"}])
+    world.run()
+    before = told_by(world)
+    assert marketing(world) == {AINO.key: True, MAIJA.key: True}
+    world.receive("answers", [refused, settled, {**answer(4, KALLE, T0, newsletter="Yes").row, "Time": "6.13.2026"}])
+    world.run()
+    assert marketing(world) == {AINO.key: True, MAIJA.key: True}
+    assert before <= told_by(world)
+    faults = world.query("select row_no, fault from intake.quarantine where field = 'submitted_at'")
+    assert [tuple(row) for row in faults] == [(3, "date_impossible")]
+
+
 def test_two_questions_that_swapped_their_titles_raise_nothing_though_every_column_fits(world: World) -> None:
     survey = Survey()
     consents = [
