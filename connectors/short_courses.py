@@ -6,9 +6,10 @@ Read only, and exactly the columns that the table or query gives: one that the m
 import io
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from schemas.errors import MappingError, SourceError, SourceUnavailable
 from schemas.mappings import RECEIVED_AT, Mapping, TableShape
 from schemas.records import ReceivedBatch, Window
 
+_MOMENT = sa.DateTime(timezone=True)
 _ROWS_AT_A_TIME = 10_000
 # A first load may be of everything there is: it is landed in batches, so that no more than one is held in memory.
 ROWS_A_BATCH = 50_000
@@ -51,20 +53,20 @@ class ShortCourseRegistrations:
 
         Raises SourceError; the batches before are good then, and come again in the next pull of the window.
         """
-        shape = _shape(mapping)
         days = pull_window(mapping, window, timezone=self._settings.timezone, now=now)
-        for table in self._iter_texts(shape, days):
+        for table in self._iter_texts(mapping, days):
             yield from _batches(mapping, window, days=days, table=table)
 
     def acknowledge(self, batch: ReceivedBatch) -> None:
         """Nothing: the watermark moves with the batch."""
 
-    def _iter_texts(self, shape: TableShape, days: PullWindow) -> Iterator[Texts]:
+    def _iter_texts(self, mapping: Mapping, days: PullWindow) -> Iterator[Texts]:
         try:
             with self._engine.connect() as connection:
                 self._limit(connection, days)
+                statement = _statement(_shape(mapping), _told_otherwise(connection, mapping, days))
                 streaming = connection.execution_options(stream_results=True)
-                yield from _texts(streaming, _statement(shape), self._bounds(days))
+                yield from _texts(streaming, statement, self._bounds(days))
         except sa.exc.OperationalError:
             raise SourceUnavailable(
                 "The short-course database cannot be reached. Check its address; run again when it answers."
@@ -106,21 +108,47 @@ def _shape(mapping: Mapping) -> TableShape:
     return mapping.table
 
 
-def _statement(shape: TableShape) -> sa.Executable:
+def _told_otherwise(connection: sa.Connection, mapping: Mapping, days: PullWindow) -> str | None:
+    """The column that tells of a row without a time of a change when it counts as changed; None where it holds no times.
+
+    None too where two columns tell it by turns, or in another zone than that in which the database is asked.
+    """
+    shape = _shape(mapping)
+    others = [
+        told
+        for told in (mapping.changed_at, mapping.submitted_at)
+        if told and told.column not in (None, shape.changed_at)
+    ]
+    if shape.table is None or len(others) != 1 or others[0].timezone != days.clock.key:
+        return None
+    schema, _, name = shape.table.rpartition(".")
+    with suppress(sa.exc.NoSuchTableError):  # the statement tells of it in the database's words
+        columns = sa.inspect(connection).get_columns(name, schema=schema or None)
+        times = {column["name"] for column in columns if isinstance(column["type"], sa.DateTime)}
+        return others[0].column if others[0].column in times else None
+    return None
+
+
+def _statement(shape: TableShape, otherwise: str | None) -> sa.Executable:
     """The mapping's own query, with `:since` (inclusive) and `:until` (exclusive), or the table by `changed_at`.
 
-    A row that never changed may have none there: when it counts as changed is then told by its other times.
+    A row that never changed may have none there: then it is selected by the column `otherwise`, each such row where that is
+    None. Alternatives, not a coalesce, so that an index of either column serves.
     """
-    moment = sa.DateTime(timezone=True)
-    bounds = (sa.bindparam("since", type_=moment), sa.bindparam("until", type_=moment))
+    since, until = (sa.bindparam(name, type_=_MOMENT) for name in ("since", "until"))
     if shape.query is not None:
-        return sa.text(shape.query).bindparams(*[b for b in bounds if f":{b.key}" in shape.query])
+        return sa.text(shape.query).bindparams(*[b for b in (since, until) if f":{b.key}" in shape.query])
     schema, _, name = (shape.table or "").rpartition(".")
-    changed_at = sa.column(shape.changed_at, moment)
+    changed_at = sa.column(shape.changed_at, _MOMENT)
     key: sa.ColumnClause[Any] = sa.column(shape.key)
+    unchanged: list[sa.ColumnElement[bool]] = [changed_at.is_(None)]
+    if otherwise is not None:
+        other = sa.column(otherwise, _MOMENT)
+        within = sa.and_(other >= since, other < until)
+        unchanged = [sa.and_(changed_at.is_(None), told) for told in (within, other.is_(None))]
+    held = sa.or_(sa.and_(changed_at >= since, changed_at < until), *unchanged)
     table = sa.table(name, changed_at, key, schema=schema or None)
-    within = sa.or_(sa.and_(changed_at >= bounds[0], changed_at < bounds[1]), changed_at.is_(None))
-    return sa.select(sa.literal_column("*")).select_from(table).where(within).order_by(changed_at, key)
+    return sa.select(sa.literal_column("*")).select_from(table).where(held).order_by(changed_at, key)
 
 
 def _texts(connection: sa.Connection, statement: sa.Executable, bounds: dict[str, datetime]) -> Iterator[Texts]:
@@ -140,24 +168,30 @@ def _texts(connection: sa.Connection, statement: sa.Executable, bounds: dict[str
 
 
 def _batches(mapping: Mapping, window: Window, *, days: PullWindow, table: Texts) -> Iterator[ReceivedBatch]:
-    """The batch of the rows that changed within the window, as their other times tell where one has no time of a change."""
+    """The batch of the rows that changed within the window, as their other times tell where one has no time of a change.
+
+    Of what the mapping's own query gives nothing is left out: it says itself what a window holds.
+    """
     titles, columns = table
-    own = _shape(mapping).changed_at
-    if own not in titles:
-        raise SourceError(f"Feed {mapping.feed}: the query gives no column {own!r}. {_REMEDY}")
-    changed_at = [read_instant(text, days.clock) for text in columns[titles.index(own)]]
+    shape, cells = _shape(mapping), dict(zip(titles, columns, strict=True))
+    if shape.changed_at not in cells:
+        raise SourceError(f"Feed {mapping.feed}: the query gives no column {shape.changed_at!r}. {_REMEDY}")
+    changed_at = [read_instant(text, days.clock) for text in cells[shape.changed_at]]
     outside = set()
-    for place, text in enumerate(columns[titles.index(own)]):
+    for place, text in enumerate(cells[shape.changed_at]):
         if text is None:
-            row = {title: column[place] for title, column in zip(titles, columns, strict=True)}
-            changed_at[place] = row_instant(mapping, row.get)
-            if not days.holds(changed_at[place]):
+            changed_at[place] = row_instant(mapping, partial(_text_at, cells, place))
+            if shape.query is None and not days.holds(changed_at[place]):
                 outside.add(place)
     if outside:
         columns = [_without(column, outside) for column in columns]
         changed_at = _without(changed_at, outside)
     if changed_at:
         yield _batch(mapping, window, days=days, table=(titles, columns), changed_at=changed_at)
+
+
+def _text_at(cells: dict[str, list[str | None]], place: int, title: str) -> str | None:
+    return cells[title][place] if title in cells else None
 
 
 def _without(column: Sequence[_Cell], places: AbstractSet[int]) -> list[_Cell]:

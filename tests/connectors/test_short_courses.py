@@ -109,6 +109,55 @@ def test_a_row_without_a_time_of_a_change_is_taken_by_when_it_was_submitted(regi
     assert received["2"] == "2026-11-20T21:59:59.999999+00:00"
 
 
+UNCHANGED = """
+create table register.seldom (id int, email text, submitted_at timestamptz, changed_at timestamptz);
+insert into register.seldom values
+    (1, 'a@example.org', '2026-11-17 23:59:59+02', null), (2, 'b@example.org', '2026-11-18 00:00+02', null),
+    (3, 'c@example.org', '2026-11-20 23:59:59+02', null), (4, 'd@example.org', '2026-11-21 00:00+02', null),
+    (5, 'e@example.org', '2026-11-01 10:00+02', '2026-11-19 10:00+02'), (6, 'f@example.org', null, null),
+    (7, 'g@example.org', '2026-11-19 10:00+02', '2026-11-21 10:00+02');
+"""
+
+
+@pytest.fixture(scope="module")
+def seldom(register: str) -> str:
+    with sa.create_engine(register, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text(UNCHANGED))
+    return register
+
+
+def seldom_changed(**shape: Any) -> Mapping:
+    mapping = table(**{"table": "register.seldom", **shape}).model_dump(mode="json", exclude_none=True)
+    told = {"submitted_at": {"column": "submitted_at"}, "changed_at": {"column": "changed_at"}}
+    return Mapping.model_validate({**mapping, **told})
+
+
+def test_rows_that_never_changed_are_selected_by_when_they_were_submitted(
+    seldom: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[str | None]] = []
+    texts = short_courses._texts
+
+    def listening(*asked: Any) -> Iterator[short_courses.Texts]:
+        for titles, columns in texts(*asked):
+            read.append(columns[titles.index("id")])
+            yield titles, columns
+
+    monkeypatch.setattr(short_courses, "_texts", listening)
+    [batch] = pull(seldom, seldom_changed())
+    assert sorted(decode(batch.media_type, batch.payload, table())["id"]) == ["2", "3", "5", "6"]
+    assert sorted(str(number) for number in read[0]) == ["2", "3", "5", "6"], "more than the window holds was read"
+
+
+def test_rows_without_a_change_that_a_query_gives_are_kept_whenever_they_were_submitted(seldom: str) -> None:
+    query = "select * from register.seldom where changed_at is null and submitted_at < :until"
+    [batch] = pull(seldom, seldom_changed(table=None, query=query))
+    frame = decode(batch.media_type, batch.payload, table())
+    assert sorted(frame["id"]) == ["1", "2", "3"]
+    received = dict(zip(frame["id"], frame[RECEIVED_AT], strict=True))
+    assert received["1"] == "2026-11-17T21:59:59.999999+00:00"
+
+
 def test_every_cell_is_text_and_null_is_missing(register: str) -> None:
     [batch] = pull(register, table())
     frame = decode(batch.media_type, batch.payload, table()).drop(columns=RECEIVED_AT)
