@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from pipelines.assets.intake import LAYERS, NOUNS
+from pipelines.assets.steps import FROM_UNREAD
 from pipelines.operations.sessions import Session
 from pipelines.operations.unread import unread_window
 from pipelines.resources import WorkspaceResource
@@ -85,6 +86,7 @@ def ahead_by(places: int) -> dict[str, str]:
 def nightly(job: "AssetJob", timezone: str) -> dg.ScheduleDefinition:
     """What is not wholly read yet, at two o'clock: yesterday, the day just begun, and what failed nights left before them.
 
+    The run's days are those of the source that is furthest behind; each other is read from where it was left itself.
     The CRM follows by the sensor `crm_sync_after_intake`.
     """
 
@@ -101,7 +103,7 @@ def nightly(job: "AssetJob", timezone: str) -> dg.ScheduleDefinition:
         first_on = today - timedelta(days=1)
         with suppress(IntakeError):  # of a store that is away the run tells, and the next night goes further back
             first_on = min(first_on, _unread(workspace).first_on)
-        return dg.RunRequest(run_key=str(today), tags=window_tags(str(first_on), str(today)))
+        return dg.RunRequest(run_key=str(today), tags={**window_tags(str(first_on), str(today)), **FROM_UNREAD})
 
     return night
 

@@ -335,6 +335,16 @@ def finish_part(conn: Connection, run_id: UUID, part: str, *, of: Sequence[str],
     conn.execute(text(statement), {"run_id": run_id, "part": part, "of": list(of), "at": at})
 
 
+def fail_run(conn: Connection, run_id: UUID, *, at: datetime, unread: str | None = None) -> None:
+    """Note that a part of a run failed, and, with `unread`, of which source not all was read."""
+    statement = (
+        "update intake.run set state = 'failed', finished_at = :at, counts = coalesce(counts, '{}') || case"
+        " when cast(:unread as text) is null then '{}' else jsonb_build_object('unread',"
+        " coalesce(counts -> 'unread', '[]') || jsonb_build_array(cast(:unread as text))) end where run_id = :run_id"
+    )
+    conn.execute(text(statement), {"run_id": run_id, "at": at, "unread": unread})
+
+
 def run_counts(conn: Connection, run_ids: Sequence[UUID]) -> list[Any]:
     """Rows read and their states per source and feed over the given runs, with the reasons."""
     return list(
@@ -371,7 +381,7 @@ def waiting_plan(conn: Connection) -> dict[str, Any] | None:
 
 
 def note_read_days(conn: Connection, run_id: UUID, source: str, days: Window, timezone: str) -> None:
-    """Note that a run has read a source on the given days, if none of it failed; in whatever order days are read.
+    """Note that a run has read a source on the given days, if all of it was; in whatever order days are read.
 
     A day that was not over when the run began is not wholly read.
     """
@@ -379,7 +389,7 @@ def note_read_days(conn: Connection, run_id: UUID, source: str, days: Window, ti
         "insert into intake.read_days as known (source, days)"
         " select :source, datemultirange(daterange(:first_on, last_on, '[]')) from ("
         "  select least(:last_on, cast(started_at at time zone :timezone as date) - 1) as last_on from intake.run"
-        "  where run_id = :run_id and state <> 'failed') r where last_on >= :first_on"
+        "  where run_id = :run_id and not coalesce(counts -> 'unread' ? :source, false)) r where last_on >= :first_on"
         " on conflict (source) do update set days = known.days + excluded.days"
     )
     known = {"run_id": run_id, "source": source, "timezone": timezone}

@@ -12,12 +12,12 @@ import dagster as dg
 
 from connectors.store.reports import outcomes_of_run
 from pipelines.assets import metadata as md
-from pipelines.assets.steps import makes, mark_done, mark_failed, may_retry, step, window_of
+from pipelines.assets.steps import is_from_unread, makes, mark_done, mark_failed, may_retry, step, window_of
 from pipelines.operations.gating import is_shut, lower_staged, record_gate
 from pipelines.operations.intake import Gated, merge_staged, stage_source
 from pipelines.operations.landing import FeedLanding, first_error, land_source, sweep_abandoned
 from pipelines.operations.sessions import Session
-from pipelines.operations.unread import note_read
+from pipelines.operations.unread import note_read, unread_of
 from pipelines.resources import WorkspaceResource
 
 NOUNS = {
@@ -81,13 +81,15 @@ def raw_asset(source: str, days: Days, retry: dg.RetryPolicy) -> dg.AssetsDefini
     def land(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
         with step(context, workspace, "intake") as session:
             days_received = window_of(context)
+            if is_from_unread(context):
+                days_received = unread_of(session, source, days_received)
             sweep_abandoned(session)
             landings = land_source(session, source, days_received)
             error = first_error(landings)
             if error is not None and (may_retry(context, error) or all(one.error for one in landings)):
                 raise error
             if error is not None:
-                mark_failed(session)
+                mark_failed(session, unread=source)
             return _landed(landings, md.window(days_received))
 
     return land

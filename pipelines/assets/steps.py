@@ -20,6 +20,8 @@ from schemas.records import Window
 
 # An outside system that restarts is back within a minute; 5, 10 and 20 seconds are waited, some more or less.
 TRANSIENT = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+# Of a run for which nobody named the days: each of its sources is read from where it was last read without a gap.
+FROM_UNREAD = {"crm_intake/from_unread": "yes"}
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -72,10 +74,10 @@ def may_retry(context: dg.AssetExecutionContext, error: IntakeError) -> bool:
     return error.transient and context.retry_number < TRANSIENT.max_retries
 
 
-def mark_failed(session: Session) -> None:
-    """A run of which a part failed is no good run, even if its other parts go on."""
+def mark_failed(session: Session, *, unread: str | None = None) -> None:
+    """A run of which a part failed is no good run, even if its other parts go on; of the source `unread` not all was read."""
     with session.transaction() as conn:
-        batches.finish_run(conn, session.run_id, "failed", {}, at=session.now)
+        batches.fail_run(conn, session.run_id, at=session.now, unread=unread)
 
 
 def mark_done(session: Session, part: str, *, of: list[str]) -> None:
@@ -88,6 +90,11 @@ def window_of(context: dg.AssetExecutionContext) -> Window:
     """The days received that the step is for."""
     keys = context.partition_key_range
     return Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+
+def is_from_unread(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run leaves out, of each source, the days that are read already."""
+    return context.run.tags.items() >= FROM_UNREAD.items()
 
 
 def _place(error: BaseException) -> str:

@@ -23,6 +23,12 @@ def unread_window(session: Session, sources: Sequence[str]) -> Window:
     return Window(min(first_on, today - timedelta(days=1)), today)
 
 
+def unread_of(session: Session, source: str, days: Window) -> Window:
+    """The given days, from the first of which a source is not wholly read; at least the last two of them."""
+    unread_on = unread_window(session, [source]).first_on
+    return Window(max(days.first_on, min(unread_on, days.last_on - timedelta(days=1))), days.last_on)
+
+
 def note_read(session: Session, source: str, days: Window) -> None:
     """Note that this run has read a source on the given days; see `connectors.store.batches.note_read_days`."""
     with session.transaction() as conn:

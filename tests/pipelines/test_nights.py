@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from pipelines.assets.intake import NOUNS
+from pipelines.assets.intake import NOUNS, asset_name, chain_of
+from pipelines.assets.metadata import window
 from pipelines.commands.running import window_of
 from pipelines.definitions import build_definitions
 from pipelines.operations.sessions import Session
@@ -39,28 +40,49 @@ def after_outage(make_world: Callable[..., AbstractContextManager[World]]) -> It
 class Night:
     """One tick of the schedule and the run that it asked for."""
 
-    def __init__(self, world: World, on: date, *, is_away: bool) -> None:
+    def __init__(self, world: World, on: date, *, is_away: bool, gone: str | None) -> None:
         workspace = at_night(world, on)
         if is_away:
             webropol = workspace.sources.webropol
             assert webropol is not None
             refused = replace(webropol, password="wrong")
             workspace = replace(workspace, sources=replace(workspace.sources, webropol=refused))
-        self.window = asked_for(workspace, on)
+        if gone is not None:
+            workspace = without_survey(workspace, gone)
+        tags = tags_of(workspace, on)
+        self.window = Window(date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END]))
         result = (
             definitions_of(workspace)
             .resolve_job_def(INTAKE)
             .execute_in_process(
                 instance=world.instance,
                 raise_on_error=False,
-                tags=window_tags(str(self.window.first_on), str(self.window.last_on)),
+                tags=tags,
             )
         )
         ((self.state,),) = world.rows("select state from intake.run where run_id = :id", id=result.run_id)
+        self.pulled = {source: pulled_days(result, source) for source in NOUNS}
 
 
-def night(world: World, on: date, *, is_away: bool = False) -> Night:
-    return Night(world, on, is_away=is_away)
+def night(world: World, on: date, *, is_away: bool = False, gone: str | None = None) -> Night:
+    return Night(world, on, is_away=is_away, gone=gone)
+
+
+def pulled_days(result: dg.ExecuteInProcessResult, source: str) -> object:
+    """The days that a run has asked a source for, as its step tells; None where it failed."""
+    name = asset_name("raw", source)
+    told = [made for made in result.get_asset_materialization_events() if made.asset_key == dg.AssetKey(name)]
+    return told[-1].materialization.metadata["days_received"].value if told else None
+
+
+def without_survey(workspace: Workspace, feed: str) -> Workspace:
+    """The workspace of a configuration that names a survey which its service has no more."""
+    mapping = workspace.mappings[feed]
+    assert mapping.api is not None
+    gone = mapping.model_copy(
+        update={"api": mapping.api.model_copy(update={"resource": "5eed9999-0000-4000-8000-000000000000"})}
+    )
+    return replace(workspace, mappings={**workspace.mappings, feed: gone})
 
 
 def at_night(world: World, on: date) -> Workspace:
@@ -75,6 +97,11 @@ def definitions_of(workspace: Workspace) -> dg.Definitions:
 
 
 def asked_for(workspace: Workspace, on: date) -> Window:
+    tags = tags_of(workspace, on)
+    return Window(date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END]))
+
+
+def tags_of(workspace: Workspace, on: date) -> dict[str, str]:
     repository = definitions_of(workspace).get_repository_def()
     [nightly] = repository.schedule_defs
     at = datetime.combine(on, time(2), HELSINKI)
@@ -82,7 +109,11 @@ def asked_for(workspace: Workspace, on: date) -> Window:
         scheduled_execution_time=at, repository_def=repository, resources={"workspace": LentWorkspace(workspace)}
     )
     [request] = nightly.evaluate_tick(context).run_requests or []
-    return Window(date.fromisoformat(request.tags[RANGE_START]), date.fromisoformat(request.tags[RANGE_END]))
+    return dict(request.tags)
+
+
+def read_through(world: World) -> dict[str, date]:
+    return dict(world.rows("select source, upper(days) - 1 from intake.read_days"))
 
 
 def responses(world: World) -> set[str]:
@@ -129,6 +160,54 @@ def test_one_day_taken_in_by_hand_does_not_hide_those_before_it(after_outage: tu
     assert window_of(Session(workspace), list(NOUNS)) == first_unread
     with world.workspace.transaction() as conn:
         conn.exec_driver_sql("update intake.read_days set days = %s where source = 'webropol'", kept[0])
+
+
+def test_a_feed_that_fails_holds_back_its_own_source_only(
+    make_world: Callable[..., AbstractContextManager[World]],
+) -> None:
+    with make_world(people=60, days=5) as world:
+        good_on = world.first_on + timedelta(days=1)
+        night(world, good_on)
+        for days in (1, 2):
+            assert night(world, good_on + timedelta(days=days), gone="webropol_survey_feedback").state == "failed"
+        known = read_through(world)
+        assert known.pop("webropol") == good_on - timedelta(days=1)
+        assert set(known.values()) == {good_on + timedelta(days=1)} and len(known) == len(NOUNS) - 1
+        today = good_on + timedelta(days=3)
+        mended = night(world, today)
+        assert (mended.state, mended.window) == ("done", Window(good_on, today))
+        assert mended.pulled.pop("webropol") == window(mended.window)
+        assert set(mended.pulled.values()) == {window(Window(today - timedelta(days=1), today))}
+        assert set(read_through(world).values()) == {today - timedelta(days=1)}
+
+
+def test_days_that_somebody_names_are_read_of_every_source(after_outage: tuple[World, date]) -> None:
+    world, good_on = after_outage
+    named = Window(world.first_on, good_on)
+    result = (
+        definitions_of(world.workspace)
+        .resolve_job_def(INTAKE)
+        .execute_in_process(instance=world.instance, tags=window_tags(str(named.first_on), str(named.last_on)))
+    )
+    assert {pulled_days(result, source) for source in NOUNS} == {window(named)}
+
+
+def test_a_late_day_taken_in_first_does_not_hide_the_days_before_it(after_outage: tuple[World, date]) -> None:
+    """As after an upgrade of a store that noted nothing yet, or where an earlier part of a backfill failed."""
+    world, _ = after_outage
+    today = world.last_on + timedelta(days=1)
+    workspace = at_night(world, today)
+    intake = definitions_of(workspace).resolve_job_def(INTAKE)
+    with world.workspace.transaction() as conn:
+        conn.exec_driver_sql("delete from intake.read_days where source = 'manual'")
+    for first_on, unread_on in ((world.last_on, world.first_on), (world.first_on, world.last_on)):
+        result = intake.execute_in_process(
+            instance=world.instance,
+            tags=window_tags(str(first_on), str(world.last_on)),
+            asset_selection=chain_of(["manual"]),
+        )
+        assert result.success
+        assert asked_for(workspace, today).first_on == unread_on
 
 
 def test_a_source_that_was_away_for_longer_than_the_night_goes_back_is_an_alarm(
