@@ -115,17 +115,21 @@ delete from t_event t using intake.consent_event e where e.event_key = t.event_k
 """
 
 # An answer that was a yes in an earlier version of the submission, and of which no change is told since, turned into a no some
-# time until it was received.
+# time until it was received. A change is told where the no may be later than all that the yes may be; or, where the form's
+# time is as coarse as a date, where the row itself is newer than what is known of it, and no newer than the no may be.
 DATE_TURNED_ANSWERS = """
 update t_event t set effective_at = t.received_at,
     precision_s = round(extract(epoch from t.received_at - t.occurred_at))
 from t_row r
+left join intake.submission p on p.source = r.source and p.submission_id = r.submission_id
 where r.row_no = t.row_no and r.is_winner
   and t.value = 'withdraw' and not t.states_current_value and t.effective_at < t.received_at
+  and not coalesce(r.version_at > p.version_at and r.version_at <= t.effective_at, false)
   and exists (
     select from intake.consent_event e join intake.consent_evidence v using (event_key)
     where e.contact_point_id = t.contact_point_id and e.source = t.source and e.purpose = t.purpose
-      and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and e.effective_at >= t.effective_at
+      and (t.topic is null or e.topic = t.topic) and e.value = 'grant'
+      and e.occurred_at + make_interval(secs => e.precision_s) >= t.occurred_at + make_interval(secs => t.precision_s)
       and v.submission_id = t.submission_id
       and not exists (select from intake.consent_void w where w.event_key = e.event_key))
 """

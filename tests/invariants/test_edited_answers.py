@@ -17,11 +17,18 @@ AINO = Who("aino@example.org", "aino")
 DAY = timedelta(days=1)
 SIGNED_UP = sign_up(1, AINO, T0 + DAY)
 YES, NO = {"newsletter": "Yes"}, {"newsletter": "No"}
+# T0 to the minute, and its date alone.
+WRITTEN = ["2026-11-10T10:00Z", "2026-11-10"]
 
 
 def version(changed: datetime, **answers: Any) -> Act:
     """One submission of T0 as it stands after a change."""
     return answer(1, AINO, T0, **answers).written(Changed=iso(changed))
+
+
+def coarse(written: str, **answers: Any) -> Act:
+    """The submission of T0 whose time is not written to the second."""
+    return answer(1, AINO, T0, **answers).written(Time=written)
 
 
 def tells_changes(world: World, **changes: Any) -> None:
@@ -87,6 +94,39 @@ def test_an_answer_that_turned_into_a_no_counts_as_of_its_receipt_where_no_chang
     world.perform([sign_up(2, AINO, T0 + 6 * DAY)])
     world.run()
     assert is_granted(world), "whoever signs up after that is on again"
+
+
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}, {"newsletter": "0"}])
+@pytest.mark.parametrize("written", WRITTEN)
+def test_an_answer_that_turned_counts_as_of_its_receipt_however_coarse_the_time_it_was_sent(
+    world: World, lowering: dict[str, str], written: str
+) -> None:
+    asked, *others = MAPPINGS["answers"]["consents"]
+    world.with_mapping("answers", consents=[{**asked, "silent": ["0"]}, *others])
+    take(world, [coarse(written, **YES), SIGNED_UP])
+    assert is_granted(world)
+    take(world, [coarse(written, **{**YES, **lowering})])
+    assert not is_granted(world)
+    world.perform([sign_up(2, AINO, T0 + 6 * DAY)])
+    world.run()
+    assert is_granted(world), "whoever signs up after that is on again"
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("first", [T0, T0 + timedelta(minutes=10)])
+def test_a_change_that_is_told_dates_the_answer_however_coarse_the_time_it_was_sent(
+    world: World, written: str, first: datetime
+) -> None:
+    tells_changes(world)
+    edited = coarse(written, **NO).written(Changed=iso(first + timedelta(hours=1)))
+    take(world, [coarse(written, **YES).written(Changed=iso(first)), SIGNED_UP], [edited])
+    assert is_granted(world)
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_no_that_is_as_it_was_counts_when_it_was_sent_however_coarsely(world: World, written: str) -> None:
+    take(world, [coarse(written, **NO), SIGNED_UP], [coarse(written, **NO, training="Yes")])
+    assert is_granted(world)
 
 
 def test_a_no_that_is_as_it_was_counts_when_it_was_sent_where_no_change_is_told(world: World) -> None:
