@@ -154,7 +154,8 @@ def _moment(reading: Reading, consent: ConsentMap, times: Times) -> Span:
     """When the answer was given: its own time, else some time between the submission and the row's last change.
 
     A grant so counts at the submission, and cannot overtake a withdrawal made elsewhere in between; a withdrawal counts
-    at the change, as it may have been made by editing. One that the ledger has is not dated anew by a further change.
+    at the change, as it may have been made by editing. One that the ledger has is not dated anew by a further change, nor
+    back by an earlier version that comes late, which would raise: order of arrival errs towards lowering here.
     """
     sent, changed = times.submitted, times.changed.latest.fillna(times.submitted.latest)
     span = Span(sent.earliest, changed.where(~(changed < sent.latest), sent.latest), sent.is_unreadable)

@@ -79,6 +79,21 @@ def test_an_unchanged_no_is_not_dated_anew_by_another_change(
     assert is_granted(world)
 
 
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+@pytest.mark.parametrize("is_newest_first", [False, True])
+def test_another_version_of_an_unchanged_no_never_raises_what_was_lowered_and_lowers_nothing_again(
+    world: World, lowering: dict[str, str], is_newest_first: bool
+) -> None:
+    tells_changes(world)
+    first, then = sorted([T0, T0 + 2 * DAY], reverse=is_newest_first)
+    take(world, [version(first, **lowering), SIGNED_UP])
+    assert is_granted(world) is not is_newest_first, "known by its change alone, it may have been made by that change"
+    take(world, [version(then, **lowering)])
+    assert is_granted(world) is not is_newest_first
+    take(world, [sign_up(2, AINO, T0 + 3 * DAY)])
+    assert is_granted(world), "whoever signs up after the change is on again"
+
+
 def test_a_yes_does_not_count_later_for_a_change_of_the_submission(world: World) -> None:
     tells_changes(world)
     take(world, [answer(2, AINO, T0 + DAY, stop="Yes")], [version(T0 + 2 * DAY, **YES)])
