@@ -114,25 +114,36 @@ DROP_KNOWN_EVENTS = """
 delete from t_event t using intake.consent_event e where e.event_key = t.event_key
 """
 
-# An answer that was a yes in an earlier version of the submission, and of which no change is told since, turned into a no some
-# time until it was received. A change is told where the no may be later than all that the yes may be; or, where the form's
-# time is as coarse as a date, where the row itself is newer than what is known of it, and no newer than the no may be.
-DATE_TURNED_ANSWERS = """
+# An answer that was a yes in an earlier version of the submission, in the store or in the batch, and of which no change is told
+# since, turned into a no some time until it was received. A change is told where the no may be later than all that the yes may
+# be; or, where the form's time is as coarse as a date, where the row itself is newer than that version, and no newer than the no.
+_DATE_TURNED_ANSWERS = """
 update t_event t set effective_at = t.received_at,
     precision_s = round(extract(epoch from t.received_at - t.occurred_at))
 from t_row r
-left join intake.submission p on p.source = r.source and p.submission_id = r.submission_id
 where r.row_no = t.row_no and r.is_winner
   and t.value = 'withdraw' and not t.states_current_value and t.effective_at < t.received_at
-  and not coalesce(r.version_at > p.version_at and r.version_at <= t.effective_at, false)
   and exists (
-    select from intake.consent_event e join intake.consent_evidence v using (event_key)
+    select from {version_that_said} e
     where e.contact_point_id = t.contact_point_id and e.source = t.source and e.purpose = t.purpose
-      and (t.topic is null or e.topic = t.topic) and e.value = 'grant'
+      and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and {is_earlier_version}
       and e.occurred_at + make_interval(secs => e.precision_s) >= t.occurred_at + make_interval(secs => t.precision_s)
-      and v.submission_id = t.submission_id
-      and not exists (select from intake.consent_void w where w.event_key = e.event_key))
+      and not coalesce(r.version_at > {version_at} and r.version_at <= t.effective_at, false))
 """
+
+DATE_TURNED_ANSWERS = _DATE_TURNED_ANSWERS.format(
+    version_that_said="intake.consent_evidence v cross join intake.consent_event",
+    is_earlier_version="""v.event_key = e.event_key and v.submission_id = t.submission_id
+      and not exists (select from intake.consent_void w where w.event_key = e.event_key)""",
+    version_at="""(
+        select p.version_at from intake.submission p where p.source = r.source and p.submission_id = r.submission_id)""",
+)
+
+DATE_TURNED_TOGETHER = _DATE_TURNED_ANSWERS.format(
+    version_that_said="t_row y cross join t_event",
+    is_earlier_version="y.row_no = e.row_no and y.row_no <> t.row_no and e.submission_id = t.submission_id",
+    version_at="y.version_at",
+)
 
 _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at,
     precision_s, effective_at, received_at, reason, source, batch_id, commitment, recorded_at, reading_id, base_key,

@@ -127,6 +127,21 @@ def test_an_answer_that_turned_counts_as_of_its_receipt_however_coarse_the_time_
     assert is_granted(world), "whoever signs up after that is on again"
 
 
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+@pytest.mark.parametrize("at", ["2026-11-10T10:00:00Z", *WRITTEN])
+def test_a_yes_and_the_no_that_it_turned_into_may_come_in_one_delivery(
+    world: World, lowering: dict[str, str], at: str
+) -> None:
+    take(world, [coarse(at, **YES), coarse(at, **lowering), SIGNED_UP])
+    assert not is_granted(world)
+
+
+def test_a_yes_beside_a_prohibition_did_not_turn(world: World) -> None:
+    both = answer(1, AINO, T0, **YES, stop="Yes")
+    take(world, [both, both, SIGNED_UP])
+    assert is_granted(world)
+
+
 @pytest.mark.parametrize("written", WRITTEN)
 @pytest.mark.parametrize("first", [T0, T0 + timedelta(minutes=10)])
 def test_a_change_that_is_told_dates_the_answer_however_coarse_the_time_it_was_sent(
