@@ -40,7 +40,8 @@ where contact_point_id = any(:ids) and (state = 'claimed' or finished_at >= :sin
 """
 
 _UNDONE = """
-select contact_point_id, bool_or(state in ('refused', 'conflict')) as is_refused from intake.outbox_intent
+select contact_point_id, bool_or(state in ('refused', 'conflict'))
+    and not bool_or(state = 'refused' and coalesce(status, 0) >= 500) as is_refused from intake.outbox_intent
 where run_id = :run_id and contact_point_id = any(:ids) and state <> 'acknowledged' group by contact_point_id
 """
 
@@ -70,7 +71,10 @@ def under_way(conn: Connection, contact_point_ids: Sequence[UUID], run_id: UUID,
 
 
 def unacknowledged(conn: Connection, contact_point_ids: Sequence[UUID], run_id: UUID) -> dict[UUID, bool]:
-    """The addresses of which some write of this run was not acknowledged, with whether the CRM took one of them not."""
+    """The addresses of which some write of this run was not acknowledged, with whether the CRM took one of them not.
+
+    What it failed at itself is none of those: it may well take it a minute later.
+    """
     found = conn.execute(text(_UNDONE), {"ids": list(contact_point_ids), "run_id": run_id})
     return {row.contact_point_id: row.is_refused for row in found}
 

@@ -241,6 +241,15 @@ def settle(conn: Connection, settled: Sequence[Settled], *, at_leisure: bool = F
     conn.execute(text(outbox_sql.SETTLE), {"answers": orjson.dumps(answers).decode()})
 
 
+def at_fault(conn: Connection, intent_ids: Sequence[int]) -> set[int]:
+    """Those claimed intents, of what the CRM failed at itself, of which the row is to blame and not the CRM.
+
+    Something of another phase of their run landed in the last five minutes, so the CRM is well; or it failed at the row for
+    another run too, an hour before or longer, and has not taken it since.
+    """
+    return set(conn.execute(text(outbox_sql.AT_FAULT), {"ids": list(intent_ids)}).scalars())
+
+
 def acknowledged_columns(conn: Connection, table: str, row_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
     """What the CRM last acknowledged from us of the given rows."""
     statement = "select row_id, columns from intake.crm_row where table_name = :table and row_id = any(:ids)"

@@ -113,6 +113,21 @@ on conflict (table_name, row_id) do update set
     columns = excluded.columns, written = excluded.written, edits = excluded.edits, acked_at = now()
 """
 
+# An answer of 400 is a failure of the CRM itself only where it did not refuse the row.
+AT_FAULT = """
+select i.intent_id from intake.outbox_intent i
+where i.intent_id = any(:ids) and (exists (
+    select from intake.outbox_intent l where l.run_id = i.run_id and l.phase <> i.phase
+      and l.state = 'acknowledged' and l.finished_at > clock_timestamp() - interval '5 minutes')
+  or exists (
+    select from intake.outbox_intent f where f.row_id = i.row_id and f.table_name = i.table_name
+      and f.run_id <> i.run_id and f.claimed_at <= i.claimed_at - interval '1 hour'
+      and (f.status = 500 and f.state in ('refused', 'superseded') or f.status = 400 and f.state = 'superseded')
+      and not exists (
+        select from intake.outbox_intent t where t.row_id = f.row_id and t.table_name = f.table_name
+          and t.state = 'acknowledged' and t.claimed_at > f.claimed_at)))
+"""
+
 CLOSE_ADDRESSES = """
 with planned as (
     select contact_point_id, max(planned_version) as version, bool_and(state = 'acknowledged') as done

@@ -79,16 +79,19 @@ def _made(session: Session, chunk: Sequence[Claimed]) -> frozenset[UUID]:
     return frozenset(i.row_id for i in chunk if i.method is Method.UPSERT and i.row_id not in known)
 
 
-def deliver_phase(session: Session, crm: Crm, phase: Phase) -> DeliveryReport:
-    """Send everything that is pending in one phase of this run, until all of it has an answer."""
-    return deliver_phases(session, crm, (phase,))[phase]
+def deliver_phase(session: Session, crm: Crm, phase: Phase, *, rounds: int = MAX_ROUNDS) -> DeliveryReport:
+    """Send everything that is pending in one phase of this run, until all of it has an answer, in so many rounds at most."""
+    return deliver_phases(session, crm, (phase,), rounds=rounds)[phase]
 
 
-def deliver_phases(session: Session, crm: Crm, phases: Sequence[Phase]) -> dict[Phase, DeliveryReport]:
+def deliver_phases(
+    session: Session, crm: Crm, phases: Sequence[Phase], *, rounds: int = MAX_ROUNDS
+) -> dict[Phase, DeliveryReport]:
     """Send everything that is pending in some phases of this run, those of one stage together; what became of it.
 
-    Raises CrmUnavailable where answers keep being lost; what was not settled stays claimed for the next run. A row that the
-    CRM fails at even alone is refused in this run, with the CRM's own code.
+    Raises CrmUnavailable where answers keep being lost, or the CRM fails and takes nothing; what was not settled stays for
+    the next run. A row that it fails at even alone while it takes others, or that it failed at long before, is refused in
+    this run, with the CRM's own code.
     """
     reports = {phase: DeliveryReport() for phase in phases}
     with session.transaction() as conn:
@@ -96,13 +99,15 @@ def deliver_phases(session: Session, crm: Crm, phases: Sequence[Phase]) -> dict[
     for stage in STAGES:
         together = [phase for phase in phases if phase in stage and phase in filled]
         if together:
-            _deliver_stage(session, crm, together, reports)
+            _deliver_stage(session, crm, together, reports, rounds=rounds)
     return reports
 
 
-def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports: dict[Phase, DeliveryReport]) -> None:
+def _deliver_stage(
+    session: Session, crm: Crm, phases: Sequence[Phase], reports: dict[Phase, DeliveryReport], *, rounds: int
+) -> None:
     trials = Trials()
-    for attempt in range(MAX_ROUNDS):
+    for attempt in range(rounds):
         with session.transaction() as conn:
             groups = [
                 Group(*key, most_rows=trials.most_rows(key)) for key in outbox.open_groups(conn, session.run_id, phases)
@@ -118,7 +123,9 @@ def _deliver_stage(session: Session, crm: Crm, phases: Sequence[Phase], reports:
             return
         if any(one.state is IntentState.PENDING for one in looked_up):
             crm.pause(attempt)
-    raise CrmUnavailable("The CRM keeps losing answers; run again when it is well. Nothing is lost or sent twice.")
+    raise CrmUnavailable(
+        "The CRM keeps failing or losing answers; run again when it is well. Nothing is lost or sent twice."
+    )
 
 
 def look_up_lost(session: Session, crm: Crm) -> None:
@@ -136,8 +143,9 @@ def _read_back_lost(session: Session, crm: Crm, reports: dict[Phase, DeliveryRep
         lost = outbox.claimed_intents(conn, run_id=session.run_id)
     for chunk in chunks_by_table(lost, session.workspace.policy.crm.chunk_rows):
         found = read_back_chunk(crm, chunk, otherwise=IntentState.PENDING, made=_made(session, chunk))
-        settled = trials.judged(found)
+        doubtful = trials.doubtful(found)
         with session.transaction() as conn:
+            settled = trials.judged(found, outbox.at_fault(conn, doubtful) if doubtful else ())
             outbox.settle(conn, settled)
         phase_of = {intent.intent_id: intent.phase for intent in chunk}
         for one in settled:

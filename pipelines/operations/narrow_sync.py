@@ -37,6 +37,8 @@ from schemas.intents import Intent, Phase
 CALLS_AT_A_TIME = 50
 # Nobody's click waits for the definitions of tables that were read a moment ago.
 DESCRIBED_FOR_S = 600.0
+# Enough to find a row that the CRM fails at among some hundreds, in half a minute of pauses: others wait to be served.
+ROUNDS = 6
 SENT = (Phase.LOWERING, Phase.CONTACTS, Phase.CONSENTS, Phase.CORRECTIONS, Phase.FLAGS)
 
 
@@ -116,7 +118,7 @@ def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]
     refuse_invalid(session, crm, plan.written(), no_older_than_s=DESCRIBED_FOR_S)
     for phase in SENT:
         if any(intent.phase is phase for intent in plan.intents):
-            deliver_phase(session, crm, phase)
+            deliver_phase(session, crm, phase, rounds=ROUNDS)
     return _close(session, plan)
 
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from pipelines.operations.workspace import Workspace
 from schemas.errors import CrmUnavailable
 from schemas.intents import Intent, Phase
 from tests.delivery.memory_crm import MemoryCrm, Rows, deliver_all
-from tests.outboxing import add, intents_of, make_address, states_of
+from tests.outboxing import NOW, add, execute, intents_of, make_address, states_of
 
 
 class FailingCrm(MemoryCrm):
@@ -41,11 +43,16 @@ def make_crm(intents: Sequence[Intent], bad: Sequence[int], **changes: Any) -> F
     return crm
 
 
+def at(workspace: Workspace, later: timedelta) -> Workspace:
+    """The same, so much later."""
+    return replace(workspace, settings=workspace.settings.model_copy(update={"fixed_now": NOW + later}))
+
+
 def several(intent: Intent, count: int) -> list[Intent]:
     return [replace(intent, row_id=uuid4()) for _ in range(count)]
 
 
-@pytest.mark.parametrize(("count", "bad"), [(100, [41]), (100, [0, 99]), (1, [0]), (30, range(20))])
+@pytest.mark.parametrize(("count", "bad"), [(100, [41]), (100, [0, 99]), (30, range(20))])
 def test_a_row_that_always_fails_is_found_and_refused_with_the_servers_code_and_all_others_land(
     store: ServerAddress, workspace: Workspace, intent: Intent, count: int, bad: Sequence[int]
 ) -> None:
@@ -60,7 +67,7 @@ def test_a_row_that_always_fails_is_found_and_refused_with_the_servers_code_and_
     assert report.counts == Counter(acknowledged=count - len(bad), refused=len(bad))
     alone = [call for call in crm.calls if call[0] == "failed" and len(call[2]) == 1]
     assert len(alone) == 3 * len(bad)
-    assert crm.pauses == list(range(4 if count > 1 else 2))
+    assert crm.pauses == list(range(4))
 
 
 def test_what_stands_behind_a_stage_with_a_failing_row_goes(
@@ -71,6 +78,59 @@ def test_what_stands_behind_a_stage_with_a_failing_row_goes(
     run_id = add(store, *intents, later)
     deliver_phases(Session(workspace, run_id=run_id), make_crm(intents, [3]), [*Phase])
     assert states_of(store, run_id) == ["acknowledged"] * 3 + ["refused"] + ["acknowledged"] * 7
+
+
+def test_a_row_that_is_alone_in_its_stage_is_refused_where_another_phase_landed_a_moment_ago(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    lowered = replace(intent, phase=Phase.LOWERING, row_id=uuid4(), contact_point_id=make_address(store))
+    run_id = add(store, lowered, intent)
+    crm = make_crm([intent], [0])
+    deliver_phases(Session(workspace, run_id=run_id), crm, [*Phase])
+    assert states_of(store, run_id) == ["acknowledged", "refused"]
+    assert crm.pauses == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("later", "is_taken_between", "state"),
+    [
+        (timedelta(hours=1), False, "refused"),
+        (timedelta(minutes=59), False, "pending"),
+        (timedelta(hours=1), True, "pending"),
+    ],
+)
+def test_a_row_that_is_alone_is_refused_where_the_crm_failed_at_it_long_before_and_holds_nothing_back_for_ever(
+    store: ServerAddress, workspace: Workspace, intent: Intent, later: timedelta, is_taken_between: bool, state: str
+) -> None:
+    first = add(store, intent)
+    with pytest.raises(CrmUnavailable):
+        deliver_all(workspace, make_crm([intent], [0]), first)
+    execute(
+        store, "update intake.outbox_intent set state = 'superseded', finished_at = now() where run_id = :r", r=first
+    )
+    if is_taken_between:
+        deliver_all(at(workspace, timedelta(minutes=30)), MemoryCrm(), add(store, intent))
+        execute(store, "delete from intake.crm_row where row_id = :id", id=intent.row_id)
+    second = add(store, intent)
+    with nullcontext() if state == "refused" else pytest.raises(CrmUnavailable):
+        deliver_all(at(workspace, later), make_crm([intent], [0]), second)
+    assert states_of(store, second) == [state]
+
+
+def test_what_landed_before_the_crm_fell_ill_blames_no_row(
+    store: ServerAddress, workspace: Workspace, intent: Intent
+) -> None:
+    class FallingIll(FailingCrm):
+        def upsert_many(self, table: TableName, rows: Sequence[Rows]) -> list[RowResult]:
+            results = super().upsert_many(table, rows)
+            self.bad = frozenset(str(one.row_id) for one in intents)
+            return results
+
+    intents = several(intent, 150)
+    run_id = add(store, *intents)
+    with pytest.raises(CrmUnavailable):
+        deliver_all(workspace, FallingIll(), run_id)
+    assert Counter(states_of(store, run_id)) == Counter(acknowledged=100, pending=50)
 
 
 def test_only_what_failed_goes_in_smaller_chunks(store: ServerAddress, workspace: Workspace, intent: Intent) -> None:
@@ -88,7 +148,7 @@ def test_only_what_failed_goes_in_smaller_chunks(store: ServerAddress, workspace
     assert [len(ids) for _, table, ids in crm.written() if table == consents[0].table_name] == [9]
 
 
-@pytest.mark.parametrize(("status", "count"), [(500, 21), (503, 1), (504, 1), (None, 1)])
+@pytest.mark.parametrize(("status", "count"), [(500, 21), (500, 7), (500, 1), (400, 1), (503, 1), (504, 1), (None, 1)])
 def test_a_crm_that_fails_at_everything_or_an_answer_that_is_lost_is_no_rows_trouble(
     store: ServerAddress, workspace: Workspace, intent: Intent, status: int | None, count: int
 ) -> None:
