@@ -287,8 +287,8 @@ DELETE_POINTS = (
     "delete from intake.stated_value where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.row_image where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from intake.crm_row where contact_point_id in (select contact_point_id from t_gone_point)",
-    # What was found about a row that is not known any more is nobody's to look into.
-    "delete from intake.crm_finding f where not exists (select from intake.crm_row r"
+    # What was found about a row that is not known any more is nobody's to look into. A list is nobody's row.
+    "delete from intake.crm_finding f where f.table_name <> 'list' and not exists (select from intake.crm_row r"
     " where r.table_name = f.table_name and r.row_id = f.row_id)",
     "delete from intake.subject where contact_point_id in (select contact_point_id from t_gone_point)",
     "delete from t_touched where contact_point_id in (select contact_point_id from t_gone_point)",

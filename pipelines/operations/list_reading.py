@@ -3,10 +3,12 @@
 A list is read whole, for the CRM tells of a member that went no more than its key, which is the CRM's own; a narrow
 synchronisation asks for the members that it is about. Who is on a list without us is nobody's consent, and is left.
 Who is missing from a list that went itself, was made anew or was emptied was not taken off it: people are told instead.
+Where the list is there, who is missing is known as its member no more, so that nothing that happens to it later makes them
+ones who left; the plan puts on it whoever wants its topic still.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -55,7 +57,8 @@ def iter_members(crm: ListsCrm, list_id: UUID) -> Iterator[tuple[UUID, dict[str,
 def read_left_lists(session: Session, crm: ListedCrm, told: Told, *, among: Sequence[UUID] | None = None) -> None:
     """Add to `told` a withdrawal, by staff, for each of our members (at some addresses) that is on its list no more.
 
-    A contact that went, or was merged away, was not taken off a list; a list that was lost is a finding.
+    A contact that went, or was merged away, was not taken off a list; a list that was lost is a finding, and whoever is
+    missing from it is forgotten, at whatever address.
     """
     lists = session.workspace.policy.lists()
     known = {row["row_id"]: row for row in _members(session, among) if row["list_id"] in lists}
@@ -71,6 +74,7 @@ def read_left_lists(session: Session, crm: ListedCrm, told: Told, *, among: Sequ
     for row in (one for one in left if one["list_id"] not in lost):
         told.decisions.append(_withdrawal(row, lists[row["list_id"]], session))
         told.forgotten.append((LIST_MEMBER.logical_name, row["row_id"]))
+    told.forgotten += [(LIST_MEMBER.logical_name, row["row_id"]) for missing in lost.values() for row in missing]
     told.findings += [Finding("list_lost", LISTS.logical_name, one, lists[one][1]) for one in sorted(lost)]
 
 
@@ -98,30 +102,53 @@ def _standing(crm: ListedCrm, left: Sequence[RowMapping]) -> set[UUID]:
     return {UUID(row_id) for row_id, row in rows.items() if row.get("merged") is not True}
 
 
-def _lost(session: Session, crm: ListedCrm, left: Sequence[RowMapping]) -> set[UUID]:
+def _lost(session: Session, crm: ListedCrm, left: Sequence[RowMapping]) -> dict[UUID, Sequence[RowMapping]]:
     """Those lists of the members who left that are not there, are younger than a membership, or were emptied.
 
-    They are looked at after their members, so that what happened to a list meanwhile is known.
+    With who is missing from each; nobody from one that is not there, for nobody can be put on it. They are looked at
+    after their members, so that what happened to a list meanwhile is known.
     """
     if not left:
-        return set()
-    ids = {row["list_id"] for row in left}
-    rows = crm.fetch_rows(LISTS, [str(list_id) for list_id in sorted(ids)], ["createdon"])
+        return {}
+    ids = sorted({row["list_id"] for row in left})
+    rows = crm.fetch_rows(LISTS, [str(list_id) for list_id in ids], ["createdon"])
     made = {UUID(list_id): instant(str(row["createdon"])) for list_id, row in rows.items()}
     skew = timedelta(seconds=session.workspace.policy.clock_skew_s)
     younger = {r["list_id"] for r in left if r["list_id"] in made and made[r["list_id"]] > r["acked_at"] + skew}
-    return (ids - made.keys()) | younger | set(_emptied(session, crm, ids & made.keys() - younger))
+    ours = {one: [row for row in _members(session, None) if row["list_id"] == one] for one in made}
+    lost: dict[UUID, Sequence[RowMapping]] = {one: [] for one in ids if one not in made}
+    lost |= {one: _missing(ours[one], _on(crm, one)) for one in younger}
+    emptied = {one: _emptied(session, ours[one], _on(crm, one)) for one in made.keys() - younger}
+    return lost | {one: missing for one, missing in emptied.items() if missing}
 
 
-def _emptied(session: Session, crm: ListedCrm, list_ids: Collection[UUID]) -> Iterator[UUID]:
-    """Those lists of which many are known and nobody is left."""
-    ours: dict[UUID, set[UUID]] = {}
-    for row in _members(session, None):
-        ours.setdefault(row["list_id"], set()).add(row["row_id"])
-    for list_id in sorted(list_ids):
-        known = ours.get(list_id, set())
-        if len(known) >= MANY and not any(row_id in known for row_id, _ in iter_members(crm, list_id)):
-            yield list_id
+def _on(crm: ListedCrm, list_id: UUID) -> Iterator[UUID]:
+    return (row_id for row_id, _ in iter_members(crm, list_id))
+
+
+def _missing(ours: Sequence[RowMapping], on_it: Iterator[UUID]) -> Sequence[RowMapping]:
+    there = set(on_it)
+    return [row for row in ours if row["row_id"] not in there]
+
+
+def _emptied(session: Session, ours: Sequence[RowMapping], on_it: Iterator[UUID]) -> Sequence[RowMapping]:
+    """Who is missing from a list that was emptied: many, and nobody is there but who came after all of them.
+
+    Nobody, where it was not. Who is there must have come since a run last read the CRM, too: a list is read no further
+    than to the first who was there before, for a click waits for it.
+    """
+    if len(ours) < MANY:
+        return []
+    with session.transaction() as conn:
+        cursor = crm_rows.cursor_of(conn, CONTACT.logical_name)
+    missing, came = {row["row_id"]: row for row in ours}, list[datetime]()
+    for row in (missing.pop(row_id) for row_id in on_it if row_id in missing):
+        if cursor is not None and row["acked_at"] <= cursor[2]:
+            return []
+        came.append(row["acked_at"])
+    is_many = len(missing) >= MANY
+    is_emptied = is_many and (not came or min(came) > max(row["acked_at"] for row in missing.values()))
+    return list(missing.values()) if is_emptied else []
 
 
 def _withdrawal(row: RowMapping, named: tuple[str, str], session: Session) -> CrmDecision:

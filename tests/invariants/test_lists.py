@@ -1,6 +1,6 @@
 """Marketing lists that mirror a topic: on them by a grant, off them before anything is raised, and no consent by themselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,12 @@ from sqlalchemy import text
 
 from connectors.dataverse import DataverseClient
 from connectors.store import narrow_calls
+from connectors.store.retention_sql import DELETE_POINTS
 from pipelines.operations.list_reading import MANY
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.readback import read_back
 from pipelines.operations.status import check_status
+from schemas.policy import BlastRadius
 from tests.invariants.acts import NOW, T0, Act, Who, answer
 from tests.invariants.crm_hands import (
     assert_settled,
@@ -219,26 +221,99 @@ def test_from_a_list_that_was_deleted_nobody_was_taken_off(listed: World, is_mad
         assert events_at(listed, address(name)) == []
         assert consents_of(listed, address(name))["training"]["msdynmkt_value"] == OPTED_IN
     assert is_told(listed)
+    listed.perform([choose(3, "new", days=1)])
+    listed.run()
+    assert members(listed) == (contacts(listed, "aino", "kalle", "new") if is_made_anew else [])
+    assert consents_of(listed, address("new"))["training"]["msdynmkt_value"] == OPTED_IN
 
 
-def test_a_list_that_lost_all_of_many_was_emptied_and_one_that_lost_many_was_not(listed: World) -> None:
+def many(world: World) -> list[str]:
+    """So many people on the list that staff would not take them off one by one."""
     names = [f"person{number}" for number in range(MANY)]
-    listed.perform([choose(number, name) for number, name in enumerate(names)])
-    listed.run()
-    before = listed.rows("listmembers")
+    world.perform([choose(number, name) for number, name in enumerate(names)])
+    world.run()
+    assert members(world) == contacts(world, *names)
+    return names
+
+
+def empty(world: World, names: Sequence[str]) -> None:
+    """Staff take all of them off the list at once."""
     for name in names:
-        take_off(listed, name)
+        take_off(world, name)
+
+
+def assert_nobody_left(world: World, names: Sequence[str]) -> None:
+    """They are on the list again, nobody withdrew anything, and people are told."""
+    assert {len(events_at(world, address(name))) for name in names} == {0}
+    assert members(world) == contacts(world, *names)
+    assert is_told(world)
+    assert_settled(world)
+
+
+def test_a_list_that_lost_all_of_many_was_emptied_and_they_are_put_on_it_again(listed: World) -> None:
+    names = many(listed)
+    empty(listed, names)
     call_for(listed, names[0])
+    assert members(listed) == contacts(listed, names[0])
     listed.run()
-    assert {len(events_at(listed, address(name))) for name in names} == {0}
-    assert is_told(listed)
-    (kept,) = contacts(listed, names[0])
-    listed.emulator.control.seed({"listmembers": [_again(row) for row in before if row["_entityid_value"] == kept]})
-    call_for(listed, names[1])
-    assert events_at(listed, address(names[1])) == [("marketing", "training", "withdraw", "staff")]
+    assert_nobody_left(listed, names)
+    listed.run()
+    assert_nobody_left(listed, names)
+
+
+def test_a_list_that_lost_many_but_one_was_not_emptied(listed: World) -> None:
+    names = many(listed)
+    empty(listed, names[1:])
     listed.run()
     assert [len(events_at(listed, address(name))) for name in names] == [0] + [1] * (MANY - 1)
+    assert members(listed) == contacts(listed, names[0]) and not is_told(listed)
     assert_settled(listed)
+
+
+def test_a_new_member_of_an_emptied_list_makes_nobody_else_leave_it(listed: World) -> None:
+    names = many(listed)
+    empty(listed, names)
+    listed.perform([choose(MANY, "new", days=1)])
+    listed.run()
+    listed.run()
+    assert_nobody_left(listed, [*names, "new"])
+
+
+def test_who_a_click_puts_on_an_emptied_list_hides_from_no_run_that_it_was_emptied(listed: World) -> None:
+    names = many(listed)
+    empty(listed, names)
+    listed.perform([choose(MANY, "new", days=1)])
+    take_in(listed.session())
+    call_for(listed, "new")
+    assert members(listed) == contacts(listed, "new")
+    listed.run()
+    assert_nobody_left(listed, [*names, "new"])
+
+
+def test_one_who_staff_put_back_on_an_emptied_list_makes_nobody_else_leave_it(listed: World) -> None:
+    names = many(listed)
+    (before,) = (row for row in listed.rows("listmembers") if row["_entityid_value"] in contacts(listed, names[0]))
+    empty(listed, names)
+    allowed = listed.workspace.policy
+    crm = allowed.crm.model_copy(update={"blast_radius": BlastRadius(rows=1)})
+    listed.with_policy(allowed.model_copy(update={"crm": crm})).run()
+    assert members(listed) == [], "putting them on again is held back as any raising is"
+    listed.emulator.control.seed({"listmembers": [_again(before)]})
+    listed.with_policy(allowed).run()
+    assert {len(events_at(listed, address(name))) for name in names} == {0}
+    assert is_told(listed)
+
+
+def test_that_a_list_was_emptied_is_told_for_a_week_whatever_retention_removes(listed: World) -> None:
+    names = many(listed)
+    empty(listed, names)
+    listed.run()
+    with listed.workspace.transaction() as conn:
+        for statement in DELETE_POINTS:
+            if "crm_finding" in statement:
+                conn.execute(text(statement))
+    assert is_told(listed)
+    assert is_told(listed.at(NOW + 6 * DAY)) and not is_told(listed.at(NOW + 8 * DAY))
 
 
 def _again(row: dict[str, Any]) -> dict[str, str]:
