@@ -22,6 +22,7 @@ REFUSED_CONTACT, REFUSED_CONSENT = "refused.contact.", "refused.consent."
 _POISON = {"contacts": ("emailaddress1", REFUSED_CONTACT)} | {
     "msdynmkt_contactpointconsent4s": ("msdynmkt_contactpointvalue", REFUSED_CONSENT)
 }
+_ORGANISATION = "00000000-0000-0000-0000-0000000000b1"
 _TARGET = re.compile(r"(\w+)\((.+)\)")
 _VALUES = re.compile(r"PropertyValues=\[(.*)\]")
 _BOUND = re.compile(r"\(([^()]+)\)")
@@ -118,7 +119,7 @@ class BareCrm:
         if path.startswith("EntityDefinitions"):
             return answer_json({"value": []})
         if path == "WhoAmI":
-            return answer_json({"UserId": str(uuid4()), "OrganizationId": str(uuid4())})
+            return answer_json({"UserId": str(uuid4()), "OrganizationId": _ORGANISATION})
         listed = _VALUES.search(query.get("$filter", [""])[0])
         keys = [key.strip("'").lower() for key in listed.group(1).split(",")] if listed else []
         columns = query.get("$select", [""])[0].split(",")

@@ -90,6 +90,12 @@ on conflict (table_name) do update set
     delta_link = excluded.delta_link, selected = excluded.selected, moved_at = excluded.moved_at
 """
 
+_BELONG = """
+insert into intake.crm_organisation (organisation_id)
+select :id where not exists (select from intake.crm_organisation)
+on conflict (is_only) do nothing
+"""
+
 _FIND = """
 insert into intake.crm_finding as old (kind, table_name, row_id, detail, found_at)
 values (:kind, :table, :row_id, :detail, :at)
@@ -192,6 +198,13 @@ def cursor_of(conn: Connection, table: str) -> tuple[str, str, datetime] | None:
 def move_cursor(conn: Connection, table: str, link: str, *, selected: str, at: datetime) -> None:
     """Keep a delta link, byte for byte; `at` is when the reading began, by the store's clock."""
     conn.execute(text(_MOVE), {"table": table, "link": link, "selected": selected, "at": at})
+
+
+def own_organisation(conn: Connection, organisation_id: UUID) -> UUID:
+    """The CRM's organisation that the store belongs to; the one given, from now on, where it belongs to none yet."""
+    conn.execute(text(_BELONG), {"id": organisation_id})
+    own: UUID = conn.execute(text("select organisation_id from intake.crm_organisation")).scalar_one()
+    return own
 
 
 def add_finding(conn: Connection, kind: str, table: str, row_id: UUID, *, detail: str, at: datetime) -> None:

@@ -6,7 +6,7 @@ occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
            person_consent
 crm        crm_row (what the CRM is known to hold), crm_link, crm_review, crm_cutover, crm_finding, plan, outbox_intent,
-           crm_cursor
+           crm_cursor, crm_organisation
 runs       run, run_count, reading (one merge of a feed's batches), row_image (what it overwrote), undone_reading
 
 An id that is sent to the CRM as a row's key is a uuid5 under a secret salt, never made of an address or a name.
@@ -504,6 +504,13 @@ CRM_CURSOR = Table(
     Column("delta_link", Text, nullable=False),
     Column("selected", Text, nullable=False),
     _at("moved_at", nullable=False, now=True),
+)
+
+CRM_ORGANISATION = Table(
+    "crm_organisation",
+    METADATA,
+    Column("is_only", Boolean, CheckConstraint("is_only", name="one"), primary_key=True, server_default="true"),
+    Column("organisation_id", UUID, nullable=False),
 )
 
 # What an operator is to know of what was read in the CRM: a kind, the row, and what it is about; never a value.

@@ -29,6 +29,7 @@ from pipelines.operations.adoption import look_up
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.handing_over import hand_over_used
 from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
+from pipelines.operations.own_organisation import require_own_organisation
 from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
@@ -186,6 +187,7 @@ def predict(
             merge_staged(rehearsal, source)
         if workspace.settings.dataverse_url:
             crm = dataverse_client(workspace.settings, workspace.policy)
+            require_own_organisation(rehearsal, crm)
             read_back(rehearsal, crm)
             look_up(rehearsal, crm)
             used = hand_over_used(rehearsal, crm)

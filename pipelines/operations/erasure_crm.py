@@ -31,6 +31,7 @@ from pipelines.operations.in_use import (
     task_about,
     users_of,
 )
+from pipelines.operations.own_organisation import NamedCrm, require_own_organisation
 from pipelines.operations.sessions import Session
 from pipelines.transforms.minimise import membership_id
 from schemas.errors import CrmUnavailable
@@ -45,7 +46,7 @@ _MEMBERS = LIST_MEMBER.logical_name
 Key = tuple[str, UUID]
 
 
-class ErasableCrm(UsedCrm, Protocol):
+class ErasableCrm(UsedCrm, NamedCrm, Protocol):
     """What erasing needs of the CRM's client."""
 
     def fetch_rows(
@@ -76,7 +77,11 @@ class CrmErasure:
 
 
 def finish_in_crm(session: Session, crm: ErasableCrm) -> CrmErasure:
-    """Let the CRM forget what is still open of every erasure. To be called as the writer."""
+    """Let the CRM forget what is still open of every erasure. To be called as the writer.
+
+    CrmMisconfigured where the store belongs to another CRM: what is not there would pass for erased.
+    """
+    require_own_organisation(session, crm)
     done = CrmErasure()
     with session.transaction() as conn:
         rows = store.open_rows(conn)

@@ -22,6 +22,7 @@ from pipelines.operations.adoption import look_up
 from pipelines.operations.delivery import deliver_phase, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.link_maker import link_maker
+from pipelines.operations.own_organisation import require_own_organisation
 from pipelines.operations.planning import blast_radius
 from pipelines.operations.policy_versions import unapplied_widenings
 from pipelines.operations.readback import read_back_addresses
@@ -102,8 +103,10 @@ def serve_calls(workspace: Workspace, crm: Crm, *, limit: int = CALLS_AT_A_TIME)
 def sync_addresses(session: Session, crm: Crm, contact_point_ids: Sequence[UUID]) -> Synced:
     """Bring some leased addresses to the CRM; those are left out of which another has a write under way.
 
-    Raises what reading and delivering raise; what has no answer then is looked up by whoever comes next.
+    Raises what reading and delivering raise; what has no answer then is looked up by whoever comes next. CrmMisconfigured
+    where the store belongs to another CRM.
     """
+    require_own_organisation(session, crm)
     with session.transaction() as conn:
         busy = narrow_planning.set_aside(conn, contact_point_ids)
     _recover_dead(session, crm, contact_point_ids)

@@ -18,6 +18,7 @@ from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.double_opt_in import forget_expired
 from pipelines.operations.handing_over import HandingCrm, hand_over_used
 from pipelines.operations.ledger import sign_head
+from pipelines.operations.own_organisation import NamedCrm, require_own_organisation
 from pipelines.operations.planning import Plan, write_plan
 from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
@@ -39,7 +40,7 @@ class GuardedCrm(Protocol):
     def guarded(self, may_send: Callable[[], None]) -> AbstractContextManager[None]: ...
 
 
-class Crm(delivery.Crm, ReadableCrm, SearchableCrm, DescribedCrm, GuardedCrm, HandingCrm, Protocol):
+class Crm(delivery.Crm, ReadableCrm, SearchableCrm, DescribedCrm, GuardedCrm, HandingCrm, NamedCrm, Protocol):
     """What synchronising needs of the CRM's client: to write, to read back, and to look up what it has by itself."""
 
 
@@ -101,9 +102,11 @@ def sync_crm(session: Session, crm: Crm) -> SyncReport:
 def prepare(session: Session, crm: Crm) -> SyncReport:
     """What comes before sending: lost answers, withdrawals made in the CRM, what it has, how it is set up; the plan.
 
-    Raises DatabaseRestored where the database is older than what was erased since.
+    Raises DatabaseRestored where the database is older than what was erased since, and CrmMisconfigured where it belongs to
+    another CRM.
     """
     require_replayed(session)
+    require_own_organisation(session, crm)
     recovered = _recover_ended(session, crm)
     decisions, adoption = read_back(session, crm), look_up(session, crm)
     refused = (
