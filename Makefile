@@ -1,4 +1,5 @@
-# All set-up is done by the targets themselves: Python 3.11, make and the package registries are enough; for `make test` also chromium.
+# All set-up is done by the targets themselves: Python 3.11, make and the package registries are enough, and for `make test`
+# chromium.
 PYTHON ?= python3.11
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv

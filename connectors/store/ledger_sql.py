@@ -38,7 +38,7 @@ NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (
     select d.*, r.source, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id, r.address, r.given_name, r.family_name,
-           r.address_key, r.given_key, r.received_at, {_STATED_AT} as stated_at, v.value as known_value,
+           r.address_key, r.given_key, r.received_at, r.is_winner, {_STATED_AT} as stated_at, v.value as known_value,
            v.contact_point_id as known_contact_point_id, coalesce(v.stated_at, '-infinity') as known_at
     from {{decisions}} d
     join t_row r on r.row_no = d.row_no
@@ -69,7 +69,7 @@ with stated as (
         when s.last_value = s.value then s.value = 'withdraw' and s.last_contact_point_id <> s.contact_point_id
         else true end)
 )
-select distinct on (event_key) * from keyed order by event_key, effective_at, row_no
+select distinct on (event_key) * from keyed order by event_key, effective_at, is_winner desc, row_no
 """
 
 # A record that withdraws and changes its address in one version withdraws for the address it had, too.

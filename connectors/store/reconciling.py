@@ -8,15 +8,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from connectors.store.planning import MAY_BE_WRITTEN
+
 _OURS = """
 select table_name, row_id from intake.crm_row
 where is_ours and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 """
 
-_SAMPLE = """
-select contact_point_id from intake.contact_point
-where cast(:allowed as text[]) is null or address_key = any(:allowed)
-   or exists (select from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id)
+_SAMPLE = f"""
+select contact_point_id from intake.contact_point where {MAY_BE_WRITTEN}
 order by md5(contact_point_id::text || :seed) limit :size
 """
 
@@ -74,7 +74,7 @@ def our_rows(conn: Connection, *, among: Sequence[UUID] | None = None) -> set[Ro
 
 
 def sample_addresses(conn: Connection, size: int, *, seed: str, allowed: Sequence[str] | None) -> list[UUID]:
-    """Addresses by chance, the same for the same seed: of those allowed, and of those that the CRM has rows of."""
+    """Addresses by chance, the same for the same seed: of those of which the CRM may have rows."""
     values = {"size": size, "seed": seed, "allowed": None if allowed is None else list(allowed)}
     return list(conn.execute(text(_SAMPLE), values).scalars())
 

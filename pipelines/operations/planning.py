@@ -190,7 +190,7 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
                 some = islice(intents, size)
                 written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, aside.unchanged, now=session.now)
-    await_listing(conn, aside.only_lowered)
+    await_listing(conn, aside.unlisted)
     plan = replace(_judged(session, conn, tally), refused=refused)
     if outlook.has_erred(held=plan.waits or bool(refused)):
         outbox.settle_waiting(conn, writing, run_id=session.run_id, guarded_wait=plan.waits or bool(refused))
@@ -204,7 +204,7 @@ class _Aside:
     """Addresses (with their versions) that nothing is to be written of, and those off the allow list."""
 
     unchanged: list[tuple[UUID, int]]
-    only_lowered: list[UUID]
+    unlisted: list[UUID]
 
     def add(self, planned: _Planned) -> None:
         if planned.address is None:
@@ -212,7 +212,7 @@ class _Aside:
         if not planned.intents:
             self.unchanged.append(planned.address)
         if not planned.is_listed:
-            self.only_lowered.append(planned.address[0])
+            self.unlisted.append(planned.address[0])
 
 
 def _counted(chunk: Iterator[_Planned], tally: _Tally, aside: _Aside) -> Iterator[Intent]:

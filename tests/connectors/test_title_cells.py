@@ -10,20 +10,28 @@ from schemas.errors import BatchRefused
 ANSWERS = [
     *("aino@example.org", " aino@example.org (work)", "mailto:aino@example.org", "Aino <aino@example.org>"),
     *("010203-1230", "Code 010203A1230, allergic", "010203–1230", "010203 - 1230", "010190x900p"),
-    *("+44 7700 900123", "0401234567", "(040) 123 4567", "050-123-4567", "040-123 4567", "+358-40123", "+3584012345"),
+    *(
+        "+44 7700 900123",
+        "07700900123",
+        "(07700) 900 123",
+        "07700-900-123",
+        "07700-900 123",
+        "+44-770090",
+        "+4477009001",
+    ),
 ]
 DATES = ["12.1.2026", "1/15/2026 10.61", "2026-11-20", "2026-11-20T10:00:00+02:00", "12.1.2026 klo 9.00", "3-2-26"]
 NUMBERS = [
-    *("100 000 - 499 999", "1 000 000 - 2 000 000", "1234567890", "401234567"),
+    *("100 000 - 499 999", "1 000 000 - 2 000 000", "1234567890", "770090012"),
     *("0800-1600", "0900 - 1200", "00100-00990", "010126-3001", "311226-1200", "010203–123x"),
 ]
 TITLES = [
-    *("", "#", "Email", "E-mail (such as name@example.org)", "Do you follow @jamk?", "q1_1", "3.6", "15100"),
+    *("", "#", "Email", "E-mail (such as name@example.org)", "Do you follow @example?", "q1_1", "3.6", "15100"),
     *(
         "Seminar on 12.5.2026: which day?",
         "12.5.",
         "2024-2025",
-        "Phone (+358 40 123 4567)",
+        "Phone (+44 7700 900123)",
         "1. Name",
         "Topics:12.5.2026",
     ),
@@ -46,7 +54,7 @@ def test_a_date_a_class_or_a_code_that_is_nobodys_is_a_title(cell: str) -> None:
     assert not is_answer(cell)
 
 
-@pytest.mark.parametrize("cell", [*ANSWERS, *DATES, "401234567", "010203–123x"])
+@pytest.mark.parametrize("cell", [*ANSWERS, *DATES, "770090012", "010203–123x"])
 def test_what_looks_like_an_answer_may_be_one(cell: str) -> None:
     assert may_be_answer(cell)
 
@@ -87,7 +95,7 @@ def test_a_new_title_beside_those_that_the_mapping_names_is_a_title(cell: str) -
     assert titles(["Id", cell]) == ["Id", cell]
 
 
-@pytest.mark.parametrize("cell", [*DATES, "401234567", "010203–123x"])
+@pytest.mark.parametrize("cell", [*DATES, "770090012", "010203–123x"])
 def test_where_the_mapping_names_no_title_what_may_be_an_answer_is_one(cell: str) -> None:
     with pytest.raises(BatchRefused):
         titles(["7", cell, "Yes"], known=("Id", "Newsletter"))

@@ -136,6 +136,15 @@ def test_a_yes_and_the_no_that_it_turned_into_may_come_in_one_delivery(
     assert not is_granted(world)
 
 
+@pytest.mark.parametrize("lowering", [NO, {"stop": "Yes"}])
+def test_a_yes_that_turned_counts_as_of_its_receipt_though_two_versions_say_the_no(
+    world: World, lowering: dict[str, str]
+) -> None:
+    turned = answer(1, AINO, T0, **lowering)
+    take(world, [answer(1, AINO, T0, **YES), SIGNED_UP], [turned, turned.written(Last="Corrected")])
+    assert not is_granted(world)
+
+
 def test_a_yes_beside_a_prohibition_did_not_turn(world: World) -> None:
     both = answer(1, AINO, T0, **YES, stop="Yes")
     take(world, [both, both, SIGNED_UP])
