@@ -114,6 +114,20 @@ def test_stale_connection_of_the_pool_is_replaced_unseen(engine: Engine, each_st
         assert conn.execute(text("SELECT pg_backend_pid()")).scalar_one() != pid
 
 
+@pytest.mark.parametrize(("silent_s", "is_asked"), [(60.0, False), (0.0, True)])
+def test_the_server_is_asked_whether_a_connection_lives_only_after_a_silence(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, silent_s: float, is_asked: bool
+) -> None:
+    pings: list[object] = []
+    ping = engine.dialect.do_ping
+    monkeypatch.setattr(engine.dialect, "do_ping", lambda connection: pings.append(connection) or ping(connection))
+    monkeypatch.setattr("connectors.store.engine._SILENT_S", silent_s)
+    for _ in range(2):
+        with engine.connect() as conn:
+            assert conn.execute(text("SELECT 1")).scalar_one() == 1
+    assert bool(pings) is is_asked
+
+
 def test_locked_row_may_be_tried_again(engine: Engine) -> None:
     with engine.connect() as holder, engine.connect() as other:
         holder.execute(text("SELECT * FROM staging.person FOR UPDATE"))
