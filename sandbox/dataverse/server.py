@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.error import HTTPError, URLError
+
+import urllib3
 
 from .identity import load_identity, with_default_client
 from .options import EmulatorOptions
@@ -29,10 +28,18 @@ class EmulatorFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class ControlClient:
-    """The control API. Rows are given and taken by entity set; `as_user` is `human`, `system` or a user's id."""
+    """The control API. Rows are given and taken by entity set; `as_user` is `human`, `system` or a user's id.
+
+    Its connection is kept, for a test makes many calls and each handshake takes longer than most of them.
+    """
 
     base_url: str
     ca_path: Path | None = None
+    _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        pool = urllib3.PoolManager(ca_certs=str(self.ca_path) if self.ca_path else None)
+        object.__setattr__(self, "_pool", pool)
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
         """Log entries after a sequence number, oldest first."""
@@ -90,17 +97,10 @@ class ControlClient:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One control request; EmulatorFailed with the emulator's reason where it refuses."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.base_url}/_sandbox/{path}", data=data, method=method)
-        context = ssl.create_default_context(cafile=str(self.ca_path)) if self.ca_path else None
-        handlers = [urllib.request.ProxyHandler({})]
-        if context is not None:
-            handlers.append(urllib.request.HTTPSHandler(context=context))  # type: ignore[arg-type]
-        try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=60) as response:
-                return json.load(response)
-        except HTTPError as error:
-            raise EmulatorFailed(f"{method} {path}: {error.code} {error.read().decode()}") from None
+        answer = self._pool.request(method, f"{self.base_url}/_sandbox/{path}", json=body, timeout=60, retries=False)
+        if answer.status >= 400:
+            raise EmulatorFailed(f"{method} {path}: {answer.status} {answer.data.decode()}")
+        return answer.json()
 
 
 @dataclass
@@ -204,7 +204,7 @@ def _wait_until_healthy(control: ControlClient, process: subprocess.Popen[bytes]
         try:
             control.call("GET", "health")
             return
-        except (URLError, ConnectionError, EmulatorFailed):
+        except (urllib3.exceptions.HTTPError, EmulatorFailed):
             if process.poll() is not None:
                 break
             time.sleep(0.05)
