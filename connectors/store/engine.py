@@ -50,7 +50,7 @@ class _Inspection:
     def __init__(self, engine: Engine) -> None:
         self._dialect = engine.dialect
 
-    def __call__(self, connection: psycopg.Connection, entry: ConnectionPoolEntry, _fairy: Any) -> None:
+    def __call__(self, connection: Any, entry: ConnectionPoolEntry, _fairy: Any) -> None:
         """InvalidatePoolError where the server does not answer; a connection just made was never used, and is not asked."""
         used_at = entry.info.get(_USED_AT)
         if used_at is None:
