@@ -25,6 +25,7 @@ def own_view(data: OwnData, policy: Policy, t: Texts) -> dict[str, Any]:
         "is_shared": is_shared,
         "person": None if is_shared or not data.persons else _person(data.persons[0]),
         "purposes": _purposes(data.persons, policy, t),
+        "is_unknown": not data.persons and not data.registrations,
         "is_suppressed": data.states.get((MARKETING, "")) == "withdrawn",
         "topics": [
             {

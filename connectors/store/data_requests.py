@@ -71,6 +71,16 @@ update intake.data_request set state = 'done', closed_by = :by, closed_at = :at,
 where state = 'open' and kind = any(:kinds)
   and contact_point_id = :point and (person_id is null and :is_whole or person_id = any(cast(:persons as uuid[])))
 """
+# A change of address that could not be carried out is for staff to see to, under the same id and by the same deadline.
+_REFER_MOVE = f"""
+insert into intake.data_request (
+    request_id, kind, contact_point_id, organiser_unit, organiser_contact, asked_at, due_at, taken_by, state)
+select p.request_id, 'rectification', p.contact_point_id, r.organiser_unit, r.organiser_contact, p.asked_at,
+       p.asked_at + interval '1 month', 'the person, on their page', 'open'
+from intake.person_request p {organiser_of("p.contact_point_id")}
+where p.request_id = :request_id and p.kind = 'move' and p.state = 'open'
+on conflict (request_id) do nothing
+"""
 _NOBODYS = """
 select (select count(*) from intake.data_request
         where contact_point_id = :point and person_id is null and state = 'open' and kind = any(:kinds))
@@ -139,6 +149,11 @@ def answer_requests(
             conn.execute(text(_DONE_OWN), {**point, "at": at, "own_kind": own})
     values = {**point, "kinds": list(kinds), "persons": list(scope.person_ids), "is_whole": scope.is_whole}
     return conn.execute(text(_DONE), {**values, "by": by, "at": at, "outcome": outcome}).rowcount
+
+
+def refer_move(conn: Connection, request_id: UUID) -> None:
+    """Keep a change of address that is still open as a rectification for staff; its own row is the caller's to close."""
+    conn.execute(text(_REFER_MOVE), {"request_id": request_id})
 
 
 def nobodys_requests(conn: Connection, scope: Scope, kinds: Sequence[str]) -> str | None:

@@ -13,13 +13,16 @@ from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store.naming import name_addresses, name_contact_points
 
+# Whoever is known at the address, as a change of address counts them (connectors.store.corrections): also who has no living
+# purpose, as somebody whose only registration is cancelled.
 _PERSONS = """
 select p.person_id, p.given_name, p.family_name, p.phone, p.organisation,
        coalesce(jsonb_agg(jsonb_build_object('purpose', u.purpose, 'begins_at', u.begins_at, 'ends_at', u.ends_at)
                           order by u.begins_at, u.purpose)
-                filter (where u.ends_at is null or u.ends_at > :now), '[]') as purposes
-from intake.person p join intake.person_purpose u using (person_id)
-where p.contact_point_id = :id group by p.person_id order by p.person_id
+                filter (where u.purpose is not null and (u.ends_at is null or u.ends_at > :now)), '[]') as purposes
+from intake.person p left join intake.person_purpose u using (person_id)
+where p.contact_point_id = :id and exists (select from intake.subject s where s.person_id = p.person_id)
+group by p.person_id order by p.person_id
 """
 
 _STATES = "select purpose, topic, state from intake.consent_state where contact_point_id = :id order by purpose, topic"
@@ -70,7 +73,7 @@ group by purpose
 
 @dataclass(frozen=True, slots=True)
 class OwnData:
-    """What is held of an address: persons with their living purposes, folded states, registrations, past choices."""
+    """What is held of an address: persons with their living purposes (or none), folded states, registrations, choices."""
 
     persons: Sequence[RowMapping]
     states: dict[tuple[str, str], str]

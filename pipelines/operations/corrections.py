@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from connectors.store import corrections, narrow_calls, person_requests
+from connectors.store import corrections, data_requests, narrow_calls, person_requests
 from connectors.store.corrections import Names
 from connectors.store.mailbox_proofs import find_by_address
 from connectors.store.merge import MergeRequest, StagedTables, refresh_addresses
@@ -42,20 +42,32 @@ def correct_name(session: Session, conn: Connection, contact_point_id: UUID, per
 def apply_moves(session: Session) -> int:
     """Carry out the open changes of address, each in a transaction of its own; returns how many.
 
-    One that the policy does not allow is refused: nobody else's waits for it.
+    One that cannot be carried out is refused, and is a rectification for staff: nobody else's waits for it.
     """
     with session.transaction() as conn:
         moves = person_requests.open_requests(conn, "move")
     for move in moves:
         try:
             with session.transaction() as conn:
-                state = "done" if _move(session, conn, move) else "refused"
-                person_requests.close_request(conn, move.request_id, state)
+                if _move(session, conn, move):
+                    person_requests.close_request(conn, move.request_id, "done")
+                else:
+                    _refer(conn, move, "several people read it, or it is the same one")
         except ActRefused as refused:
-            LOG.warning("A change of address was refused (%s).", refused.code)
             with session.transaction() as conn:
-                person_requests.close_request(conn, move.request_id, "refused")
+                _refer(conn, move, refused.code)
     return len(moves)
+
+
+def _refer(conn: Connection, move: PersonRequest, why: str) -> None:
+    """Leave to staff what cannot be carried out: it was proven, and is owed an answer (GDPR Art. 12(3), 16)."""
+    data_requests.refer_move(conn, move.request_id)
+    person_requests.close_request(conn, move.request_id, "refused")
+    LOG.warning(
+        "A change of address was refused (%s), and is open for staff as request %s: `crm-intake privacy requests list`.",
+        why,
+        move.request_id,
+    )
 
 
 def _move(session: Session, conn: Connection, move: PersonRequest) -> bool:

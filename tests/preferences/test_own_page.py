@@ -11,6 +11,7 @@ import requests
 import sqlalchemy as sa
 import yaml
 
+from connectors.store.data_requests import list_requests
 from pipelines.operations import corrections
 from pipelines.operations.deliveries import sweep
 from pipelines.operations.disclosing import to_tell
@@ -19,7 +20,7 @@ from pipelines.operations.person_export import gather
 from pipelines.operations.rights import lift, restrict
 from preferences.door import open_door
 from schemas.errors import ActRefused, ConfigurationError
-from tests.invariants.acts import Who
+from tests.invariants.acts import T0, Who, prohibit, register
 from tests.invariants.world import take_in
 from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
 
@@ -231,6 +232,72 @@ def test_an_address_that_several_people_read_shows_each_no_more_than_all_may_kno
     assert house.post("/own/address", data={**form, "new_address": "new@example.org"}).status_code == 400
     assert house.post("/own/name", data={**form, "given_name": "Aino"}).status_code == 400
     assert house.mail.messages("new@example.org") == []
+
+
+def cancelled(house: House, *whos: Who) -> House:
+    """The house with a registration of each of these people, which they cancelled a day later."""
+    for number, who in enumerate(whos, 11):
+        house.world.perform([register(number, who, T0, course="LK9")])
+    take_in(house.world.session())
+    for number, who in enumerate(whos, 11):
+        house.world.perform([register(number, who, T0, course="LK9", status="out", changed_at=T0 + timedelta(days=1))])
+    take_in(house.world.session())
+    return house
+
+
+def test_whoever_has_cancelled_all_reads_the_address_still(house: House) -> None:
+    both = Who(AINO.address, "maija")
+    cancelled(house.reset(paid_course()), both)
+    purposes = house.world.query(
+        "select given_name, purpose from intake.person join intake.person_purpose using (person_id)"
+    )
+    assert {row.given_name for row in purposes} == {"Aino"}, "no purpose lives for the other"
+    house.enter()
+    html = house.get("/own?lang=en").text
+    assert "Several people use this e-mail address" in html and "We have nothing" not in html
+    for words in ("Virtanen", "Maija", "+44", "Course LK", 'name="new_address"', 'name="given_name"'):
+        assert words not in html
+    form = {"form": house.form()}
+    assert house.post("/own/address", data={**form, "new_address": "new@example.org"}).status_code == 400
+    assert house.post("/own/name", data={**form, "given_name": "Aino"}).status_code == 400
+    assert house.mail.messages("new@example.org") == []
+
+
+def test_whoever_has_cancelled_all_is_shown_what_is_held(house: House) -> None:
+    cancelled(house.reset(), AINO)
+    house.enter()
+    html = house.get("/own?lang=en").text
+    for words in ("Aino Virtanen", "Course LK9", "(cancelled)"):
+        assert words in html
+    assert "We have nothing" not in html
+
+
+def test_of_whom_nothing_is_held_but_the_address_the_page_says_so(house: House) -> None:
+    house.reset(prohibit(1, AINO, T0))
+    house.enter()
+    assert "We have nothing of you but this e-mail address." in house.get("/own?lang=en").text
+
+
+def test_a_proven_move_that_cannot_be_carried_out_is_open_for_staff(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else came to read the address between the asking and the proof."""
+    house.reset(*subscribed(AINO), paid_course())
+    house.enter()
+    house.post("/own/address", data={"form": house.form(), "new_address": "aino.new@example.org"})
+    house.world.perform([register(2, Who(AINO.address, "maija"), T0)])
+    take_in(house.world.session())
+    assert house.post(link_in(house.mail.wait_for(1, "aino.new@example.org")[0])).status_code == 200
+    assert house.follow().moves == 1 and house.follow().moves == 0
+    ((state, asked_at, request_id),) = house.world.query(
+        "select state, asked_at, request_id from intake.person_request"
+    )
+    assert state == "refused"
+    with house.world.session().transaction() as conn:
+        (left,) = list_requests(conn, now=house.world.now)
+    assert (left["request_id"], left["kind"], left["asked_at"]) == (request_id, "rectification", asked_at)
+    assert "A change of address was refused" in caplog.text and "example.org" not in caplog.text
+    assert house.world.query("select from intake.contact_point where address_key = 'aino.new@example.org'") == []
 
 
 def test_the_same_address_is_no_new_one(house: House) -> None:
