@@ -3,7 +3,7 @@
 A switched-on topic is a grant with its full record: the very words that stood beside the box, and their version.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -28,13 +28,14 @@ Form = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Asked:
-    """A form that was posted from the own page, whose mailbox is proven."""
+    """A form that was posted from the own page, whose mailbox is proven; `shown` are the topics that it showed ticked."""
 
     door: Door
     pages: Pages
     request: Request
     mailbox: Mailbox
     form: Form
+    shown: frozenset[str]
 
 
 # Does what the form asks for; returns what to say, or an answer of its own.
@@ -42,24 +43,35 @@ Deed = Callable[[Asked], str | Response]
 
 
 def _topics(asked: Asked) -> str:
+    """Switch on what was ticked and off what was unticked. What stands as it was shown is no act: a page that stood open
+    neither takes back what was withdrawn elsewhere since, nor withdraws what was switched on there.
+    """
     policy, t = asked.door.workspace.policy, asked.pages.texts(asked.request)
     known, wanted = policy.purposes[recording.MARKETING].topics, set(asked.form.get("topic", []))
     if not wanted <= set(known):
         raise FormRefused
+    on = [topic for topic in known if topic in wanted - asked.shown]
+    off = [topic for topic in known if topic in asked.shown - wanted]
+    language, notice = asked.pages.language(asked.request), policy.crm.preference_notice
+    worded = [(topic, wording_of(t, topic, language)) for topic in on]
+    recording.choose_topics(asked.door, asked.mailbox.contact_point_id, worded, off, notice=notice)
+    return _saved(asked, on, off)
+
+
+def _saved(asked: Asked, on: Sequence[str], off: Sequence[str]) -> str:
+    """What became of it: a topic that was ticked is off still where the address can grant nothing, where somebody else who
+    reads it said no, or where another door was told so just now.
+    """
     with asked.door.transaction() as conn:
-        states = read_own_data(conn, asked.mailbox.contact_point_id, now=asked.door.now()).states
-    is_on = {topic: states.get((recording.MARKETING, topic)) == "granted" for topic in known}
-    language = asked.pages.language(asked.request)
-    on = [(topic, wording_of(t, topic, language)) for topic in known if topic in wanted and not is_on[topic]]
-    off = [topic for topic in known if topic not in wanted and is_on[topic]]
-    notice = policy.crm.preference_notice
-    taken = recording.choose_topics(asked.door, asked.mailbox.contact_point_id, on, off, notice=notice)
-    saved = f"{t['own']['saved']} {t['done']['when']}"
-    if taken:
-        return saved
-    names = ", ".join(t["topics"].get(topic, topic) for topic, _ in on)
-    said: str = t["own"]["not_on"].format(topics=names, contact=asked.pages.contact)
-    return f"{saved} {said}" if off else said
+        held = read_own_data(conn, asked.mailbox.contact_point_id, now=asked.door.now())
+    t = asked.pages.texts(asked.request)
+    not_on = [topic for topic in on if not held.is_on(recording.MARKETING, topic)]
+    is_nothing_new = bool(on) and not_on == on and not off
+    said = [] if is_nothing_new else [t["own"]["saved"], t["done"]["when"]]
+    if not_on:
+        names = ", ".join(t["topics"].get(topic, topic) for topic in not_on)
+        said.append(t["own"]["not_on"].format(topics=names, contact=asked.pages.contact))
+    return " ".join(said)
 
 
 def _leave(asked: Asked) -> str:

@@ -19,8 +19,8 @@ from connectors.store.person_requests import add_request
 from pipelines.transforms.preference_links import NONCE_BYTES, Expiry, Scope, sign_token
 from preferences.answers import is_from_elsewhere, read_body, read_form, refused
 from preferences.door import Door
-from preferences.own_deeds import DEEDS, Asked, Deed, Form
-from preferences.own_view import own_view
+from preferences.own_deeds import DEEDS, Asked, Deed
+from preferences.own_view import form_field, own_view, read_form_field
 from preferences.rendering import Pages
 
 SESSION_LASTS = timedelta(minutes=30)
@@ -110,19 +110,20 @@ def _deed_route(router: APIRouter, door: Door, pages: Pages, name: str, deed: De
 
         def work() -> Response:
             mailbox, form = _mailbox(door, request), read_form(body)
-            if mailbox is None or not _is_from_page(door, request, form, mailbox.contact_point_id):
+            token, shown = read_form_field(form.get("form", [""])[0])
+            if mailbox is None or not _is_from_page(door, request, token, mailbox.contact_point_id):
                 return refused(door, pages, request)
-            said = deed(Asked(door, pages, request, mailbox, form))
+            said = deed(Asked(door, pages, request, mailbox, form, shown))
             return _show(door, pages, request, mailbox, said) if isinstance(said, str) else said
 
         return await run_in_threadpool(work)
 
 
-def _is_from_page(door: Door, request: Request, form: Form, contact_point_id: UUID) -> bool:
+def _is_from_page(door: Door, request: Request, token: str, contact_point_id: UUID) -> bool:
     """Whether a form was posted from our own page for this very session (no other site can have made it)."""
     if is_from_elsewhere(door, request):
         return False
-    mailbox = door.mailbox_of(form.get("form", [""])[0], Scope.FORM)
+    mailbox = door.mailbox_of(token, Scope.FORM)
     return mailbox is not None and mailbox.contact_point_id == contact_point_id
 
 
@@ -130,7 +131,8 @@ def _show(door: Door, pages: Pages, request: Request, mailbox: Mailbox, said: st
     with door.transaction() as conn:
         data = read_own_data(conn, mailbox.contact_point_id, now=door.now())
     expiry = Expiry(door.now() + SESSION_LASTS, token_bytes(NONCE_BYTES))
-    form = sign_token(Scope.FORM, mailbox.contact_point_id, door.keys.current(), expiry=expiry)
+    token = sign_token(Scope.FORM, mailbox.contact_point_id, door.keys.current(), expiry=expiry)
     view = own_view(data, door.workspace.policy, pages.texts(request))
+    form = form_field(token, view)
     is_readable = request.method in ("GET", "HEAD")
     return pages.show(request, "own", said=said, form=form, address=mailbox.address, is_readable=is_readable, **view)

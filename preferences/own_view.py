@@ -1,8 +1,9 @@
 """What the own page says: rows of the store in plain words of one language. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
@@ -28,11 +29,7 @@ def own_view(data: OwnData, policy: Policy, t: Texts) -> dict[str, Any]:
         "is_unknown": not data.persons and not data.registrations,
         "is_suppressed": data.states.get((MARKETING, "")) == "withdrawn",
         "topics": [
-            {
-                "name": topic,
-                "wording": _words(t, topic),
-                "is_on": data.states.get((MARKETING, topic)) == "granted",
-            }
+            {"name": topic, "wording": _words(t, topic), "is_on": data.is_on(MARKETING, topic)}
             for topic in policy.purposes[MARKETING].topics
         ],
         "registrations": [] if is_shared else [_registration(row, policy) for row in data.registrations],
@@ -46,6 +43,20 @@ def own_view(data: OwnData, policy: Policy, t: Texts) -> dict[str, Any]:
             for row in data.choices
         ],
     }
+
+
+def form_field(token: str, view: Mapping[str, Any]) -> str:
+    """The field `form` of each form: the token, and which boxes the page showed ticked.
+
+    What somebody leaves as it was shown is no act of theirs, however late the form comes.
+    """
+    return f"{token}.{','.join(quote(topic['name'], safe='') for topic in view['topics'] if topic['is_on'])}"
+
+
+def read_form_field(value: str) -> tuple[str, frozenset[str]]:
+    """The token, and the topics that were shown ticked; whoever alters these alters their own choices alone."""
+    token, _, shown = value.partition(".")
+    return token, frozenset(unquote(name) for name in shown.split(",") if name)
 
 
 def wording_of(t: Texts, topic: str, language: str) -> ShownWording:

@@ -7,6 +7,7 @@ nothing that the first did not, so it is the same act: however often a mail syst
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -51,11 +52,11 @@ def choose_topics(
     off: Sequence[str],
     *,
     notice: str | None,
-) -> bool:
-    """Switch topics off, then others on, each by the very words it was ticked under; whether they were switched on.
+) -> None:
+    """Switch topics off, then others on, each by the very words it was ticked under.
 
-    What is switched off is durable first, for a grant that is refused holds back no withdrawal. Those that are switched
-    on are all on, or none where the address can grant nothing: an office's, a child's.
+    What is switched off is durable first, for a grant that is refused holds back no withdrawal. Grants are all recorded,
+    or none where the address can grant nothing: an office's, a child's. Whether they count, the fold says.
     """
     reference = _reference()
     lowered = [_of_topic(door, contact_point_id, Deed.WITHDRAW, topic, reference) for topic in off]
@@ -65,12 +66,9 @@ def choose_topics(
         _of_topic(door, contact_point_id, Deed.GRANT, topic, reference, wording=wording, notice_version=notice)
         for topic, wording in on
     ]
-    try:
-        if raised:
+    if raised:
+        with suppress(ActRefused):
             again(door, lambda conn: _record(door, conn, contact_point_id, raised))
-    except ActRefused:
-        return False
-    return True
 
 
 def _of_topic(

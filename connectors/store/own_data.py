@@ -80,6 +80,10 @@ class OwnData:
     registrations: Sequence[RowMapping]
     choices: Sequence[RowMapping]
 
+    def is_on(self, purpose: str, topic: str) -> bool:
+        """Whether a topic is granted for the address."""
+        return self.states.get((purpose, topic)) == "granted"
+
 
 def read_own_data(conn: Connection, contact_point_id: UUID, *, now: datetime) -> OwnData:
     """Everything the page shows; the newest first."""

@@ -1,5 +1,6 @@
 """The own page: only after a fresh proof of the mailbox; what it shows, and what its forms do."""
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +21,7 @@ from pipelines.operations.person_export import gather
 from pipelines.operations.rights import lift, restrict
 from preferences.door import open_door
 from schemas.errors import ActRefused, ConfigurationError
-from tests.invariants.acts import T0, Who, prohibit, register
+from tests.invariants.acts import T0, Who, answer, prohibit, register
 from tests.invariants.world import take_in
 from tests.preferences.people import AINO, House, link_in, paid_course, served, subscribed
 
@@ -96,6 +97,69 @@ def test_a_topic_is_switched_off_also_where_the_same_form_asks_for_one_that_is_r
     answer = house.post(f"/own/topics?lang={language}", data=asked)
     assert {(event.topic, event.value) for event in house.events()} == {("rdi", "withdraw"), ("training", "withdraw")}
     assert answer.status_code == 200 and words in answer.text
+
+
+def test_a_page_that_stood_open_takes_back_no_withdrawal_by_a_box_that_nobody_touched(house: House) -> None:
+    """12:00 the page is opened, 12:05 one click elsewhere withdraws all, 12:06 one box more is ticked on the open page."""
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/topic", data={"topic": "rdi"})
+    house.tick(minutes=1)
+    house.enter()
+    stale = house.form()
+    house.tick(minutes=5)
+    house.post(f"/one-click/{house.token()}", data="List-Unsubscribe=One-Click")
+    house.tick(minutes=1)
+    ticked = ["training", "rdi", "services", "events"]
+    answer = house.post("/own/topics?lang=en", data={"form": stale, "topic": ticked})
+    assert answer.status_code == 200 and "Saved" in answer.text
+    assert [event.topic for event in house.events() if event.value == "grant"] == ["rdi"]
+    assert boxes(answer.text) == {"training": False, "rdi": True, "services": False, "events": False}
+
+
+def test_a_page_that_stood_open_withdraws_nothing_by_a_box_that_nobody_touched(house: House) -> None:
+    house.reset(*subscribed(AINO))
+    house.post(f"/p/{house.token()}/topic", data={"topic": "rdi"})
+    house.tick(minutes=1)
+    house.enter()
+    stale = house.form()
+    house.post("/own/topics", data={"form": stale, "topic": ["training", "rdi", "services", "events"]})
+    house.tick(minutes=1)
+    answer = house.post("/own/topics?lang=en", data={"form": stale, "topic": ["training", "services"]})
+    withdrawn = [event.topic for event in house.events() if event.value == "withdraw"]
+    assert withdrawn == ["rdi", "events"], "rdi was unticked when the page was made"
+    assert boxes(answer.text) == {"training": True, "rdi": True, "services": True, "events": False}
+
+
+def test_a_topic_that_stays_off_is_told_where_another_reader_of_the_address_said_no(house: House) -> None:
+    other = Who(AINO.address, "maija")
+    house.reset(*subscribed(AINO), answer(2, other, T0, newsletter="No"))
+    house.enter()
+    told = house.post("/own/topics?lang=en", data={"form": house.form(), "topic": ["events"]})
+    assert "Not switched on: Events." in told.text and "Saved" not in told.text
+    assert not any(boxes(told.text).values())
+    house.narrow()
+    assert not any(house.world.holds().consents.values())
+
+
+def test_a_topic_that_stays_off_is_told_where_a_form_said_no_just_now(house: House) -> None:
+    """Within the clock-skew window a withdrawal by another clock wins."""
+    house.reset(*subscribed(AINO))
+    now = house.world.now
+    house.world.perform([answer(2, AINO, now, newsletter="No")], at=now)
+    house.tick(minutes=2)
+    take_in(house.world.session())
+    house.enter()
+    told = house.post("/own/topics?lang=en", data={"form": house.form(), "topic": ["events"]})
+    assert "Not switched on: Events." in told.text and "Saved" not in told.text
+    house.tick(minutes=4)
+    told = house.post("/own/topics?lang=en", data={"form": house.form(), "topic": ["events"]})
+    assert "Saved" in told.text and "Not switched on" not in told.text
+
+
+def boxes(html: str) -> dict[str, bool]:
+    """Which topics the page shows ticked."""
+    found = re.findall(r'<input type="checkbox"[^>]* value="([a-z]+)"( checked)?>', html)
+    return {topic: bool(ticked) for topic, ticked in found}
 
 
 def test_without_a_privacy_notice_the_page_is_not_served(house: House, tmp_path: Path) -> None:
