@@ -5,13 +5,16 @@ A GET confirms nothing, so that a mail scanner cannot (I16, I19). A link that is
 
 import logging
 import threading
+import time
+from functools import partial
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.store import narrow_calls
-from pipelines.operations.double_opt_in import ToConfirm, confirm, confirmations_to_mail, mark_mailed
+from pipelines.operations.double_opt_in import ToConfirm, confirm, confirmations_to_mail, mail_confirmation
 from pipelines.operations.sessions import Session
 from pipelines.transforms.preference_links import Scope, read_token
 from preferences.answers import refused
@@ -22,6 +25,10 @@ from schemas.errors import ActRefused, IntakeError
 
 LOG = logging.getLogger(__name__)
 LOOK_EVERY_S = 10.0
+# A server that is away is tried less and less often; one mail that it refuses is tried again apart from the others.
+_LONGEST_PAUSE_S = 300.0
+_REFUSED_WAITS_S = 600.0
+_AT_ONCE = 100
 
 
 def confirming_router(door: Door, pages: Pages) -> APIRouter:
@@ -58,6 +65,7 @@ class ConfirmationMails:
 
     def __init__(self, door: Door) -> None:
         self._door, self._stopped = door, threading.Event()
+        self._refused_until: dict[UUID, float] = {}
         self._thread = threading.Thread(target=self._follow, name="confirmations", daemon=True)
 
     def start(self) -> None:
@@ -70,26 +78,37 @@ class ConfirmationMails:
         self._thread.join(20)
 
     def mail_once(self) -> int:
-        """Mail what waits; each is marked first, so that no two processes mail the same one. Returns how many."""
-        session, mailed = Session(self._door.workspace), 0
-        for waiting in confirmations_to_mail(session):
-            if mark_mailed(session, waiting.confirmation_id):
-                self._mail(waiting)
-                mailed += 1
+        """Mail what waits, and remember of each that the server took it; how many it took. The others wait still.
+
+        SourceUnavailable where the server takes none.
+        """
+        session, mailed, now = Session(self._door.workspace), 0, time.monotonic()
+        self._refused_until = {one: until for one, until in self._refused_until.items() if until > now}
+        for waiting in confirmations_to_mail(session, limit=_AT_ONCE + len(self._refused_until)):
+            if self._stopped.is_set():
+                break
+            if waiting.confirmation_id not in self._refused_until:
+                mailed += mail_confirmation(session, waiting.confirmation_id, partial(self._mail, waiting))
         return mailed
 
-    def _mail(self, waiting: ToConfirm) -> None:
+    def _mail(self, waiting: ToConfirm) -> bool:
         language = chosen_language(waiting.language, None)
         t, organisation = texts_of(language)["mail"], self._door.workspace.policy.organisation.name
         link = f"{self._door.base_url}/confirm/{waiting.token}?lang={language}"
         expires_at = self._door.local(waiting.expires_at)
         until = f"{expires_at.day}.{expires_at.month}.{expires_at.year}"
         body = t["confirm_body"].format(link=link, until=until, organisation=organisation)
-        self._door.mailer.send(waiting.address, t["confirm_subject"], body)
+        is_taken = self._door.mailer.deliver(waiting.address, t["confirm_subject"], body)
+        if not is_taken:
+            self._refused_until[waiting.confirmation_id] = time.monotonic() + _REFUSED_WAITS_S
+        return is_taken
 
     def _follow(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY_S):
+        pause = LOOK_EVERY_S
+        while not self._stopped.wait(pause):
             try:
                 self.mail_once()
+                pause = LOOK_EVERY_S
             except IntakeError as error:
                 LOG.warning("Confirmations will be mailed later: %s", error)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)

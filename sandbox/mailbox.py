@@ -13,9 +13,10 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Mailbox:
-    """A running mail server. As a context manager it stops at the end."""
+    """A running mail server, which refuses mails to `refuses`. As a context manager it stops at the end."""
 
     port: int = 0
+    refuses: set[str] = field(default_factory=set)
     _arrived: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()), repr=False)
     _messages: list[EmailMessage] = field(default_factory=list, repr=False)
     _controller: Controller | None = field(default=None, repr=False)
@@ -34,9 +35,24 @@ class Mailbox:
         return self.messages(to)
 
     def clear(self) -> None:
-        """Forget what came."""
+        """Forget what came, and refuse nobody."""
+        self.refuses.clear()
         with self._arrived:
             self._messages.clear()
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: Any,  # noqa: ARG002 - aiosmtpd's call
+        session: Any,  # noqa: ARG002
+        envelope: Any,
+        address: str,
+        rcpt_options: list[str],  # noqa: ARG002
+    ) -> str:
+        """Take a recipient, or refuse it."""
+        if address in self.refuses:
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802, ARG002 - aiosmtpd's name
         """Keep one message."""

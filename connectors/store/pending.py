@@ -8,9 +8,20 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store import pending_sql
+from connectors.store.locks import lock_key
 from connectors.store.pending_tables import PENDING_GRANT
 
-__all__ = ["PENDING_GRANT", "close_confirmed", "find_pending", "forget_expired", "mark_mailed", "to_mail", "waits"]
+__all__ = [
+    "PENDING_GRANT",
+    "claim_unmailed",
+    "close_confirmed",
+    "find_pending",
+    "forget_expired",
+    "mark_mailed",
+    "to_mail",
+    "unmailed_since",
+    "waits",
+]
 
 
 def waits(conn: Connection, address_key: str, purpose: str, topic: str | None, *, now: datetime) -> bool:
@@ -22,6 +33,18 @@ def waits(conn: Connection, address_key: str, purpose: str, topic: str | None, *
 def to_mail(conn: Connection, *, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Sign-ups whose link was not mailed yet: confirmation_id, address, expires_at, language, purposes, topics."""
     return conn.execute(text(pending_sql.TO_MAIL), {"now": now, "limit": limit}).mappings().all()
+
+
+def claim_unmailed(conn: Connection, confirmation_id: UUID, *, now: datetime) -> bool:
+    """Have a link to mail for this transaction alone; False where another has it, or where it is not to be mailed any more."""
+    if not conn.execute(text(pending_sql.CLAIM), {"key": lock_key(f"confirmation:{confirmation_id}")}).scalar():
+        return False
+    return bool(conn.execute(text(pending_sql.IS_UNMAILED), {"id": confirmation_id, "now": now}).scalar())
+
+
+def unmailed_since(conn: Connection, *, due: datetime, now: datetime) -> dict[str, Any]:
+    """How many sign-ups that wait were read before `due` and have no mail yet, and since when the oldest (None: none)."""
+    return dict(conn.execute(text(pending_sql.UNMAILED_SINCE), {"due": due, "now": now}).mappings().one())
 
 
 def mark_mailed(conn: Connection, confirmation_id: UUID, *, now: datetime) -> bool:

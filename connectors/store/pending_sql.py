@@ -50,6 +50,16 @@ where p.mailed_at is null and {_IS_OPEN}
 group by p.confirmation_id, p.address order by min(p.asked_at), p.confirmation_id limit :limit
 """
 
+# Whether it waits still is asked once it is nobody else's to mail.
+CLAIM = "select pg_try_advisory_xact_lock(:key)"
+IS_UNMAILED = f"""
+select exists (select from intake.pending_grant p where p.confirmation_id = :id and p.mailed_at is null and {_IS_OPEN})
+"""
+UNMAILED_SINCE = f"""
+select count(distinct p.confirmation_id) as rows, min(p.asked_at) as oldest_at from intake.pending_grant p
+where p.mailed_at is null and {_IS_OPEN} and p.asked_at < :due
+"""
+
 MAILED = "update intake.pending_grant set mailed_at = :now where confirmation_id = :id and mailed_at is null"
 
 FIND = "select * from intake.pending_grant where confirmation_id = :id order by purpose, topic for update"

@@ -5,7 +5,7 @@ a button. Only the signing keys make a token, and no command prints one, so staf
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -61,10 +61,15 @@ def confirmations_to_mail(session: Session, *, limit: int = 100) -> list[ToConfi
     return [_to_confirm(row, LinkKey(key.key_id, key.secret)) for row in rows]
 
 
-def mark_mailed(session: Session, confirmation_id: UUID) -> bool:
-    """Remember that a link was mailed; False where it was before."""
+def mail_confirmation(session: Session, confirmation_id: UUID, mail: Callable[[], bool]) -> bool:
+    """Have a link mailed and remember it, once the mail server has it; no two processes mail the same one at once.
+
+    False where it was mailed before, waits no more, or is just being mailed, and where `mail` tells that it was not taken.
+    Then, and where `mail` raises, it waits as before; it may be mailed twice where the store is lost just after it was taken.
+    """
     with session.transaction() as conn:
-        return pending.mark_mailed(conn, confirmation_id, now=session.workspace.now())
+        is_ours = pending.claim_unmailed(conn, confirmation_id, now=session.workspace.now())
+        return is_ours and mail() and pending.mark_mailed(conn, confirmation_id, now=session.workspace.now())
 
 
 def confirm(session: Session, token: str) -> Confirmed:

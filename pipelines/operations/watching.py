@@ -12,26 +12,30 @@ from connectors.alerts import AlertSettings, send_alert
 from connectors.mail import SmtpSettings
 from connectors.store import watching as store
 from connectors.store.data_requests import count_overdue
+from connectors.store.pending import unmailed_since
 from connectors.store.server import logging_faults
 from pipelines.operations.sessions import Session
 from pipelines.settings import Settings
 from schemas.policy import Policy
 
 DELETION_DUE = timedelta(days=2)
+MAIL_DUE = timedelta(hours=1)
 DAYS_LEFT = 21
 # The CRM's change tracking forgets after seven days, unless its administrator has lengthened it.
 TOKEN_DAYS, TOKEN_LEFT = 7, 2
 
 
 def read_watch(session: Session) -> dict[str, Any]:
-    """Overdue deletions, requests of data subjects, ended logins, by name the days left of what expires, and `log_faults`:
-    how the database server's own log would hold people's data.
+    """Overdue deletions, links not mailed, requests of data subjects, ended logins, by name the days left of what expires,
+    and `log_faults`: how the database server's own log would hold people's data.
     """
     with session.transaction() as conn:
         facts = store.read_overdue(conn, due=session.now - DELETION_DUE, today=session.now)
         requests = count_overdue(conn, now=session.now)
+        unmailed = unmailed_since(conn, due=session.now - MAIL_DUE, now=session.now)
     return {
         **facts,
+        "unmailed_confirmations": unmailed,
         "requests": requests,
         "log_faults": logging_faults(session.workspace.address),
         "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now),
@@ -67,6 +71,12 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
         yield (
             f"{undated} courses or events tell no date: they are in no statistics, and what is of them goes by the day of each"
             " registration. Give their start or end in the source."
+        )
+    if unmailed := facts["unmailed_confirmations"]["rows"]:
+        yield (
+            f"{unmailed} sign-ups wait for the mail with their link, the first since"
+            f" {facts['unmailed_confirmations']['oldest_at']:%Y-%m-%d}, and are forgotten in the end: see that"
+            " `crm-intake preferences serve` runs, that INTAKE_SMTP_* are right, and what its log says."
         )
     if late := facts["requests"]["overdue"]:
         yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."

@@ -30,6 +30,7 @@ from pipelines.operations.unread import REACH
 from pipelines.operations.watching import (
     DAYS_LEFT,
     DELETION_DUE,
+    MAIL_DUE,
     TOKEN_DAYS,
     TOKEN_LEFT,
     breach_of,
@@ -105,6 +106,31 @@ def test_a_course_without_any_date_is_an_alarm_while_somebody_is_registered(burs
             )
 
 
+def test_a_sign_up_whose_link_was_not_mailed_is_an_alarm_while_it_waits(bursar: Bursar) -> None:  # noqa: F811
+    def alarms(now: datetime = NOW + MAIL_DUE + timedelta(seconds=1)) -> list[str]:
+        return [alarm for alarm in check_status(watched(bursar, now)).alarms if "sign-ups wait for the mail" in alarm]
+
+    add = (
+        "insert into intake.pending_grant (confirmation_id, purpose, topic, source, submission_id, address, wording_hash,"
+        " notice_version, channel, occurred_at, precision_s, asked_at, expires_at)"
+        " select made.id, 'marketing', topic, 'web_forms', '1', 'aino@example.org', 'h', 'n', 'c', :now, 0, :now, :ends_at"
+        " from (select gen_random_uuid() as id) made cross join (values ('rdi'), ('events')) t (topic)"
+    )
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text(add), {"now": NOW, "ends_at": NOW + timedelta(days=7)})
+    try:
+        assert not alarms(NOW + MAIL_DUE)
+        (alarm,) = alarms()
+        assert alarm.startswith("1 sign-ups") and "example.org" not in alarm
+        assert not alarms(NOW + timedelta(days=7)), "it is over"
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text("update intake.pending_grant set mailed_at = :now"), {"now": NOW})
+        assert not alarms()
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text("delete from intake.pending_grant"))
+
+
 def test_a_login_whose_last_day_has_passed_is_an_alarm(bursar: Bursar) -> None:  # noqa: F811
     with bursar.owner.begin() as conn:
         conn.execute(sa.text("create role once_here login in role intake_operator"))
@@ -150,6 +176,7 @@ def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) ->
         ("faults in quarantine", f"{QUARANTINE_DUE_DAYS} days"),
         ("quarantined rows about to leave", f"{EXPIRY_WARNING_DAYS} days"),
         ("landed batches not deleted", f"{DELETION_DUE.days} days"),
+        ("sign-ups (double opt-in)", f"{MAIL_DUE // timedelta(hours=1)} hour"),
         ("the CRM's secret", f"{DAYS_LEFT} days"),
         ("the CRM's change token", f"{TOKEN_LEFT} days before, of {TOKEN_DAYS}"),
     ],
