@@ -12,6 +12,11 @@ from typing import Any
 TOTAL, OCCASION, REGION = "total", "occasion", "region"
 DIMENSIONS = (TOTAL, "kind", "topic", OCCASION, REGION)
 Cell = tuple[str, str]
+# An unknown of whoever attacks: (REGION, name), or (OCCASION, source, occasion_id), for two sources may tell of one occasion
+# under one name.
+Part = tuple[str, ...]
+# https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.linprog.html: `status` of a result.
+_OPTIMAL, _UNBOUNDED = 0, 3
 
 
 @dataclass(frozen=True)
@@ -63,19 +68,19 @@ def occasion_name(row: Mapping[str, Any]) -> str:
     return f"{row['name']} ({row['occasion_id']})"
 
 
-def _members(counts: Sequence[Mapping[str, Any]]) -> dict[Cell, frozenset[Cell]]:
+def _members(counts: Sequence[Mapping[str, Any]]) -> dict[Cell, frozenset[Part]]:
     """By cell, the occasions or regions that it is the sum of: any two lists of them with one total fit together, so that
     they are all the unknowns there are."""
-    members: dict[Cell, set[Cell]] = {}
+    members: dict[Cell, set[Part]] = {}
     for row in counts:
-        occasion, region = (OCCASION, occasion_name(row)), (REGION, str(row["region"]))
+        occasion, region = (OCCASION, str(row["source"]), str(row["occasion_id"])), (REGION, str(row["region"]))
         for cell in _cells_of(row):
             members.setdefault(cell, set()).add(region if cell[0] == REGION else occasion)
     return {cell: frozenset(parts) for cell, parts in members.items()}
 
 
 def feasible_interval(
-    cell: Cell, shown: Mapping[Cell, int | None], members: Mapping[Cell, frozenset[Cell]]
+    cell: Cell, shown: Mapping[Cell, int | None], members: Mapping[Cell, frozenset[Part]]
 ) -> tuple[float, float]:
     """The least and the most that a withheld cell can be, given all that is shown and that no listed cell is empty."""
     import numpy as np
@@ -84,7 +89,7 @@ def feasible_interval(
     unknowns = sorted({part for parts in members.values() for part in parts})
     place = {part: n for n, part in enumerate(unknowns)}
 
-    def total_of(parts: frozenset[Cell]) -> Any:
+    def total_of(parts: frozenset[Part]) -> Any:
         row = np.zeros(len(unknowns))
         row[[place[part] for part in parts]] = 1
         return row
@@ -96,12 +101,24 @@ def feasible_interval(
     ends = []
     for sign in (1, -1):
         solved = linprog(sign * total_of(members[cell]), A_eq=left, b_eq=right, bounds=(1, None), method="highs")
-        ends.append(sign * solved.fun if solved.status == 0 else sign * -np.inf)
+        ends.append(sign * _least(solved))
     return float(ends[0]), float(ends[1])
 
 
+def _least(solved: Any) -> float:
+    """The minimum that was found, -inf where there is none.
+
+    Whatever else is no answer: the true counts are a solution always, and what is not solved is not safe to be published.
+    """
+    if solved.status == _UNBOUNDED:
+        return float("-inf")
+    if solved.status != _OPTIMAL:
+        raise AssertionError(f"what is published was not attacked: linprog ended with status {solved.status}")
+    return float(solved.fun)
+
+
 def _next_withheld(
-    weak: Cell, shown: Mapping[Cell, int | None], members: Mapping[Cell, frozenset[Cell]], cells: Mapping[Cell, int]
+    weak: Cell, shown: Mapping[Cell, int | None], members: Mapping[Cell, frozenset[Part]], cells: Mapping[Cell, int]
 ) -> Cell:
     """What else to withhold: the smallest cell beside the weak one, then of what it is a part of, then any."""
     open_cells = [cell for cell, n in shown.items() if n is not None]

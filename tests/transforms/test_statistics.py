@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from pipelines.transforms.regions import regions_by_prefix
-from pipelines.transforms.statistics import OCCASION, REGION, Published, occasion_name, protect
+from pipelines.transforms.statistics import OCCASION, REGION, Published, feasible_interval, occasion_name, protect
 from tests.sizes import sized
 
 K = 10
@@ -27,6 +27,9 @@ def make_counts(seed: int) -> list[dict[str, Any]]:
         size = rng.choice([1, 3, 9, 10, 12, 40, 300])
         for region in rng.sample(regions, rng.randint(1, len(regions))):
             counts.append(row(number, region, rng.randint(0, size), kind=kind, topic=topic))
+    if rng.random() < 0.5:
+        # Staff enter some more of the first by hand, without its topic.
+        counts.append(row(0, rng.choice(regions), rng.choice([1, 3, 9, 40]), source="manual", topic="unknown"))
     return counts
 
 
@@ -44,10 +47,10 @@ def truth(counts: Iterable[dict[str, Any]], dimension: str, value: str) -> int:
 
 def attack(published: list[Published], counts: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
     """By withheld cell the least and the most it can be, to one who knows all that is published and which courses were of
-    which kind and topic, and solves for every number of people by course and region at once."""
-    occasions = sorted({occasion_name(r) for r in counts})
+    which kind and topic in which source, and solves for every number of people by course, source and region at once."""
+    fixed = {(r["source"], occasion_name(r)): r for r in counts}
+    occasions = sorted(fixed)
     regions = sorted({r["region"] for r in counts})
-    fixed = {occasion_name(r): r for r in counts}
     size = len(occasions) * len(regions)
 
     def functional(cell: Published) -> np.ndarray:
@@ -56,7 +59,7 @@ def attack(published: list[Published], counts: list[dict[str, Any]]) -> dict[tup
             for j, region in enumerate(regions):
                 is_in = {
                     "total": True,
-                    OCCASION: cell.value == occasion,
+                    OCCASION: cell.value == occasion_name(fixed[occasion]),
                     REGION: cell.value == region,
                     "kind": cell.value == fixed[occasion]["kind"],
                     "topic": cell.value == fixed[occasion]["topic"],
@@ -104,6 +107,24 @@ def test_the_attack_recovers_what_is_not_protected() -> None:
     [(low, high)] = attack(naive, counts).values()
     assert (round(low), round(high)) == (4, 4)
     assert sum(cell.participants is None for cell in protect(counts, k=K)) >= 2
+
+
+def test_of_an_event_of_two_sources_neither_part_is_what_is_left_of_the_other() -> None:
+    """103 in all and 100 of the topic that one source gives it would leave the three that the other one has."""
+    counts = [row(1, "a", 100, topic="business"), row(1, "a", 3, source="manual", topic="unknown")]
+    published = protect(counts, k=K)
+    found = {(cell.dimension, cell.value): cell.participants for cell in published}
+    assert found[OCCASION, occasion_name(counts[0])] in (103, None)
+    for (dimension, value), (low, high) in attack(published, counts).items():
+        assert high - low >= K - 1e-6, f"{dimension} {value} lies between {low} and {high}"
+
+
+def test_what_cannot_be_solved_is_not_taken_for_safe() -> None:
+    """As where two cells contradict each other: nothing is known of how far a third can be narrowed down."""
+    total, kind, topic = (("total", "all"), ("kind", "course"), ("topic", "health"))
+    of = frozenset({("occasion", "webropol", "e1")})
+    with pytest.raises(AssertionError, match="status 2"):
+        feasible_interval(topic, {total: 40, kind: 30, topic: None}, dict.fromkeys((total, kind, topic), of))
 
 
 def test_large_cells_are_published_as_they_are() -> None:
