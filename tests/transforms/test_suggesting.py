@@ -8,6 +8,7 @@ import yaml
 
 from connectors.form_definitions import read_definition
 from connectors.unknown_files import look_at
+from pipelines.transforms.suggesting.known_titles import KNOWN_TITLES, is_special, known_role
 from pipelines.transforms.suggesting.proposing import propose
 from pipelines.transforms.suggesting.yaml_text import Frame, mapping_text
 from schemas.errors import BatchRefused
@@ -105,6 +106,41 @@ def test_special_and_payment_data_are_dropped_with_the_reason(title: str) -> Non
     proposal = proposed(title, "x")
     assert proposal.role is Role.DROPPED
     assert "special" in proposal.why
+
+
+@pytest.mark.parametrize(
+    ("title", "own"),
+    [
+        *(
+            ("Maksaja:Sähköposti", "Sähköposti"),
+            ("Payer:Email", "Email"),
+            ("Paid by: Email", "Email"),
+            ("Betalare:E-post", "E-post"),
+            ("Billing:Email", "Email"),
+            ("data.billing_email", "data.email"),
+        ),
+        *(("Maksajan nimi:Nimi", "Nimi"), ("Payer: Phone", "Phone"), ("Betalare.Postnummer", "Postnummer")),
+    ],
+)
+def test_whoever_pays_is_not_taken_for_the_one_who_registers(title: str, own: str) -> None:
+    for columns in ((title, own), (own, title)):
+        found = {each.column: each for each in propose(frame_of(**{column: ["x"] for column in columns}))}
+        assert found[title].role is Role.DROPPED and "payment" in found[title].why
+        assert found[own].role is known_role(own) is not None
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Viitenumero", "OVT-tunnus", "data.ovt_tunnus", "BIC", "SWIFT code", "Kustannuspaikka", "Cost centre", "cost_center",
+     "Kostnadsställe"],
+)  # fmt: skip
+def test_words_of_billing_are_dropped_as_payment_data(title: str) -> None:
+    assert "payment" in proposed(title, "x").why
+
+
+def test_no_title_that_forms_use_for_a_field_is_held_for_payment_or_special_data() -> None:
+    assert not [title for title in KNOWN_TITLES if is_special(title)]
+    assert not [title for title in ("Aerobic", "swiftly", "Novto") if is_special(title)]
 
 
 def test_identity_codes_under_an_innocent_title_are_dropped() -> None:

@@ -61,7 +61,9 @@ _CONTACT_ME = re.compile("yhteyttä|yhteydenotto|kontakta mig|contacted|contact 
 _SPECIAL = re.compile(
     "ruoka|diet|allerg|erityisruoka|esteettöm|accessib|tillgänglighet|terve|health|hälsa|specialkost|mat\\b"
     "|henkilötunnus|hetu\\b|personbeteckning|personal identity|ssn|syntymä|birth|född|sukupuoli|gender|kön\\b"
-    "|tilinumero|iban|bank|kontonummer|pankki|maksu|lasku|invoice|payment|faktur|remote ip|remote_addr|token|user_agent",
+    "|tilinumero|iban|bank|kontonummer|pankki|maksu|maksaj|lasku|invoice|payment|payer|paid[ _]by|betal|billing|faktur"
+    "|viitenumero|kustannuspaik|cost[ _]?cent|kostnadsst|(?:\\b|_)(?:ovt|bic|swift)(?:\\b|_)"
+    "|remote ip|remote_addr|token|user_agent",
     re.IGNORECASE,
 )
 
