@@ -151,7 +151,7 @@ _ALL = (
     ),
     Fault(
         "amount_invalid",
-        "The text is no amount of money with at most two decimals.",
+        "The text is no amount of money with at most two decimals, or one that can be read in two ways (1.200).",
         "Write the amount in digits, with a comma or a point before the cents.",
     ),
     Fault(

@@ -18,7 +18,11 @@ from schemas.finance import EntryKind
 # https://www.finanssiala.fi/en/topics/payment-services/electronic-invoicing/: 0037 is the Finnish tax administration's
 # code of ISO 6523; the business id follows without its dash, then up to five characters of the organisation's own.
 _OVT = re.compile(r"0037(?P<business_id>[0-9]{8})(?P<unit>[0-9A-Z]{0,5})")
-_AMOUNT = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]{1,3}(?:[ .][0-9]{3})+|[0-9]{1,12})(?:[.,](?P<cents>[0-9]{1,2}))?0*")
+_AMOUNT = re.compile(
+    r"(?P<sign>-?)(?P<whole>[0-9]{1,12}|[0-9]{1,3}(?:(?: [0-9]{3}){1,3}|(?:\.[0-9]{3}){1,3}))(?:[.,](?P<cents>[0-9]{1,2})0*)?"
+)
+# Thousands as people write them, or three decimals as databases do: one is a thousand times the other.
+_EITHER = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _EURO = re.compile(r"\s*(?:€|eur|euroa)\s*$", re.IGNORECASE)
 _MAX_TEXT = 200
 
@@ -48,12 +52,15 @@ def normalise_einvoice_operator(text: str) -> Value:
 
 
 def normalise_amount(text: str) -> Value:
-    """An amount of euros as `1234.50`, from Finnish or English writing; with at most two decimals."""
+    """An amount of euros as `1234.50`, from Finnish or English writing; with at most two decimals, and zeros after them.
+
+    Refused where nobody can tell thousands from decimals (`1.200`); `1 200`, `1.200,00` and `1.2000` are one or the other.
+    """
     tidied = _EURO.sub("", tidy(text).replace("−", "-"))
     if is_blank(tidied):
         return ABSENT
     matched = _AMOUNT.fullmatch(tidied)
-    if not matched:
+    if not matched or _EITHER.fullmatch(tidied):
         return refused("amount_invalid")
     whole = re.sub("[ .]", "", matched["whole"])
     return Value(str(Decimal(f"{matched['sign']}{whole}.{matched['cents'] or 0}").quantize(Decimal("0.01"))))
