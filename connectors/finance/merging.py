@@ -18,15 +18,16 @@ from schemas.finance import PARTY_FIELDS
 FINANCE_ROLE = "intake_finance"
 FRAMES = ("entries", "parties", "refusals")
 
-# A record that came again unchanged, or of which a newer delivery is known, is not touched.
+# A record that came again unchanged and is read by the same mapping, or of which a newer delivery is known, is not touched.
 _ENTRIES = """
 insert into finance.entry as held (source, feed, record_id, kind, record_class, reference, amount, currency,
     payment_method, payment_status, dated_on, fiscal_year_end, kept_until, content_hash, received_at)
 select :source, :feed, record_id, kind, record_class, reference, cast(amount as numeric), currency, payment_method,
     payment_status, dated_on, fiscal_year_end, kept_until, content_hash, :received_at
 from {entries}
-on conflict (source, record_id) do update set kind = excluded.kind, reference = excluded.reference,
-    amount = excluded.amount, payment_method = excluded.payment_method, payment_status = excluded.payment_status,
+on conflict (source, record_id) do update set kind = excluded.kind, record_class = excluded.record_class,
+    reference = excluded.reference, amount = excluded.amount, currency = excluded.currency,
+    payment_method = excluded.payment_method, payment_status = excluded.payment_status,
     dated_on = excluded.dated_on, fiscal_year_end = excluded.fiscal_year_end,
     kept_until = greatest(held.kept_until, excluded.kept_until), content_hash = excluded.content_hash,
     received_at = excluded.received_at

@@ -138,6 +138,18 @@ def test_a_row_without_a_payment_makes_no_entry(bursar: Bursar) -> None:
     assert bursar.rows("select count(*) from intake.submission where submission_id = 'courses:r30'") == [(1,)]
 
 
+def test_an_amount_that_cannot_be_read_is_kept_for_finance_though_nothing_else_tells_of_a_payment(
+    bursar: Bursar,
+) -> None:
+    taken = bursar.take(make_row(31, Account="", Price="1.200"))
+    assert (taken.entries, taken.refusals) == (1, 1)
+    [entry] = work.show_entries(bursar.office, entry=bursar.entry("r31"))
+    assert [(one["field"], one["fault"], one["written"]) for one in entry["refusals"]] == [
+        ("amount", "amount_invalid", "1.200")
+    ]
+    assert (entry["amount"], entry["parties"]) == (None, [])
+
+
 def test_what_is_not_valid_is_refused_kept_for_finance_and_mended_by_a_correction(bursar: Bursar) -> None:
     bursar.take(make_row(40, Account="FI00 0000"))
     [entry] = work.show_entries(bursar.office, entry=bursar.entry("r40"))
@@ -232,6 +244,32 @@ def test_a_payment_column_alone_does_not_change_what_the_intake_knows(bursar: Bu
         " where o.submission_id = 'courses:r80' order by b.received_at"
     )
     assert states == [("applied",), ("unchanged",)]
+
+
+def test_a_payment_of_which_the_day_alone_is_put_right_is_of_that_day(bursar: Bursar) -> None:
+    bursar.take(make_row(81, Time="2024-12-31T12:00:00"))
+    bursar.take(make_row(81, Time="2025-01-02T12:00:00"))
+    assert bursar.rows(
+        "select dated_on::text, kept_until::text from finance.entry where record_id = 'courses:r81'"
+    ) == [("2025-01-02", "2031-12-31")]
+
+
+def test_a_batch_read_again_under_a_corrected_mapping_is_what_that_one_says(bursar: Bursar) -> None:
+    bursar.take(make_row(90), make_row(91))
+    fix(bursar, "r91", OTHER_IBAN)
+    was = FEED["finance"]
+    swapped = {"payer": was["invoice_recipient"], "invoice_recipient": was["payer"]}
+    told = {**FEED, "finance": {**was, **swapped, "record_class": "books"}}
+    workspace = replace(bursar.workspace, mappings={"courses": Mapping.model_validate(told)})
+    [taken] = take_landed(Session(workspace), bursar.office)
+    assert taken.problems == [] and taken.entries >= 2
+    [entry] = work.show_entries(bursar.office, entry=bursar.entry("r90"))
+    assert [(one["role"], one["name"], one["iban"]) for one in entry["parties"]] == [
+        ("invoice_recipient", "Esimerkki", IBAN)
+    ]
+    assert (entry["record_class"], str(entry["kept_until"])) == ("books", "2036-12-31")
+    assert party(bursar, "r91")["iban"] == OTHER_IBAN, "what finance put right stays"
+    assert take_landed(Session(workspace), bursar.office)[0].deliveries == 0
 
 
 def test_a_feed_of_finance_has_a_part_for_finance_and_stands_apart() -> None:

@@ -45,7 +45,7 @@ class FinanceBatch:
 def read_entries(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, policy: Policy) -> FinanceBatch:
     """What a delivery tells finance. Raises the BatchRefused of columns that are not the mapping's.
 
-    A row makes an entry if it names a party by a column of finance's alone, or an amount that is not nothing.
+    A row makes an entry if it names a party by a column of finance's alone, or an amount that is not nothing, be it refused.
     """
     if refusal := misfit(raw, mapping):
         raise refusal
@@ -60,7 +60,7 @@ def read_entries(raw: pd.DataFrame, mapping: Mapping, *, received_at: datetime, 
     reader = _Reader(cells, ids, mapping, policy)
     parties = {role: reader.party(role, party) for role, party in mapping.finance.parties().items()}
     entries = reader.entries(received_at)
-    is_entry = entries["amount"].fillna("0.00").ne("0.00")
+    is_entry = entries["amount"].fillna("0.00").ne("0.00") | reader.is_refused("amount")
     for role, frame in parties.items():
         is_entry |= reader.tells(role)
         parties[role] = frame[reader.tells(role)]
@@ -107,6 +107,11 @@ class _Reader:
         )
         return frame.reindex(columns=list(ENTRY_COLUMNS)).astype("str").assign(**self._days(received_at))
 
+    def is_refused(self, field: str) -> pd.Series:
+        """In which rows a value of the entry itself was refused."""
+        noted = [frame[frame["role"].eq(_NOT_A_PARTY) & frame["field"].eq(field)] for frame in self.refusals]
+        return self.ids.isin([record for frame in noted for record in frame["record_id"]])
+
     def found(self, record_ids: pd.Series) -> pd.DataFrame:
         """The refusals of the rows that are entries."""
         noted = [frame for frame in self.refusals if not frame.empty]
@@ -123,8 +128,12 @@ class _Reader:
         return read.values
 
     def _hashes(self) -> pd.Series:
-        rows = self.cells[sorted(self.mapping.finance_columns())].fillna("\x1e").agg("\x1f".join, axis=1)
-        return rows.map(lambda text: blake2b(text.encode(), digest_size=16).hexdigest()).astype("str")
+        """By what each row says and by what it is read: under a corrected mapping the same cells say something else."""
+        dated = self.mapping.submitted_at
+        named = self.mapping.finance_columns() | ({dated.column} if dated.column else set())
+        read_by = f"{self.finance.model_dump_json()}\x1d{dated.model_dump_json()}\x1d"
+        rows = self.cells[sorted(named)].fillna("\x1e").agg("\x1f".join, axis=1)
+        return rows.map(lambda text: blake2b(f"{read_by}{text}".encode(), digest_size=16).hexdigest()).astype("str")
 
     def _days(self, received_at: datetime) -> dict[str, list[date]]:
         """The day of each entry, its fiscal year's last, and the last that it is kept."""
