@@ -17,6 +17,7 @@ from connectors.store.tombstones import KEY_NAME, Kind, erased_hashes, keyed_has
 from pipelines.operations.sessions import Session
 from pipelines.transforms.sheets import csv_table, xlsx_table
 from schemas.errors import ConfigurationError
+from schemas.mappings import OccasionMap
 from schemas.policy import Policy
 from schemas.purposes import ANSWER, Basis, PurposePolicy
 
@@ -174,7 +175,7 @@ def _event(session: Session, found: list[dict[str, Any]], asked: Asked) -> dict[
         what = "several sources have" if found else "there is no"
         raise ConfigurationError(f"{what.capitalize()} event {asked.event!r}. Give its id, and --source where needed.")
     event = found[0]
-    maps = [session.workspace.mappings[feed].occasion for feed in event["feeds"] if feed in session.workspace.mappings]
+    maps = _forms(session, event)
     if not maps or not all(one is not None and asked.recipient in one.recipients for one in maps):
         raise ConfigurationError(
             f"The event's form does not name {asked.recipient} as a recipient: what it did not say is not disclosed."
@@ -186,11 +187,24 @@ def _event(session: Session, found: list[dict[str, Any]], asked: Asked) -> dict[
     return event
 
 
+def _forms(session: Session, event: dict[str, Any]) -> list[OccasionMap | None]:
+    """What each form by which people registered says of the event; None of one that says nothing.
+
+    ConfigurationError where a feed has no mapping (any more): what its form told people nobody knows.
+    """
+    mappings = session.workspace.mappings
+    if gone := [feed for feed in event["feeds"] if feed not in mappings]:
+        raise ConfigurationError(
+            f"People registered by {', '.join(gone)}, of which there is no mapping: whom its form names as a recipient is not"
+            " known. Put its file back under config/sources."
+        )
+    return [mappings[feed].occasion for feed in event["feeds"]]
+
+
 def _columns(session: Session, event: dict[str, Any], name: str, purpose: PurposePolicy) -> list[str]:
     columns = list(purpose.discloses)
     if name == NETWORKING:
-        maps = [session.workspace.mappings[feed].occasion for feed in event["feeds"]]
-        shares = all(one is not None and one.shares_contacts for one in maps)
+        shares = all(one is not None and one.shares_contacts for one in _forms(session, event))
         columns = [column for column in columns if column not in CONTACTS] + (list(CONTACTS) if shares else [])
     return columns
 

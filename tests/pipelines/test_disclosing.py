@@ -130,6 +130,24 @@ def test_what_the_event_s_form_did_not_say_is_refused(
         disclose(session_of(bursar, **occasion), ask(**asked), tmp_path / "no.zip", passphrase=SECRET)
 
 
+@pytest.mark.parametrize("recipient", ["transport", "participants"])
+def test_an_event_of_which_the_mapping_of_one_form_is_gone_is_disclosed_to_nobody(
+    bursar: Bursar,  # noqa: F811
+    tmp_path: Path,
+    recipient: str,
+) -> None:
+    came_by = "update intake.submission set feed = :feed where submission_id = 'courses:r0'"
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text(came_by), {"feed": "closed_form"})
+    try:
+        with pytest.raises(ConfigurationError, match=r"closed_form.*Put its file back under config/sources"):
+            disclose(session_of(bursar), ask(recipient), tmp_path / "no.zip", passphrase=SECRET)
+        assert not (tmp_path / "no.zip").exists()
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text(came_by), {"feed": "courses"})
+
+
 def test_a_disclosure_after_the_event_is_refused(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811
     session = session_of(bursar)
     session.now = datetime(2027, 1, 1, tzinfo=UTC)
