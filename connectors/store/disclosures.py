@@ -40,7 +40,8 @@ order by 7 nulls last, 6 nulls last, g.submission_id
 """
 # A recipient is told of what concerns the purpose that they were given it for; what else somebody withdrew, above all
 # from marketing, is none of their business. Who reads the address without a name speaks for everybody at it. Whoever has
-# moved to another address since is looked for where the registration went.
+# moved to another address since is looked for where the registration went. A subject is of one address, by which events are
+# found.
 _CHANGED = """
 select d.disclosure_id, d.recipient, d.source, d.occasion_id, d.purpose, d.disclosed_at, t.reference, t.source
     as submission_source, t.submission_id, nullif(s.content_hash, t.content_hash) as changed_hash, g.status,
@@ -51,7 +52,8 @@ select d.disclosure_id, d.recipient, d.source, d.occasion_id, d.purpose, d.discl
     (select max(r.restricted_at) from intake.restriction r
      where r.contact_point_id = coalesce(s.contact_point_id, t.contact_point_id)) as restricted_at,
     (select max(e.recorded_at) from intake.consent_event e left join intake.subject o on o.subject_id = e.subject_id
-     where (e.subject_id in (t.subject_id, s.subject_id)
+     where e.contact_point_id in (t.contact_point_id, s.contact_point_id)
+       and (e.subject_id in (t.subject_id, s.subject_id)
             or (e.contact_point_id = coalesce(s.contact_point_id, t.contact_point_id) and o.given_key = ''))
        and e.purpose = d.purpose and e.value = 'withdraw' and e.recorded_at > d.disclosed_at
        and not exists (select from intake.consent_void v where v.event_key = e.event_key)) as lowered_at, t.told_of

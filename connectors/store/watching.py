@@ -1,6 +1,6 @@
 """What is overdue in the store beside the runs, and which breaches somebody was told of already."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,11 @@ cross join lateral (select min(registered_at) as registered_at from intake.regis
                     where g.occasion_pk = o.occasion_pk) g
 where o.ends_at is null and o.starts_at is null and g.registered_at is not null
 """
+_FINANCE = """
+select case when count(*) > 0 then greatest(min(landed_at), (
+    select max(finished_at) from intake.run where kind = 'finance' and state = 'done')) end
+from intake.batch where feed = any(cast(:feeds as text[]))
+"""
 _TOKENS = "select table_name, moved_at from intake.crm_cursor order by table_name"
 _ENDED = """
 select g.user_name, g.role, g.ends_on from intake.access_grant g
@@ -63,6 +68,14 @@ def read_overdue(conn: Connection, *, due: datetime, today: datetime) -> dict[st
         "change_tokens": [dict(row) for row in conn.execute(text(_TOKENS)).mappings()],
         "ended_access": [dict(row) for row in conn.execute(text(_ENDED), {"today": today.date()}).mappings()],
     }
+
+
+def last_taken_at(conn: Connection, feeds: Sequence[str]) -> datetime | None:
+    """When finance last took all that was landed of its feeds, or when the first of it landed; None where nothing has.
+
+    By the record of runs alone: what finance has taken is not the store's to ask.
+    """
+    return conn.execute(text(_FINANCE), {"feeds": list(feeds)}).scalar()
 
 
 def untold(conn: Connection, breaches: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from pipelines.commands.console import (
 )
 from pipelines.operations.finance import work
 from pipelines.operations.finance.office import FinanceOffice, open_office
-from pipelines.operations.finance.taking import Taken, take_file, take_landed, take_own_files
+from pipelines.operations.finance.taking import Taken, take_all, take_file
 
 FINANCE = typer.Typer(help="Payments, payers, invoices and payees: apart from the CRM.", no_args_is_help=True)
 
@@ -49,8 +49,7 @@ def take(
             taken = [take_file(office, file, feed, now=office.now())]
         else:
             with session_for(config) as session:
-                taken = take_landed(session, office)
-            taken += take_own_files(office, now=office.now())
+                taken = take_all(session, office)
     _tell(taken, as_json=as_json)
 
 

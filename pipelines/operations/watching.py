@@ -1,6 +1,7 @@
 """Watching: what is overdue beside the runs, days left of secrets and tokens, and telling somebody of a breach once."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +15,12 @@ from connectors.store import watching as store
 from connectors.store.data_requests import count_overdue
 from connectors.store.pending import unmailed_since
 from connectors.store.server import logging_faults
+from pipelines.operations.disclosing import to_tell
 from pipelines.operations.sessions import Session
 from pipelines.settings import Settings
 from schemas.policy import Policy
 
-DELETION_DUE = timedelta(days=2)
+DELETION_DUE = FINANCE_DUE = timedelta(days=2)
 MAIL_DUE = timedelta(hours=1)
 DAYS_LEFT = 21
 # The CRM's change tracking forgets after seven days, unless its administrator has lengthened it.
@@ -26,17 +28,23 @@ TOKEN_DAYS, TOKEN_LEFT = 7, 2
 
 
 def read_watch(session: Session) -> dict[str, Any]:
-    """Overdue deletions, links not mailed, requests of data subjects, ended logins, by name the days left of what expires,
-    and `log_faults`: how the database server's own log would hold people's data.
+    """Overdue deletions, links not mailed, requests of data subjects, ended logins, by name the days left of what expires;
+    `log_faults`: how the database server's own log would hold people's data; `finance_since`: since when finance has not
+    taken all that was landed for it, None where that is not overdue; `to_tell`: by recipient of how many changes they are
+    yet to be told.
     """
+    feeds = [mapping.feed for mapping in session.workspace.mappings.values() if mapping.finance]
     with session.transaction() as conn:
         facts = store.read_overdue(conn, due=session.now - DELETION_DUE, today=session.now)
         requests = count_overdue(conn, now=session.now)
         unmailed = unmailed_since(conn, due=session.now - MAIL_DUE, now=session.now)
+        taken_at = store.last_taken_at(conn, feeds)
     return {
         **facts,
         "unmailed_confirmations": unmailed,
         "requests": requests,
+        "finance_since": taken_at if taken_at and session.now - taken_at > FINANCE_DUE else None,
+        "to_tell": dict(sorted(Counter(row["recipient"] for row in to_tell(session)).items())),
         "log_faults": logging_faults(session.workspace.address),
         "days_left": days_left(session.workspace.settings, facts["change_tokens"], session.now),
     }
@@ -80,6 +88,16 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
         )
     if late := facts["requests"]["overdue"]:
         yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."
+    if since := facts["finance_since"]:
+        yield (
+            f"Finance has not taken all that was landed for it since {since:%Y-%m-%d}, and what it does not take goes from the"
+            " landing for good: run `crm-intake finance take`, and mend what it says."
+        )
+    for recipient, changes in facts["to_tell"].items():
+        yield (
+            f"Recipient {recipient} is to be told of {changes} changes in what was disclosed to it (GDPR Art. 19):"
+            " `crm-intake privacy disclosures --to-tell`."
+        )
     for name, days in facts["days_left"].items():
         if days < (TOKEN_LEFT if name == "change_token" else DAYS_LEFT):
             yield f"The {_NAMES[name]} has {max(days, 0):.0f} days left: {_REMEDIES[name]}"

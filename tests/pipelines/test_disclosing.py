@@ -19,6 +19,7 @@ from pipelines.operations.disclosing import Asked, disclose, mark_told, to_tell
 from pipelines.operations.erasure import Asked as Erase
 from pipelines.operations.erasure import erase_person
 from pipelines.operations.sessions import Session
+from pipelines.operations.status import check_status
 from pipelines.transforms.sheets import csv_table, xlsx_table
 from schemas.acts import Deed
 from schemas.errors import ConfigurationError, StoreError
@@ -231,6 +232,28 @@ def test_a_recipient_is_told_of_what_was_objected_to_of_its_own_purpose_and_of_n
     assert [(row["recipient"], row["reference"], row["of"]) for row in found] == [
         ("participants", references["Fanni"], "withdrawn or objected: networking")
     ]
+
+
+def test_the_watch_names_who_holds_a_list_that_is_not_so_any_more_and_nobody_who_is_on_it(
+    bursar: Bursar,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    session = session_of(bursar, recipients=["accommodation"])
+    bursar.take(make_row(12, First="Gunnar", Last="Esimerkki"))
+    made = disclose(session, ask("accommodation"), tmp_path / "beds.zip", passphrase=SECRET)
+
+    def alarms() -> list[str]:
+        return [alarm for alarm in check_status(session).alarms if alarm.startswith("Recipient accommodation ")]
+
+    assert not alarms()
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text("update intake.registration set status = 'cancelled' where submission_id = 'courses:r12'"))
+    (alarm,) = alarms()
+    assert "told of 1 changes" in alarm and "`crm-intake privacy disclosures --to-tell`" in alarm
+    assert "Gunnar" not in alarm and "example.org" not in alarm
+    (row,) = [row for row in to_tell(session) if row["disclosure_id"] == made.disclosure_id]
+    mark_told(session, made.disclosure_id, listing=row["listing"], by="Olli Organiser")
+    assert not alarms()
 
 
 def test_a_record_of_a_disclosure_cannot_be_changed(bursar: Bursar) -> None:  # noqa: F811

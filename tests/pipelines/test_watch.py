@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from connectors.store.keys import KEY_NAMES
 from connectors.store.landing import get_payload
+from pipelines.cli import APP
+from pipelines.operations.finance.taking import take_all
 from pipelines.operations.rotation import list_keys, make_keys, rotate_key
 from pipelines.operations.sessions import Session
 from pipelines.operations.status import (
@@ -30,6 +34,7 @@ from pipelines.operations.unread import REACH
 from pipelines.operations.watching import (
     DAYS_LEFT,
     DELETION_DUE,
+    FINANCE_DUE,
     MAIL_DUE,
     TOKEN_DAYS,
     TOKEN_LEFT,
@@ -39,6 +44,7 @@ from pipelines.operations.watching import (
 )
 from sandbox.mailbox import Mailbox
 from schemas.errors import ConfigurationError, SourceUnavailable
+from schemas.mappings import Mapping
 from tests.connectors.http_stub import Answer, stub_server
 from tests.finance.conftest import NOW, Bursar, bursar, make_row  # noqa: F401 - a fixture
 
@@ -84,6 +90,54 @@ def test_that_no_intake_ends_well_is_an_alarm_until_one_does(bursar: Bursar) -> 
     assert told(NOW + timedelta(days=2)) == []
     (late,) = told(NOW + timedelta(days=2, seconds=1))
     assert f"since {NOW:%Y-%m-%d}" in late
+
+
+def test_that_finance_does_not_take_what_was_landed_is_an_alarm_until_it_does(bursar: Bursar) -> None:  # noqa: F811
+    def told(now: datetime, mappings: dict[str, Mapping] | None = None) -> list[str]:
+        session = watched(bursar, now)
+        session.workspace = replace(session.workspace, mappings=mappings or session.workspace.mappings)
+        return [alarm for alarm in check_status(session).alarms if alarm.startswith("Finance has not taken")]
+
+    def by_hand(now: datetime) -> int:
+        settings = bursar.workspace.settings
+        environment = {
+            "DATABASE_URL": bursar.workspace.address.uri_adbc,
+            "INTAKE_DATA_DIR": str(settings.data_dir),
+            "INTAKE_CONFIG_DIR": str(settings.config_dir),
+            "INTAKE_FIXED_NOW": str(now),
+            "INTAKE_ENV_FILE": os.devnull,
+        }
+        return CliRunner().invoke(APP, ["finance", "take"], env=environment).exit_code
+
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text("delete from intake.run where kind = 'finance'"))
+    due = NOW + FINANCE_DUE
+    late = due + timedelta(seconds=1)
+    assert told(due) == []
+    (alarm,) = told(late)
+    assert f"since {NOW:%Y-%m-%d}" in alarm and "`crm-intake finance take`" in alarm
+    feeds = bursar.workspace.mappings
+    without = {name: mapping.model_copy(update={"finance": None}) for name, mapping in feeds.items()}
+    assert told(late, without) == [], "no feed has a part for finance"
+
+    wrong = bursar.workspace.settings.config_dir / "finance" / "wrong.yaml"
+    wrong.write_text("source: nothing")
+    try:
+        assert by_hand(late) != 0
+    finally:
+        wrong.unlink()
+    unreadable = bursar.workspace.settings.dropped_files_dir() / "talous_unreadable.xlsx"
+    unreadable.write_bytes(b"no workbook")
+    os.utime(unreadable, (NOW.timestamp(), NOW.timestamp()))
+    try:
+        assert any(taken.problems for taken in take_all(watched(bursar, late), bursar.office))
+    finally:
+        unreadable.unlink()
+    assert told(late) == [alarm]
+    assert by_hand(late) == 0
+    assert told(late + FINANCE_DUE) == []
+    (again,) = told(late + FINANCE_DUE + timedelta(seconds=1))
+    assert f"since {late:%Y-%m-%d}" in again
 
 
 def test_a_course_without_any_date_is_an_alarm_while_somebody_is_registered(bursar: Bursar) -> None:  # noqa: F811
@@ -175,6 +229,7 @@ def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) ->
         ("a silent feed", f"{SILENT_DAYS} days"),
         ("faults in quarantine", f"{QUARANTINE_DUE_DAYS} days"),
         ("quarantined rows about to leave", f"{EXPIRY_WARNING_DAYS} days"),
+        ("finance has not taken all", f"{FINANCE_DUE.days} days"),
         ("landed batches not deleted", f"{DELETION_DUE.days} days"),
         ("sign-ups (double opt-in)", f"{MAIL_DUE // timedelta(hours=1)} hour"),
         ("the CRM's secret", f"{DAYS_LEFT} days"),

@@ -23,6 +23,8 @@ from schemas.errors import BatchRefused, ConfigurationError
 from schemas.mappings import Mapping
 from schemas.records import Window
 
+RUN_KIND = "finance"
+
 
 @dataclass
 class Taken:
@@ -33,6 +35,21 @@ class Taken:
     entries: int = 0
     refusals: int = 0
     problems: list[str] = field(default_factory=list)
+
+
+def take_all(session: Session, office: FinanceOffice) -> list[Taken]:
+    """Take what was landed and what was dropped, and write it down as a run of finance's (pipelines.operations.watching)."""
+    with session.transaction() as conn:
+        batches.start_run(conn, session.run_id, RUN_KIND, at=session.now)
+    taken: list[Taken] = []
+    state = "failed"
+    try:
+        taken = [*take_landed(session, office), *take_own_files(office, now=session.now)]
+        state = "failed" if any(one.problems for one in taken) else "done"
+    finally:
+        with session.transaction() as conn:
+            batches.finish_run(conn, session.run_id, state, {}, at=session.workspace.now())
+    return taken
 
 
 def take_landed(session: Session, office: FinanceOffice) -> list[Taken]:
