@@ -15,10 +15,13 @@ from schemas.mappings import Mapping, Source
 from schemas.records import ReceivedBatch
 
 
-def typed_entry(mapping: Mapping, cells: Cells[str, str | None], *, now: datetime, timezone: str) -> ReceivedBatch:
+def typed_entry(
+    mapping: Mapping, cells: Cells[str, str | None], *, now: datetime, timezone: str, nth: int = 1
+) -> ReceivedBatch:
     """The batch of one entry, its cells by the mapping's columns; columns that were left blank are blank.
 
-    Raises MappingError for a column that the mapping does not read, or a feed that is no manual one.
+    The `nth` of equal entries comes after those before it, as in a list: so it is a submission of its own. Raises
+    MappingError for a column that the mapping does not read, or a feed that is no manual one.
     """
     if mapping.source is not Source.MANUAL:
         raise MappingError(
@@ -27,5 +30,6 @@ def typed_entry(mapping: Mapping, cells: Cells[str, str | None], *, now: datetim
     known = sorted(mapping.mapped_columns())
     if unknown := sorted(set(cells) - set(known)):
         raise MappingError(f"Feed {mapping.feed} reads no column {', '.join(unknown)}. It reads {', '.join(known)}.")
-    payload = orjson.dumps({column: cells.get(column) or "" for column in known})
+    row = {column: cells.get(column) or "" for column in known}
+    payload = orjson.dumps(row if nth == 1 else [row] * nth)
     return delivered_batch(mapping, MediaType.JSON, payload, received_at=now, timezone=timezone)

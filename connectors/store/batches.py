@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from connectors.store import outcomes_sql
@@ -227,6 +227,17 @@ def landed_with_payload(conn: Connection) -> list[BatchRow]:
     """Every batch whose payload is in the landing, in the order received."""
     query = select(*_FIELDS).join(LANDING_KEY, LANDING_KEY.c.batch_id == BATCH.c.batch_id)
     return [_batch(row) for row in conn.execute(query.order_by(BATCH.c.received_at, BATCH.c.batch_id))]
+
+
+def last_outcome(conn: Connection, batch_id: UUID) -> Row[Any] | None:
+    """How the last row of a batch ended (state, reason, effects), and whether the batch has made an event (`has_event`)."""
+    statement = (
+        "select o.state, o.reason, o.effects, exists (select from intake.reading g"
+        " join intake.consent_event e using (reading_id)"
+        " where o.batch_id = any(g.batch_ids) and e.batch_id = o.batch_id) as has_event"
+        " from intake.row_outcome o where o.batch_id = :batch_id order by o.row_no desc limit 1"
+    )
+    return conn.execute(text(statement), {"batch_id": batch_id}).one_or_none()
 
 
 def record_gate(conn: Connection, batch_ids: Sequence[UUID], gate: dict[str, Any]) -> None:

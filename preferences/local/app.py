@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 
+from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sessions import Session
 from pipelines.operations.suggesting import Wish, parsed_mapping, preview, read_unknown, save_mapping
 from pipelines.operations.workspace import Workspace
@@ -32,10 +33,13 @@ _LANGUAGE_COOKIE = "crm_intake_language"
 _BY_STAFF = (SubmissionKind.MANUAL_ENTRY, SubmissionKind.FINANCE_ENTRY)
 
 
-def build_local_app(workspace: Workspace, *, port: int, keys: Keys) -> FastAPI:
-    """The application for one workspace. What is uploaded stays in memory: nothing spills to a temporary file."""
+def build_local_app(workspace: Workspace, *, port: int, keys: Keys, wait_s: float = MERGE_WAIT_S) -> FastAPI:
+    """The application for one workspace. What is uploaded stays in memory: nothing spills to a temporary file.
+
+    An entry waits at most `wait_s` for another run to have merged.
+    """
     MultiPartParser.spool_max_size = MAX_BODY
-    page = _Page(workspace, keys)
+    page = _Page(workspace, keys, wait_s)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     app.add_api_route("/", page.start, methods=["GET"], response_class=HTMLResponse)
@@ -54,8 +58,8 @@ def build_local_app(workspace: Workspace, *, port: int, keys: Keys) -> FastAPI:
 class _Page:
     guard: LocalGuard
 
-    def __init__(self, workspace: Workspace, keys: Keys) -> None:
-        self._workspace, self._keys = workspace, keys
+    def __init__(self, workspace: Workspace, keys: Keys, wait_s: float) -> None:
+        self._workspace, self._keys, self._wait_s = workspace, keys, wait_s
         self._samples = Samples()
 
     def guarded(self, handler: Callable[[Request, dict[str, Any]], Any]) -> Callable[[Request], Any]:
@@ -154,15 +158,15 @@ class _Page:
             return self._render(request, "refused.html", status=422, problem=str(error))
 
     def take(self, request: Request, form: dict[str, Any]) -> Response:
-        """An entry: refused at the door with what is missing, or taken in."""
+        """An entry: refused at the door with what is missing, or taken in, with what became of it."""
         session = Session(self._workspace)
         mapping = manual_mapping(session)
-        cells = cells_of(mapping, form, today=f"{session.now:%-d.%-m.%Y}")
+        cells = cells_of(mapping, form, now=session.now)
         wrong = check_entry(session, mapping, cells)
         if wrong:
             return self._entry(request, form, wrong=wrong)
-        take_entry(session, mapping, cells)
-        return self._render(request, "taken.html")
+        outcome = take_entry(session, mapping, cells, wait_s=self._wait_s)
+        return self._render(request, "taken.html", outcome=outcome)
 
     def _entry(self, request: Request, form: dict[str, Any], *, wrong: list[Any]) -> Response:
         mapping = manual_mapping(Session(self._workspace))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -67,13 +68,12 @@ def served(
 
 
 @contextmanager
-def serving(world: World) -> Iterator[Served]:
-
+def serving(world: World, **given: Any) -> Iterator[Served]:
     keys = Keys()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        app = build_local_app(world.workspace, port=port, keys=keys)
+        app = build_local_app(world.workspace, port=port, keys=keys, **given)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
