@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from connectors.store import batches, undo
+from connectors.store import batches, narrow_calls, undo
 from connectors.store.merge import MergeRequest, StagedTables
 from connectors.store.undo import Undone, UndoRequest
 from pipelines.operations.intake import Gated, apply_batches, mended_batches
@@ -82,6 +82,7 @@ def undo_run(session: Session, run_id: UUID, *, by: str, feeds: Sequence[str] | 
         report = UndoReport(run_id, session.run_id, undone, [])
         report.read_again = apply_batches(session, _to_read_again(session, undone))
         with session.transaction() as conn:
+            narrow_calls.call_lowered(conn, session.run_id)
             counts = {**report.counts(), "by": by}
             batches.finish_run(conn, session.run_id, "done", counts, at=session.workspace.now())
     return report

@@ -84,6 +84,16 @@ def test_i2_the_ledger_itself_is_left_as_it_was(misread: Misread) -> None:
     assert world.query("select * from intake.consent_event order by event_key") == ledger
 
 
+def test_the_crm_is_told_at_once_of_whom_the_mended_mapping_withdraws(misread: Misread) -> None:
+    world, _, bad, run_id = misread
+    mend(world, "answers")
+    assert undo(world, run_id).read_again
+    called = world.query(
+        "select c.address_key from intake.narrow_call join intake.contact_point c using (contact_point_id)"
+    )
+    assert {address for (address,) in called} == {act.row["Email"].lower() for act in bad if act.row["Stop"]}
+
+
 def test_i2_undoing_an_undone_run_does_nothing(misread: Misread) -> None:
     world, _, _, run_id = misread
     undo(world, run_id)
