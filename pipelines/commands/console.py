@@ -47,8 +47,9 @@ SHOWING: ContextVar[Showing | None] = ContextVar("SHOWING", default=None)
 # What the data is needed for, as `crm-intake --for` says.
 PURPOSE: ContextVar[str] = ContextVar("PURPOSE", default=NOT_STATED)
 
-CONSOLE = Console(highlight=False)
-ERRORS = Console(stderr=True, highlight=False)
+# What is printed may be what people wrote: square brackets and colons in it are themselves, and no markup.
+CONSOLE = Console(highlight=False, markup=False, emoji=False)
+ERRORS = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ConfigOption = Annotated[
@@ -67,8 +68,8 @@ def speaking() -> Iterator[None]:
     try:
         yield
     except IntakeError as error:
-        ERRORS.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        ERRORS.print(str(error), markup=False)
+        ERRORS.print(f"{type(error).__name__}: ", style="bold red", end="")
+        ERRORS.print(str(error))
         raise typer.Exit(exit_code(error)) from None
 
 
