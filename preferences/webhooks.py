@@ -2,7 +2,8 @@
 
 A static secret (Drupal can send nothing else) in `Authorization: Bearer` or `X-Intake-Key`; Typeform's signature of the
 body; or, for anything else, an HMAC-SHA256 of time and body, good for a few minutes. Two secrets may be alive at once.
-A delivery told again is landed once. What a webhook misses, the night's pull brings.
+A delivery told again is landed once, unless its submission said something else in between and tells no time of change.
+What a webhook misses, the night's pull brings.
 """
 
 import base64
@@ -89,14 +90,16 @@ def _receive(door: Door, client: str, posted: _Posted) -> Response:
         delivery = _delivery(door, hook, posted)
     except BatchRefused as refused:
         return JSONResponse({"error": str(refused), "code": refused.code}, status_code=422)
-    is_new = again(door, lambda conn: _landed(door, conn, posted.feed, signature, delivery))
+    # A static secret signs no body: whoever has it may say the same again.
+    mark = None if hook.engine == "drupal" else signature
+    is_new = again(door, lambda conn: _landed(door, conn, delivery, mark))
     return JSONResponse({"status": "landed" if is_new else "known"}, status_code=202)
 
 
-def _landed(door: Door, conn: Connection, feed: str, signature: bytes, delivery: Delivery) -> bool:
-    """Land it once; whoever follows the door is woken."""
+def _landed(door: Door, conn: Connection, delivery: Delivery, mark: bytes | None) -> bool:
+    """Land it once, and by one `mark` once; whoever follows the door is woken."""
     keep = timedelta(days=door.workspace.policy.retention.landing_days)
-    if not is_first_sight(conn, feed, signature):
+    if mark is not None and not is_first_sight(conn, delivery.received.feed, mark):
         return False
     is_new = land_delivery(conn, delivery, keys=door.workspace.keys, keep=keep)
     narrow_calls.call(conn, [])
@@ -109,7 +112,7 @@ def _delivery(door: Door, hook: Webhook, posted: _Posted) -> Delivery:
     submission_id = submission_id_of(pushed_row(media_type, posted.body), mapping)
     timezone = door.workspace.policy.organisation.timezone
     received = delivered_batch(mapping, media_type, posted.body, received_at=door.now(), timezone=timezone)
-    return Delivery(received, submission_id)
+    return Delivery(received, submission_id, tells_change=mapping.changed_at is not None)
 
 
 def _media_type(hook: Webhook, headers: Headers) -> MediaType | PushedType:

@@ -1,6 +1,7 @@
 """Deliveries of webhooks in the store: each submission's content is landed once, and a signature is taken once.
 
-The body lies in the encrypted landing as every batch does; here stand hashes alone.
+Where a mapping tells no time of change, a body that came before another of its submission is news when it comes again. The
+body lies in the encrypted landing as every batch does; here stand hashes alone.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import insert
 
 from connectors.store.batches import BATCH, BatchState
 from connectors.store.keys import KeyRing
@@ -18,10 +20,20 @@ from schemas.records import ReceivedBatch
 
 ORIGIN = "webhook"
 
+# Deliveries of one submission at once take turns: each is to know which was the last.
+_TAKE_TURN = "select pg_advisory_xact_lock(hashtextextended(:feed || '|' || encode(:submission_key, 'hex'), 0))"
+
+_IS_KNOWN = """
+select content_hash = :content_hash from intake.webhook_delivery
+where feed = :feed and submission_key = :submission_key and (content_hash = :content_hash or not :tells_change)
+order by delivered_at desc limit 1
+"""
+
 _NOTE = """
 insert into intake.webhook_delivery (feed, submission_key, content_hash, batch_id)
 values (:feed, :submission_key, :content_hash, :batch_id)
-on conflict do nothing
+on conflict (feed, submission_key, content_hash) do update set
+    batch_id = excluded.batch_id, delivered_at = excluded.delivered_at
 """
 
 _SEEN = """
@@ -54,40 +66,55 @@ where e.batch_id = any(:ids) and c.version > c.acked_version
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery: what was received, and the id that its engine gave the submission."""
+    """One delivery: what was received, the id that its engine gave the submission, and whether its rows tell of changes."""
 
     received: ReceivedBatch
     submission_id: str
+    tells_change: bool
 
 
 def land_delivery(conn: Connection, delivery: Delivery, *, keys: KeyRing, keep: timedelta) -> bool:
-    """Land the body in the caller's transaction; False where exactly this was landed before."""
+    """Land the body in the caller's transaction; False where it is what the submission was last known to say.
+
+    A body that comes again as news, or after it was forgotten here, is a batch of its own, received now.
+    """
     received, batch_id = delivery.received, uuid4()
     values = {
         "feed": received.feed,
         "submission_key": sha256(delivery.submission_id.encode()).digest(),
         "content_hash": received.content_hash,
         "batch_id": batch_id,
+        "tells_change": delivery.tells_change,
     }
-    if not conn.execute(text(_NOTE), values).rowcount:
+    conn.execute(text(_TAKE_TURN), values)
+    if conn.execute(text(_IS_KNOWN), values).scalar():
         return False
-    conn.execute(
-        BATCH.insert().values(
-            batch_id=batch_id,
-            source=received.source,
-            feed=received.feed,
-            received_on=received.received_on,
-            received_at=received.received_at,
-            media_type=received.media_type,
-            origin=f"{ORIGIN}/{received.origin}",
-            content_hash=received.content_hash,
-            state=str(BatchState.LANDED),
-            landed_at=received.received_at,
-            expires_at=received.received_at + keep,
-        )
-    )
+    conn.execute(text(_NOTE), values)
+    if not _add_batch(conn, received, batch_id, content_hash=received.content_hash, keep=keep):
+        again = sha256(f"{received.content_hash}|{batch_id}".encode()).hexdigest()
+        _add_batch(conn, received, batch_id, content_hash=again, keep=keep)
     put_batch(conn, received, batch_id, keys=keys)
     return True
+
+
+def _add_batch(
+    conn: Connection, received: ReceivedBatch, batch_id: UUID, *, content_hash: str, keep: timedelta
+) -> bool:
+    """Whether it was added: not where the feed has a batch of that content."""
+    values = {
+        "batch_id": batch_id,
+        "source": received.source,
+        "feed": received.feed,
+        "received_on": received.received_on,
+        "received_at": received.received_at,
+        "media_type": received.media_type,
+        "origin": f"{ORIGIN}/{received.origin}",
+        "content_hash": content_hash,
+        "state": str(BatchState.LANDED),
+        "landed_at": received.received_at,
+        "expires_at": received.received_at + keep,
+    }
+    return conn.execute(insert(BATCH).values(values).on_conflict_do_nothing()).rowcount > 0
 
 
 def is_first_sight(conn: Connection, feed: str, signature: bytes) -> bool:

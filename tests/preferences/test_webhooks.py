@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import yaml
 
 from connectors.fetching import HttpSettings
 from connectors.mappings import load_mappings
+from connectors.store.webhook_deliveries import forget_deliveries, forget_signatures
 from connectors.web_forms import WebFormsSettings
 from pipelines.operations.webform_handler import webform_handler
 from preferences.secrets_file import DoorSecrets, load_door_secrets
@@ -259,3 +260,69 @@ def test_a_feed_without_a_secret_takes_nothing_and_answers_as_a_wrong_secret(hoo
     wrong = post(hooked, {}, secret=WRONG)
     nobody = requests.post(f"{hooked.url}/hooks/none", data=b"{}", timeout=30)
     assert (nobody.status_code, nobody.content) == (wrong.status_code, wrong.content)
+
+
+def forget(house: House) -> None:
+    """What the door forgets in a month."""
+    with house.world.workspace.transaction() as conn:
+        forget_signatures(conn, older_than=timedelta())
+        forget_deliveries(conn, older_than=timedelta())
+
+
+def test_a_body_told_again_after_it_was_forgotten_is_taken_and_changes_nothing(
+    hooked: House, organisation: Organisation
+) -> None:
+    body = pushed(organisation.row(organisation.as_of(FEED, UNTIL)[0]))
+    assert post(hooked, body).json()["status"] == "landed"
+    hooked.follow()
+    before = decided(hooked)
+    assert before["events"]
+    forget(hooked)
+    hooked.tick(hours=31 * 24)
+    assert (post(hooked, body).status_code, post(hooked, body).json()["status"]) == (202, "known")
+    hooked.follow()
+    assert decided(hooked) == before
+    assert {state for (state,) in hooked.world.query("select state from intake.batch")} == {"applied"}
+
+
+PLACES = {
+    **SIGNED,
+    "kind": "course_registration",
+    "feed": "places",
+    "file": {"type": "json", "pattern": "places_*.json"},
+    "key": ["sid"],
+    "submitted_at": {"column": "completed", "formats": ["unix"]},
+    "fields": {"email": {"column": "data.email"}},
+    "occasion": {
+        "id": {"constant": "LK1"},
+        "name": {"constant": "Course LK1"},
+        "starts_at": {"constant": "2027-01-10", "formats": ["iso"]},
+        "ends_at": {"constant": "2027-01-11", "formats": ["iso"]},
+    },
+    "registration": {"status": {"column": "data.status", "values": {"in": "active", "out": "cancelled"}}},
+}
+
+
+@pytest.mark.parametrize(("is_read_between", "is_forgotten"), [(True, False), (True, True), (False, False)])
+def test_a_form_that_tells_no_time_of_change_says_last_what_came_last(
+    hooked: House, *, is_read_between: bool, is_forgotten: bool
+) -> None:
+    mapping = Mapping.model_validate(PLACES)
+    hooked.world.workspace = replace(hooked.world.workspace, mappings={"places": mapping})
+    hooked.door.workspace = replace(hooked.door.workspace, mappings={"places": mapping})
+    hooked.door.secrets = DoorSecrets.model_validate({"webhooks": {"places": {"engine": "drupal", "secrets": [NEW]}}})
+    for status in ("out", "out", "in", "out"):
+        body = {"sid": "1", "completed": "1795161600", "email": "aino@example.org", "status": status}
+        headers = {"Authorization": f"Bearer {NEW}"}
+        assert requests.post(f"{hooked.url}/hooks/places", json=body, headers=headers, timeout=30).status_code == 202
+        if is_read_between:
+            hooked.follow()
+        if is_forgotten:
+            forget(hooked)
+        hooked.tick(minutes=1)
+    hooked.follow()
+    standing = "select from intake.registration where status <> 'cancelled'"
+    assert hooked.world.query(standing) == []
+    take_in(hooked.world.session())
+    assert hooked.world.query(standing) == []
+    assert hooked.world.query("select from intake.batch where state <> 'applied'") == []
