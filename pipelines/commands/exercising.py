@@ -47,12 +47,13 @@ def export(
     This shows a person's data.
     """
     with session_for(config) as session:
+        who = _named(by)
         scope = _meant(session, person, everyone=everyone, may_be_unknown=True)
         with client_or_none(session) as crm:
             exported = export_person(session, scope, to, crm=crm)
         with session.transaction() as conn:
             kinds = ["access", "portability"]
-            store.answer_requests(conn, scope, kinds, by=_named(by), at=session.now, outcome="exported")
+            store.answer_requests(conn, scope, kinds, by=who, at=session.now, outcome="exported")
             open_still = store.nobodys_requests(conn, scope, kinds)
     if as_json:
         files = {"json": exported.json_path, "page": exported.page_path}

@@ -56,6 +56,12 @@ def test_a_person_asks_is_answered_and_goes(world: World, says: SaysPrivacy, tmp
     assert says("replay", "--json")["was_restored"] is False
 
 
+def test_nothing_is_handed_out_for_somebody_without_a_name(says: SaysPrivacy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = says("export", "-", "--to", str(out), "--by", " ", code=2, lines=f"{AINO.address}\n")
+    assert "by a named person" in told and not out.exists()
+
+
 def test_retention_is_foretold_held_done_and_certified(world: World, says: SaysPrivacy) -> None:
     says.environment["INTAKE_FIXED_NOW"] = (T0 + timedelta(days=60 + 731)).isoformat()
     foretold = says("retention", "--dry-run", "--json")
