@@ -174,6 +174,19 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def write_anew(to: Path, content: bytes, *, option: str = "--to", suffix: str = "") -> None:
+    """Write a file that is not there yet, of that `suffix`. ConfigurationError, which names the option, where it cannot be."""
+    if suffix and to.suffix.lower() != suffix:
+        raise ConfigurationError(f"{option}: give a name that ends with {suffix}.")
+    try:
+        with to.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise ConfigurationError(f"{option}: the file exists, and is not written over. Give another name.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{option} cannot be written ({type(error).__name__}). Give another folder.") from None
+
+
 def parse_day(text: str | None) -> date | None:
     """A day given as YYYY-MM-DD."""
     if text is None:

@@ -1,10 +1,12 @@
 """`preferences`: the people's door: serve it, follow what people do there, make the links for a mailing."""
 
 import csv
+import io
 import logging
 import signal
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ from pipelines.commands.console import (
     session_for,
     settings_for,
     speaking,
+    write_anew,
 )
 from pipelines.operations.deliveries import sweep
 from pipelines.operations.following import follow, follow_once
@@ -83,7 +86,9 @@ def sync(
 def links(
     purpose: Annotated[str, typer.Option(help="What the mailing is for.")] = "marketing",
     topic: Annotated[str | None, typer.Option(help="Its topic.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file; else standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A CSV file, none that exists; else standard output.")
+    ] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Have contacts without a link get it in the next run.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -101,16 +106,21 @@ def links(
     if as_json:
         print_json({"links": made.rows, "left_out": dict(made.left_out)})
         return
-    with output.open("w", newline="", encoding="utf-8") if output else _standard_output() as out:
-        writer = csv.DictWriter(out, _COLUMNS)
-        writer.writeheader()
-        writer.writerows(made.rows)
+    if output is None:
+        sys.stdout.buffer.write(_table(made.rows))
+    else:
+        with speaking():
+            write_anew(output, _table(made.rows), option="--output")
     left = ", ".join(f"{why} {n}" for why, n in sorted(made.left_out.items())) or "none"
     typer.echo(f"{len(made.rows)} links. Contacts left out: {left}.", err=True)
 
 
-def _standard_output() -> typer.FileTextWrite:
-    return open(sys.stdout.fileno(), "w", newline="", encoding="utf-8", closefd=False)  # type: ignore[return-value]
+def _table(rows: Sequence[Mapping[str, str]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
 
 
 def _stopped() -> threading.Event:

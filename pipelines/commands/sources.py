@@ -15,6 +15,8 @@ from pipelines.commands.console import (
     print_json,
     print_table,
     session_for,
+    speaking,
+    write_anew,
 )
 from pipelines.operations import suggesting
 from pipelines.operations.checking import check_file
@@ -118,7 +120,9 @@ def suggest(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="An export, a sample, a form's definition.")
     ],
-    to: Annotated[Path | None, typer.Option("--to", help="Write the YAML there, not to the screen.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write the YAML there, not to the screen; no file that exists.")
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Which system it is of.")] = None,
     feed: Annotated[str | None, typer.Option("--feed", help="The feed's name; else the file's.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="What people do by it, such as survey.")] = None,
@@ -134,7 +138,8 @@ def suggest(
     with session_for(config) as session:
         suggestion = suggesting.suggest(session, file.name, file.read_bytes(), wish)
     if to is not None:
-        to.write_text(suggestion.text, "utf-8")
+        with speaking():
+            write_anew(to, suggestion.text.encode())
     if as_json:
         print_json(suggestion)
         return
@@ -162,25 +167,13 @@ def template(
         form = workspace.mappings.get(feed)
         if form is not None and form.source is Source.WEB_FORMS:
             address = workspace.settings.preferences_url or workspace.policy.crm.preference_page
-            _write_anew(to, webform_handler(form, address).encode(), suffix=".yml")
+            write_anew(to, webform_handler(form, address).encode(), suffix=".yml")
             CONSOLE.print("Written. Its first lines say where it goes.")
             return
         mapping = manual_feed(workspace.mappings, feed)
-        _write_anew(to, entry_workbook(mapping, workspace.policy), suffix=".xlsx")
+        write_anew(to, entry_workbook(mapping, workspace.policy), suffix=".xlsx")
     pattern = mapping.file.pattern if mapping.file else ""
     CONSOLE.print(f"Written. Filled in, drop it under a name like {pattern}.", markup=False)
-
-
-def _write_anew(to: Path, content: bytes, *, suffix: str) -> None:
-    if to.suffix.lower() != suffix:
-        raise ConfigurationError(f"--to: give a name that ends with {suffix}.")
-    try:
-        with to.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise ConfigurationError("--to: the file exists, and may hold entries. Give another name.") from None
-    except OSError as error:
-        raise ConfigurationError(f"--to cannot be written ({type(error).__name__}). Give another folder.") from None
 
 
 @SOURCES.command("page")

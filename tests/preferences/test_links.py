@@ -56,6 +56,11 @@ def test_the_commands_make_a_file_of_links_and_follow_the_door(house: House, tmp
     rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
     assert list(rows[0]) == ["contactid", "link", "List-Unsubscribe", "List-Unsubscribe-Post"]
     assert f"{PAGE}/p/{house.token()}" in {row["link"] for row in rows} and "@" not in path.read_text("utf-8")
+    for taken in (path, tmp_path / "nowhere" / "links.csv"):
+        again = CliRunner().invoke(APP, ["preferences", "links", "-o", str(taken)], env=environment)
+        assert (again.exit_code, "--output" in again.output) == (2, True), again.output
+    assert list(csv.DictReader(path.open(encoding="utf-8", newline=""))) == rows
+    assert said("links", "--topic", "events").startswith(",".join(rows[0]))
     house.post(f"/p/{house.token()}/leave")
     assert json.loads(said("sync", "--once", "--json"))["calls_served"] == 1
     assert {row["donotbulkemail"] for row in house.world.rows("contacts")} == {True, False}
