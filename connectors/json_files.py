@@ -53,12 +53,13 @@ def _told(child: "subprocess.Popen[bytes]", payload: bytes) -> bytes:
     except BrokenPipeError:
         told = b""
     if was_ended_by_its_limits(child) or not told:
-        raise _TOO_COSTLY
+        raise _too_costly()
     return told
 
 
-_TOO_COSTLY = BatchRefused(
-    "too_costly",
-    "The file takes more memory or time to read than submissions of its size ever need.",
-    remedy="Export fewer submissions per file.",
-)
+def _too_costly() -> BatchRefused:
+    return BatchRefused(
+        "too_costly",
+        "The file takes more memory or time to read than submissions of its size ever need.",
+        remedy="Export fewer submissions per file.",
+    )

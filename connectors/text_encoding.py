@@ -33,7 +33,7 @@ def decode_text(payload: bytes) -> str:
         raise cut_short("The file is empty.")
     text = _decoded(payload)
     if _is_damaged(text):
-        raise _DAMAGED
+        raise _damaged()
     return text
 
 
@@ -50,7 +50,7 @@ def as_utf8(payload: bytes) -> bytes:
     except UnicodeDecodeError:
         return decode_text(payload).encode()
     if any(damaged):
-        raise _DAMAGED
+        raise _damaged()
     return body
 
 
@@ -111,4 +111,5 @@ def _unreadable(what: str) -> BatchRefused:
     return BatchRefused("unreadable_encoding", what, remedy="Export the file again as UTF-8.")
 
 
-_DAMAGED = _unreadable("The file's text was damaged by an earlier conversion, or holds NUL characters.")
+def _damaged() -> BatchRefused:
+    return _unreadable("The file's text was damaged by an earlier conversion, or holds NUL characters.")

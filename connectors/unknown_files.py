@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.text_encoding import decode_text
 from connectors.workbooks import filled_cells
-from connectors.xlsx_files import NO_XLSX, ZIP, refuse_unsound_zip
+from connectors.xlsx_files import ZIP, no_xlsx, refuse_unsound_zip
 from schemas.errors import BatchRefused
 
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
@@ -30,10 +30,10 @@ def look_at(payload: bytes) -> FoundTable:
     if payload.startswith(ZIP):
         return _workbook(payload)
     if payload.startswith(_OLD_WORKBOOK):
-        raise NO_XLSX
+        raise no_xlsx()
     text = decode_text(payload)
     if text.lstrip()[:1] == "<":
-        raise NO_XLSX
+        raise no_xlsx()
     if text.lstrip()[:1] in ("{", "["):
         return FoundTable({"type": "json"})
     lines = text.splitlines()[:_LOOKED_AT]
@@ -67,7 +67,7 @@ def _filled(payload: bytes) -> list[tuple[str, list[int]]]:
             raise
         found = []
     if not found:
-        message = "The file is no workbook that can be read."
+        message = "The file is not a workbook that can be read."
         raise BatchRefused("unreadable_table", message, remedy="Save it anew as .xlsx.")
     return found
 

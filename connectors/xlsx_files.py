@@ -18,11 +18,6 @@ from schemas.errors import BatchRefused
 from schemas.mappings import FileShape
 
 ZIP = b"PK\x03\x04"
-NO_XLSX = BatchRefused(
-    "unreadable_table",
-    "The file is no .xlsx workbook: an older .xls, a web page under that name, or something else.",
-    remedy="Open it in a spreadsheet program, and save it as .xlsx or as CSV.",
-)
 MAX_UNZIPPED = 1 << 30
 MAX_RATIO = 200
 _SMALL = 1 << 20
@@ -50,7 +45,7 @@ def refuse_unsound_zip(payload: bytes) -> None:
     if not payload:
         raise cut_short("The file is empty.")
     if len(payload) >= len(ZIP) and not payload.startswith(ZIP):
-        raise NO_XLSX
+        raise no_xlsx()
     try:
         parts = zipfile.ZipFile(io.BytesIO(payload)).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
@@ -60,6 +55,15 @@ def refuse_unsound_zip(payload: bytes) -> None:
     if unzipped > MAX_UNZIPPED or is_dense:
         message = f"The workbook would grow from {len(payload)} to {unzipped} bytes."
         raise BatchRefused("zip_bomb", message, remedy="Save the workbook anew, or deliver its data as CSV.")
+
+
+def no_xlsx() -> BatchRefused:
+    """The refusal of a file that is another kind than a workbook of today."""
+    return BatchRefused(
+        "unreadable_table",
+        "The file is not an .xlsx workbook: it is an older .xls, a web page under that name, or something else.",
+        remedy="Open it in a spreadsheet program, and save it as .xlsx or as CSV.",
+    )
 
 
 def refuse_merged(sheet: Sheet, below: int) -> None:

@@ -6,6 +6,7 @@ import resource
 import time
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -18,9 +19,10 @@ from connectors.csv_files import decode_csv
 from connectors.form_definitions import read_definition
 from connectors.json_files import decode_json_file
 from connectors.mending_workbooks import ROWS_SHEET, read_workbook
+from connectors.text_encoding import as_utf8, decode_text
 from connectors.unknown_files import look_at
 from connectors.workbooks import read_sheet
-from connectors.xlsx_files import decode_xlsx
+from connectors.xlsx_files import decode_xlsx, refuse_unsound_zip
 from schemas.errors import BatchRefused, IntakeError
 from schemas.mappings import FileShape
 from tests.corpus.readers import whole_inputs
@@ -221,6 +223,38 @@ def test_hostile_json_is_refused_with_its_reason_within_bounds(name: str, monkey
     assert refused.value.code == code, str(refused.value)
     assert time.monotonic() - started < LONGEST_S
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown < 256 << 10, "kilobytes, on Linux"
+
+
+def too_costly(payload: bytes) -> object:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(json_files, "SMALL", 0)
+        patched.setattr(json_files, "LEAST_MEMORY", 0)
+        return decode_json_file(payload, make_mapping())
+
+
+@pytest.mark.parametrize(
+    ("read", "payload"),
+    [
+        (decode_text, "a \ufffd".encode()),
+        (as_utf8, "a \ufffd".encode()),
+        (look_at, b"\xd0\xcf\x11\xe0 an old workbook"),
+        (look_at, b"<html>"),
+        (refuse_unsound_zip, b"Id;Email"),
+        (too_costly, SUBMISSIONS),
+    ],
+    ids=["damaged", "damaged UTF-8", "old workbook", "web page", "no archive", "too costly"],
+)
+def test_each_refusal_is_an_exception_of_its_own_and_holds_no_earlier_file(
+    read: Callable[[bytes], object], payload: bytes
+) -> None:
+    """An exception that is raised again keeps the frames of each time, and in them what was read."""
+    refused = []
+    for _ in range(2):
+        with pytest.raises(BatchRefused) as told:
+            read(payload)
+        refused.append(told.value)
+    assert refused[0] is not refused[1]
+    assert str(refused[0]) == str(refused[1])
 
 
 def test_a_file_is_read_apart_as_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
