@@ -15,6 +15,7 @@ from pipelines.commands.console import (
     INCOMPLETE,
     ConfigOption,
     JsonOption,
+    named,
     print_json,
     print_table,
     session_for,
@@ -25,7 +26,6 @@ from pipelines.operations.evidence import Evidenced, bring_evidence
 from pipelines.operations.sessions import Session, rehearse
 from pipelines.operations.sync import as_writer
 from pipelines.operations.workspace import dataverse_client
-from schemas.errors import ConfigurationError
 
 REVIEW = typer.Typer(help="Contacts of the CRM that may be a person's of ours.", no_args_is_help=True)
 
@@ -112,11 +112,10 @@ def _cut_over(session: Session, *, approve: str | None, by: str | None, as_json:
     crm = dataverse_client(session.workspace.settings, session.workspace.policy)
     if approve is None:
         outcome = cutover.propose(session, crm)
-    elif by:
-        with _acting(session, "cutover", apply=True) as acting:
-            outcome = cutover.cut_over(acting, crm, approve, by=by)
     else:
-        raise ConfigurationError("A cut-over is approved by a named person: add --by NAME.")
+        name = named(by, "A cut-over")
+        with _acting(session, "cutover", apply=True) as acting:
+            outcome = cutover.cut_over(acting, crm, approve, by=name)
     if as_json:
         print_json(asdict(outcome))
         return

@@ -20,8 +20,6 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace
 from pipelines.settings import Settings, load_settings
 from schemas.errors import (
-    ApprovalRequired,
-    BatchRefused,
     ConfigurationError,
     CrmError,
     IntakeError,
@@ -75,8 +73,6 @@ def speaking() -> Iterator[None]:
 
 def exit_code(error: IntakeError) -> int:
     """2 where the caller must mend something, 3 where an outside system failed."""
-    if isinstance(error, (ApprovalRequired, ConfigurationError, BatchRefused)):
-        return WRONG_USE
     return OUTSIDE_FAILED if isinstance(error, (CrmError, SourceError, StoreError)) else WRONG_USE
 
 
@@ -187,6 +183,14 @@ def write_anew(to: Path, content: bytes, *, option: str = "--to", suffix: str = 
         raise ConfigurationError(f"{option} cannot be written ({type(error).__name__}). Give another folder.") from None
 
 
+def named(by: str | None, what: str) -> str:
+    """The name that `--by` gives, of who does `what`; ConfigurationError where it gives none."""
+    name = (by or "").strip()
+    if not name:
+        raise ConfigurationError(f"{what} is done by a named person: add --by NAME.")
+    return name
+
+
 def parse_day(text: str | None) -> date | None:
     """A day given as YYYY-MM-DD."""
     if text is None:
@@ -194,4 +198,4 @@ def parse_day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day; write it as YYYY-MM-DD") from None
+        raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from None

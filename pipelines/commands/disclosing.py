@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from connectors.store.disclosures import list_disclosures
-from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, print_json, print_table, session_for
+from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, named, print_json, print_table, session_for
 from pipelines.operations.disclosing import Asked, disclose, mark_told, to_tell
 from schemas.errors import ConfigurationError
 
@@ -51,9 +51,8 @@ def disclosures(
     """What was disclosed, to whom, why and by whom; no value. Recipients are told by the references in their own files."""
     with session_for(config) as session:
         if told is not None:
-            if not by.strip():
-                raise ConfigurationError("Say by name who told the recipient: --by NAME.")
-            rows = [{"disclosure_id": told, "told_of": mark_told(session, _id(told), listing=listing, by=by)}]
+            name = named(by, "Telling a recipient")
+            rows = [{"disclosure_id": told, "told_of": mark_told(session, _id(told), listing=listing, by=name)}]
         elif tell:
             rows = to_tell(session)
         else:

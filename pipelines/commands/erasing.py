@@ -13,6 +13,7 @@ from pipelines.commands.console import (
     INCOMPLETE,
     ConfigOption,
     JsonOption,
+    named,
     print_json,
     print_table,
     session_for,
@@ -80,11 +81,10 @@ def replay_journal(
 
 def asked_of(person: str, by: str, *, everyone: bool = False) -> Asked:
     """Who is meant, and by whose word; ConfigurationError where nobody takes it upon them."""
-    if not by.strip():
-        raise ConfigurationError("This is done by a named person: give --by NAME.")
+    name = named(by, "An erasure")
     if person == "-":
-        return Asked(by, address=sys.stdin.readline().strip(), everyone=everyone)
-    return Asked(by, person=person, everyone=everyone)
+        return Asked(name, address=sys.stdin.readline().strip(), everyone=everyone)
+    return Asked(name, person=person, everyone=everyone)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pipelines.commands.console import (
     CONSOLE,
     ConfigOption,
     JsonOption,
+    named,
     parse_day,
     print_json,
     print_table,
@@ -47,7 +48,7 @@ def export(
     This shows a person's data.
     """
     with session_for(config) as session:
-        who = _named(by)
+        who = named(by, "An export")
         scope = _meant(session, person, everyone=everyone, may_be_unknown=True)
         with client_or_none(session) as crm:
             exported = export_person(session, scope, to, crm=crm)
@@ -73,7 +74,8 @@ def rectify_person(person: PersonArgument, by: ByOption, config: ConfigOption = 
     with session_for(config) as session:
         scope = _meant(session, person, everyone=False)
         lines = [line.rstrip("\n").partition("=") for line in sys.stdin if line.strip()]
-        fields = rectify(session, scope, {name.strip(): value.strip() for name, _, value in lines}, by=_named(by))
+        stated = {field.strip(): value.strip() for field, _, value in lines}
+        fields = rectify(session, scope, stated, by=named(by, "A rectification"))
     CONSOLE.print(f"Rectified: {', '.join(fields)}.")
 
 
@@ -88,7 +90,7 @@ def restrict_person(
 ) -> None:
     """Restrict a person's data: no write but lowering, no mail, no deletion, until it is lifted (GDPR Art. 18)."""
     with session_for(config) as session:
-        scope, who = _meant(session, person, everyone=True), _named(by)
+        scope, who = _meant(session, person, everyone=True), named(by, "A restriction")
         if is_lifted:
             CONSOLE.print(f"{lift(session, scope)} restrictions lifted.")
             return
@@ -108,7 +110,7 @@ def object_person(
     """Record a person's objection to related_events, networking, enquiry or marketing (GDPR Art. 21). The next run lowers."""
     with session_for(config) as session:
         scope = _meant(session, person, everyone=everyone)
-        events = object_to(session, scope, purpose, by=_named(by), reference=reference)
+        events = object_to(session, scope, purpose, by=named(by, "An objection"), reference=reference)
     CONSOLE.print(f"{len(events)} events recorded.")
 
 
@@ -144,7 +146,7 @@ def add_request(
         day = parse_day(asked)
         asked_at = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
         scope = _meant(session, person, everyone=True)
-        taken = take_request(session, scope, kind=kind, asked_at=asked_at, by=_named(by))
+        taken = take_request(session, scope, kind=kind, asked_at=asked_at, by=named(by, "Taking a request"))
     if as_json:
         print_json(taken)
     else:
@@ -162,7 +164,7 @@ def close_request(
     """Close a request that was answered by other means, or refused (Art. 12(4): tell the person why)."""
     with session_for(config) as session, session.transaction() as conn:
         state = "refused" if is_refused else "done"
-        told = {"state": state, "by": _named(by), "at": session.now, "outcome": outcome}
+        told = {"state": state, "by": named(by, "Closing a request"), "at": session.now, "outcome": outcome}
         try:
             request_id = UUID(request)
         except ValueError:
@@ -174,12 +176,6 @@ def close_request(
 
 def _meant(session: Session, person: str, *, everyone: bool, may_be_unknown: bool = False) -> Scope:
     address = sys.stdin.readline().strip() if person == "-" else None
-    named = None if address is not None else person
+    person_id = None if address is not None else person
     with session.transaction() as conn:
-        return find_person(conn, address=address, person=named, everyone=everyone, may_be_unknown=may_be_unknown)
-
-
-def _named(by: str) -> str:
-    if not by.strip():
-        raise ConfigurationError("This is done by a named person: give --by NAME.")
-    return by.strip()
+        return find_person(conn, address=address, person=person_id, everyone=everyone, may_be_unknown=may_be_unknown)

@@ -13,6 +13,7 @@ from pipelines.commands.console import (
     INCOMPLETE,
     ConfigOption,
     JsonOption,
+    named,
     parse_day,
     print_json,
     print_table,
@@ -68,7 +69,12 @@ def hold(
 ) -> None:
     """Keep a person's data, or an event's, from retention and erasure (GDPR 17(3)(e), 18(2))."""
     with session_for(config) as session, session.under_retention() as retention, retention.transaction() as conn:
-        told = {"until_on": parse_day(until), "reason": reason, "held_by": _named(by), "made_at": session.now}
+        told = {
+            "until_on": parse_day(until),
+            "reason": reason,
+            "held_by": named(by, "A legal hold"),
+            "made_at": session.now,
+        }
         hold_id = uuid4()
         if is_event:
             found = store.find_occasion(conn, what)
@@ -102,15 +108,9 @@ def release(
 ) -> None:
     """End a legal hold: what is overdue goes with the next retention."""
     with session_for(config) as session, session.under_retention() as retention, retention.transaction() as conn:
-        if not store.release_hold(conn, _uuid(hold_id), by=_named(by), at=session.now):
+        if not store.release_hold(conn, _uuid(hold_id), by=named(by, "The release of a hold"), at=session.now):
             raise ConfigurationError("There is no standing hold of that id. See `crm-intake privacy holds`.")
     CONSOLE.print("Released.")
-
-
-def _named(by: str) -> str:
-    if not by.strip():
-        raise ConfigurationError("This is done by a named person: give --by NAME.")
-    return by.strip()
 
 
 def _uuid(text: str) -> UUID:

@@ -19,11 +19,11 @@ from pipelines.commands.console import (
     OUTSIDE_FAILED,
     ConfigOption,
     JsonOption,
+    named,
     parse_day,
     print_json,
     print_table,
     session_for,
-    speaking,
 )
 from pipelines.operations.adoption import look_up
 from pipelines.operations.doctor.guard import reasons_to_refuse
@@ -34,7 +34,6 @@ from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session, rehearse
-from pipelines.operations.sync import require_no_wait
 from pipelines.operations.unread import unread_window
 from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ConfigurationError
@@ -117,10 +116,9 @@ def window_of(
 
 
 def _approve(session: Session, plan_id: str, by: str | None) -> None:
-    if not by:
-        raise ConfigurationError("An approval is by a named person: add --by NAME.")
+    name = named(by, "An approval")
     with session.transaction() as conn:
-        if not approve_plan(conn, plan_id, by=by, session=session):
+        if not approve_plan(conn, plan_id, by=name, session=session):
             raise ConfigurationError(f"No plan {plan_id} waits for approval. See `crm-intake status`.")
 
 
@@ -280,5 +278,9 @@ def _show_plan(counts: list[dict[str, Any]], planned: Plan, intents: list[Intent
     print_table(f"Plan {planned.plan_id}: {planned.size} writes", writes, ("phase_and_table", "rows"))
     if intents is not None:
         print_table("Writes", listed, ("phase", "method", "table", "row_id", "columns"))
-    with speaking():
-        require_no_wait(planned)
+    if planned.waits:
+        CONSOLE.print(
+            f"This plan is larger than the blast radius ({planned.guarded} rows; the limit is {planned.limit}): a run sends its"
+            " lowerings; the rest waits for `crm-intake run --approve ID --by NAME`.",
+            markup=False,
+        )

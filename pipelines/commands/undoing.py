@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, print_json, print_table, session_for
+from pipelines.commands.console import CONSOLE, ConfigOption, JsonOption, named, print_json, print_table, session_for
 from pipelines.operations.undo import UndoReport, rehearse_undo, undo_run
 from schemas.errors import ConfigurationError
 
@@ -26,10 +26,9 @@ def undo(
     mapping first: its batches are then read again at once.
     """
     with session_for(config) as session:
-        if not by.strip():
-            raise ConfigurationError("An undo is by a named person: give --by NAME.")
+        name = named(by, "An undo")
         act = rehearse_undo if dry_run else undo_run
-        report = act(session, _run_id(run), by=by, feeds=feed)
+        report = act(session, _run_id(run), by=name, feeds=feed)
     if as_json:
         print_json({**report.counts(), "undo_run": str(report.undo_run_id), "writes": report.writes})
     else:

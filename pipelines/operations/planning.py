@@ -35,7 +35,7 @@ COPIED_AT_ONCE, LEAST_COPIED = 5_000, 100
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be written, by phase and table. `waits`: all but its lowerings needs `run --approve plan_id`.
+    """What would be written, by phase and table. `waits`: all but its lowerings needs `run --approve plan_id --by NAME`.
 
     `refused` are the reasons for which the CRM's set-up lets nothing but lowerings through, approved or not.
     """

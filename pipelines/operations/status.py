@@ -53,8 +53,8 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
         alarms.append(f"No intake has ended well {since}: see that the schedule `nightly` is on, or `crm-intake run`.")
     for behind in facts["behind"]:
         alarms.append(
-            f"Source {behind['source']} is not wholly read on {behind['unread_on']}, further back than the night goes: run"
-            f" `crm-intake run --source {behind['source']} --from {behind['unread_on']}`."
+            f"Source {behind['source']} has unread data from {behind['unread_on']}, further back than the nightly run reaches:"
+            f" run `crm-intake run --source {behind['source']} --from {behind['unread_on']}`."
         )
     for feed in facts["questions"]:
         alarms.append(f"Feed {feed['feed']}: its questions changed: {'; '.join(feed['diff'])}.")
@@ -77,7 +77,7 @@ def _alarms(facts: dict[str, Any], now: datetime) -> list[str]:
     alarms += _told_by_crm(facts["crm_findings"])
     if facts["waiting_plan"]:
         plan = facts["waiting_plan"]["plan_id"]
-        alarms.append(f"Plan {plan} waits for approval: `crm-intake run --approve {plan}`.")
+        alarms.append(f"Plan {plan} waits for approval: `crm-intake run --approve {plan} --by NAME`.")
     return alarms
 
 

@@ -25,7 +25,7 @@ from pipelines.operations.readback import read_back
 from pipelines.operations.restored import note_run, require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.validating import DescribedCrm, refuse_invalid
-from schemas.errors import ApprovalRequired, CrmUnavailable, StoreUnavailable
+from schemas.errors import CrmUnavailable, StoreUnavailable
 from schemas.intents import Phase
 
 WRITER_LOCK = "crm-writer"
@@ -171,14 +171,4 @@ def close(session: Session) -> None:
     if unanswered:
         raise CrmUnavailable(
             f"{unanswered} writes have no answer yet. Run again: they are looked up before anything else."
-        )
-
-
-def require_no_wait(plan: Plan) -> None:
-    """Raise ApprovalRequired where a plan waits."""
-    if plan.waits:
-        raise ApprovalRequired(
-            plan.plan_id,
-            f"Plan {plan.plan_id} would raise, clear or delete {plan.guarded} rows; the limit is {plan.limit}. Lowerings "
-            f"were sent. Look at it with `crm-intake plan`, then `crm-intake run --approve {plan.plan_id}`.",
         )

@@ -1,23 +1,27 @@
 """The guard: a plan larger than the blast radius waits for a named person, lowering does not; a pilot's allow list."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from connectors.store.narrow_calls import call
+from pipelines.cli import APP
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.planning import approve_plan
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.status import check_status
 from schemas.policy import BlastRadius, Policy
-from tests.invariants.acts import T0, Act, Who, answer, facts_of, register, sign_up
+from tests.invariants.acts import NOW, T0, Act, Who, answer, facts_of, register, sign_up
 from tests.invariants.feeds import WORDING
 from tests.invariants.histories import address_of
 from tests.invariants.model import expected
+from tests.invariants.test_adopting_commands import Says
 from tests.invariants.wire import check_wire, sent_rows
-from tests.invariants.world import OPTED_OUT, World, assert_holds, take_in
+from tests.invariants.world import FIRST_ON, OPTED_OUT, World, assert_holds, take_in
 
 LATER = T0 + timedelta(days=1)
 
@@ -99,6 +103,28 @@ def test_an_approval_lets_exactly_that_plan_through(world: World) -> None:
     assert other.sync.plan.plan_id != waiting.sync.plan.plan_id
     assert not any(one.is_raising for one in sent_rows(world.requests(other.since)))
     check_wire(world)
+
+
+def test_a_plan_that_would_wait_is_told_in_words_and_as_data_and_nothing_waits_for_it_yet(world: World) -> None:
+    world.perform(many(0, 12, newsletter="Yes"))
+    environment = Says(world).environment | {"INTAKE_BLAST_RADIUS_ROWS": "5"}
+    words = ("plan", "--from", str(FIRST_ON), "--to", str(NOW.date()))
+    plain, as_json = (CliRunner().invoke(APP, [*words, *more], env=environment) for more in ((), ("--json",)))
+    assert (plain.exit_code, as_json.exit_code) == (0, 0), plain.output
+    told = json.loads(as_json.stdout)
+    assert told["waits"]
+    text = " ".join(plain.output.split())
+    assert f"larger than the blast radius ({told['guarded']} rows; the limit is 5)" in text
+    assert "a run sends its lowerings; the rest waits for `crm-intake run --approve ID --by NAME`" in text
+    assert not world.query("select from intake.plan")
+
+
+def test_the_alarm_of_a_waiting_plan_has_the_whole_command_that_approves_it(world: World) -> None:
+    with_radius(world, 5)
+    world.perform(many(0, 12, newsletter="Yes"))
+    plan_id = world.run().sync.plan.plan_id
+    alarms = "\n".join(check_status(world.session()).alarms)
+    assert f"`crm-intake run --approve {plan_id} --by NAME`" in alarms
 
 
 def test_an_approved_plan_that_has_changed_meanwhile_waits_again(world: World) -> None:
