@@ -13,17 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.finance import FinancePolicy
 from schemas.purposes import (
-    COUNTS_FROM,
     DISCLOSURE,
     REMAINS,
     STORES,
     Basis,
     Begin,
-    End,
     PurposePolicy,
     Recipient,
     RetentionPolicy,
-    RetentionRule,
 )
 
 # Columns of contacts and registrations that a person in the CRM may set right; consent is never owned by a column.
@@ -54,7 +51,7 @@ class CrmPurpose(_Strict):
     @model_validator(mode="after")
     def _lists_mirror_topics(self) -> "CrmPurpose":
         if unknown := sorted(set(self.lists) - set(self.topics)):
-            raise ValueError(f"lists: {', '.join(unknown)} is no topic of this purpose")
+            raise ValueError(f"lists: {', '.join(unknown)} is not a topic of this purpose")
         return self
 
 
@@ -116,13 +113,14 @@ class CrmPolicy(_Strict):
     there. What `crm doctor` holds the environment to: `preference_page` is the address that every compliance profile must lead
     to, `consent_provider_id` the one external consent provider that may decide, `contact_consent_switch` the unique name
     of the feature of contact consent checks (None: known by its name), `base_language` the environment's (1033, 1035).
+    `preference_link_column` is the one name that the column of our links has in the CRM; None where it has none.
     `in_use_tables` tell which contacts others use too: such a contact is never deleted by us; its owner has
     `erasure_task_days` to decide about it.
     With `provision_purposes` `crm provision` makes the purposes and topics too.
     """
 
     purposes: dict[str, CrmPurpose]
-    preference_link_column: str | None = None
+    preference_link_column: Literal["crmi_preferencelink"] | None = None
     preference_page: str | None = Field(default=None, pattern="^https://[^/?#]+(/[^?#]*)?$")
     preference_notice: str | None = None
     consent_provider_id: UUID | None = None
@@ -203,19 +201,6 @@ class Policy(_Strict):
         targets = self.crm.purposes.items()
         return {list_id: (name, topic) for name, one in targets for topic, list_id in one.lists.items()}
 
-    def retention_rules(self) -> list[RetentionRule]:
-        """How long everything is kept: each purpose's data, then the stores beside them."""
-        rules = [
-            RetentionRule(name, _days(one), COUNTS_FROM.get(one.begins, ""), one.class_id)
-            for name, one in self.purposes.items()
-        ]
-        days = self.retention.model_dump()
-        beside = [
-            RetentionRule(name, days[f"{name}_days"], since, self.retention.class_ids.get(name))
-            for name, since in STORES.items()
-        ]
-        return rules + beside
-
     @model_validator(mode="after")
     def _consistent(self) -> "Policy":
         for name, purpose in self.crm.purposes.items():
@@ -228,14 +213,14 @@ class Policy(_Strict):
             raise ValueError("crm.purposes: a marketing list mirrors one topic only")
         unknown = set(self.crm.ownership) - OWNED_COLUMNS
         if unknown:
-            raise ValueError(f"crm.ownership: {', '.join(sorted(unknown))} cannot be owned, or is no column of ours")
+            raise ValueError(f"crm.ownership: {', '.join(sorted(unknown))} cannot be owned, or is not a column of ours")
         marketing = self.purposes.get("marketing")
         if marketing and marketing.basis is not Basis.CONSENT:
             raise ValueError("purposes.marketing.basis must be consent")
         unknown = set(self.retention.class_ids) - {*STORES, *REMAINS}
         if unknown:
             raise ValueError(
-                f"retention.class_ids: {', '.join(sorted(unknown))} is no rule of retention; a purpose has class_id"
+                f"retention.class_ids: {', '.join(sorted(unknown))} is not a rule of retention; a purpose has class_id"
             )
         return self
 
@@ -272,7 +257,3 @@ class Policy(_Strict):
             if purpose.begins is Begin.ANONYMISATION and purpose.smallest_cell is None:
                 raise ValueError(f"purposes.{name} needs smallest_cell")
         return self
-
-
-def _days(purpose: PurposePolicy) -> int | None:
-    return 0 if End.OCCASION_END in purpose.ends else purpose.lives_after_days

@@ -4,7 +4,6 @@ What stands here is what the privacy statement promises. `config/intake.yaml` fi
 together with the rest of the policy. GDPR Art. 5(1)(b, c, e), 6(1), 13(1)(c, e), 13(2)(a).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -136,10 +135,10 @@ class PurposePolicy(_Strict):
     def _bounded(self) -> "PurposePolicy":
         unknown = set(self.contact_columns) - SHOWN_COLUMNS
         if unknown:
-            raise ValueError(f"contact_columns: {', '.join(sorted(unknown))} is no column that a purpose may show")
+            raise ValueError(f"contact_columns: {', '.join(sorted(unknown))} is not a column that a purpose may show")
         unknown = {name for name in self.discloses if not name.startswith(ANSWER)} - DISCLOSED_FIELDS
         if unknown:
-            raise ValueError(f"discloses: {', '.join(sorted(unknown))} is no field that may be disclosed")
+            raise ValueError(f"discloses: {', '.join(sorted(unknown))} is not a field that may be disclosed")
         if self.recipients and self.basis in (Basis.CONSENT, Basis.SOFT_OPT_IN) and self.discloses:
             raise ValueError("what was given for marketing is disclosed to nobody: remove discloses")
         return self
@@ -158,19 +157,6 @@ class RetentionPolicy(_Strict):
     image_days: int = Field(default=30, ge=0)
     evidence_days: int = Field(default=1096, ge=0)
     class_ids: dict[str, str] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionRule:
-    """How long something is kept: `days` from `counts_from`, under the plan's class; None: until something else ends it.
-
-    `name` is the purpose or, for the stores beside them, `landing`, `stopped_landing`, `quarantine`, `image`, `evidence`.
-    """
-
-    name: str
-    days: int | None
-    counts_from: str
-    class_id: str | None
 
 
 COUNTS_FROM: dict[Begin, str] = {

@@ -123,7 +123,7 @@ def _sides(session: Session, conn: Connection, sample: int | None) -> _Sides:
 
 def _selected(logical_name: str, policy: Policy) -> list[str]:
     table = TABLES[logical_name]
-    without = set() if policy.crm.preference_link_column == LINK else {LINK}
+    without = {LINK} if policy.crm.preference_link_column is None else set()
     return [table.primary_key, *read_columns(logical_name, [name for name in table.columns if name not in without])]
 
 

@@ -42,7 +42,7 @@ ACTIVE = 0
 
 def contact_columns_of(policy: Policy) -> list[str]:
     """What is read of a contact: the columns, and the link where the policy names its column."""
-    return [*CONTACT_COLUMNS, *([LINK] if policy.crm.preference_link_column == LINK else [])]
+    return [*CONTACT_COLUMNS, *([LINK] if policy.crm.preference_link_column is not None else [])]
 
 
 class Doubt(StrEnum):

@@ -135,7 +135,7 @@ def each_once(noted: Iterable[Noted]) -> list[Noted]:
 
 def selected_columns(table: str, policy: Policy) -> list[str]:
     """The columns to ask change tracking for, in a fixed order; a delta link is good for exactly these."""
-    link = [LINK] if table == CONTACT.logical_name and policy.crm.preference_link_column == LINK else []
+    link = [LINK] if table == CONTACT.logical_name and policy.crm.preference_link_column is not None else []
     return [*read_columns(table, TRACKED[table]), *link, *_BESIDE[table], "statecode", "modifiedon"]
 
 

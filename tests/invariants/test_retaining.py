@@ -94,7 +94,7 @@ def test_a_rule_has_the_class_that_the_policy_names_for_it() -> None:
 
 
 def test_a_class_is_named_for_a_rule_that_there_is() -> None:
-    with pytest.raises(ValidationError, match="reading is no rule of retention"):
+    with pytest.raises(ValidationError, match="reading is not a rule of retention"):
         with_classes(reading="00.09")
 
 

@@ -8,8 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from connectors.mappings import load_mappings, load_policy
+from pipelines.operations.retention import rules_of
 from schemas.policy import Policy
-from schemas.purposes import STORES
+from schemas.purposes import End
 
 CONFIG = Path(__file__).parents[2] / "config"
 POLICY = load_policy(CONFIG)
@@ -28,9 +29,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("course_delivery", {"lives_after_days": None}, "together"),
     ("enquiry", {"ends": ["expiry", "objection", "case_closed"]}, "Input should be"),
     ("marketing", {"lives_after_days": 30}, "together"),
-    ("marketing", {"contact_columns": ["firstname", "crmi_diet"]}, "no column"),
-    ("marketing", {"contact_columns": ["firstname", "donotbulkemail"]}, "no column"),
-    ("disclosure:catering", {"discloses": ["iban"]}, "no field"),
+    ("marketing", {"contact_columns": ["firstname", "crmi_diet"]}, "not a column"),
+    ("marketing", {"contact_columns": ["firstname", "donotbulkemail"]}, "not a column"),
+    ("disclosure:catering", {"discloses": ["iban"]}, "not a field"),
     ("disclosure:catering", {"recipients": ["payment"]}, "one recipient"),
     ("disclosure:catering", {"begins": "participation"}, "begins with one"),
     ("disclosure:astrologer", {"basis": "contract", "begins": "disclosure"}, "one recipient"),
@@ -66,13 +67,14 @@ def test_what_the_law_or_the_statement_forbids_is_refused(purpose: str, change: 
 
 
 def test_every_rule_of_retention_names_its_class_of_the_plan() -> None:
-    rules = {rule.name: rule for rule in POLICY.retention_rules()}
-    assert set(rules) == ALL | set(STORES)
-    assert all(rule.class_id for rule in rules.values())
-    assert (rules["course_delivery"].days, rules["course_delivery"].counts_from) == (730, "the end of the course")
-    assert rules["disclosure:catering"].days == 0
-    assert rules["marketing"].days is None
-    assert rules["evidence"].days == 1096
+    rules = {rule["rule"]: rule for rule in rules_of(POLICY)}
+    assert all(rule["class_id"] for rule in rules.values())
+    assert all(purpose.class_id for purpose in POLICY.purposes.values())
+    assert rules["course_registrations"]["days"] == rules["course_answers"]["days"] == 730
+    assert rules["evidence"]["days"] == rules["disclosed_references"]["days"] == 1096
+    assert POLICY.purposes["marketing"].lives_after_days is None
+    assert End.OCCASION_END in POLICY.purposes["disclosure:catering"].ends
+    assert POLICY.purposes["disclosure:catering"].lives_after_days is None
 
 
 def test_every_notice_that_a_mapping_names_is_in_the_policy() -> None:
@@ -96,10 +98,20 @@ def test_what_people_are_shown_beside_a_wording_is_a_notice_of_the_policy(change
         Policy.model_validate(written)
 
 
+@pytest.mark.parametrize("column", ["crmi_preferencelinks", "new_link", ""])
+def test_the_column_of_our_links_has_its_one_name_or_none(column: str) -> None:
+    written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
+    written["crm"]["preference_link_column"] = column
+    with pytest.raises(ValidationError, match="preference_link_column"):
+        Policy.model_validate(written)
+    written["crm"]["preference_link_column"] = None
+    assert Policy.model_validate(written).crm.preference_link_column is None
+
+
 @pytest.mark.parametrize("lists", [{"astrology": 1}, {"training": 1, "rdi": 1}])
 def test_a_marketing_list_mirrors_one_topic_that_there_is(lists: dict[str, int]) -> None:
     written = yaml.safe_load((CONFIG / "intake.yaml").read_text("utf-8"))
     ids = {topic: f"00000000-0000-0000-0000-{number:012}" for topic, number in lists.items()}
     written["crm"]["purposes"]["marketing"]["lists"] = ids
-    with pytest.raises(ValidationError, match=r"no topic of this purpose|one topic only"):
+    with pytest.raises(ValidationError, match=r"not a topic of this purpose|one topic only"):
         Policy.model_validate(written)

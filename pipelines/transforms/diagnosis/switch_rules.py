@@ -44,11 +44,11 @@ def lasting_link(contact: TableFacts | Gap, policy: Policy) -> list[Finding]:
         return [fails("The policy names no column for a link of ours, so that mails have only the CRM's.")]
     if isinstance(contact, Gap):
         return [unknown(contact)]
-    there, needed = contact.columns.get(column), CONTACT.columns[column].max_length if column in CONTACT.columns else 1
+    there, needed = contact.columns.get(column), CONTACT.columns[column].max_length
     if there is None:
         return [fails(f"The contact has no column {column}.")]
     if there.get("type") != "String" or not _is_at_least(there.get("max_length"), needed):
-        return [fails(f"Column {column} is no text of {needed} characters.")]
+        return [fails(f"Column {column} is not a text column of {needed} characters or more.")]
     return ok(f"Column {column} is there.")
 
 
