@@ -2,7 +2,7 @@
 
 The fold is commutative, associative and idempotent: the latest grant and the latest withdrawal of each clock are all
 the state there is, so order of arrival, duplicates and replays cannot matter. The store has a set-based twin of it
-(connectors.store.folding), proven equal by a property test.
+(connectors.store.folding_sql), proven equal by a property test.
 
 GDPR Art. 7(1) (consent can be demonstrated), 7(3) (withdrawn as easily as given), 21(3) (objection is absolute).
 """

@@ -9,6 +9,7 @@
     │   └── StoreUnavailable        the database cannot be reached or is going down (transient)
     │       └── LockLost            what this process held alone is another's by now: leave off at once (transient)
     ├── DatabaseRestored            the database is older than what was erased since: bring it up to date first
+    ├── WorkersLost                 one worker after another was lost in the same step: find out why, then run again
     ├── SourceError                 an outside source refused what was asked
     │   └── SourceUnavailable       a source cannot be reached now (transient)
     ├── CrmError                    the CRM refused a request
@@ -19,7 +20,7 @@
     │   ├── ChangeTokenExpired      a delta link is too old or leads nowhere: read the table in full and compare (reconcile)
     │   ├── CrmRowRefused           this row will never be taken as it is: quarantine it
     │   └── CrmMisconfigured        credentials, privileges or names are wrong: stop the run
-    ├── ApprovalRequired            a plan is larger than the blast radius and waits for a named person
+    ├── ApprovalRequired            what a named person approved is not what is there now: look again, then approve that
     └── RaisingRefused              the CRM as it is set up would reach people who did not agree: mend it there
 
 A message names what was tried, the status, the request id and the remedy; never a person, a payload
@@ -118,10 +119,9 @@ class CrmError(IntakeError):
 
 
 class CrmUnavailable(CrmError):
-    """Throttled, down, or the answer was lost; `retry_after_s` is the server's own wish, if it had one."""
+    """Throttled, down, or the answer was lost."""
 
     transient = True
-    retry_after_s: float | None = None
 
 
 class CrmCancelled(CrmUnavailable):
@@ -149,7 +149,7 @@ class CrmMisconfigured(CrmError):
 
 
 class ApprovalRequired(IntakeError):
-    """A plan is larger than the blast radius; `plan_id` names it for `run --approve`."""
+    """What was approved by name is not what is there now; `plan_id` names what is, for `--approve ID --by NAME`."""
 
     def __init__(self, plan_id: str, message: str) -> None:
         super().__init__(message)

@@ -116,11 +116,9 @@ class ThrottleGate:
 def _no_place(pause_s: float) -> CrmUnavailable:
     if pause_s <= 0:
         return CrmUnavailable("The deadline came before the request could be sent. Remedy: run again later.")
-    error = CrmUnavailable(
+    return CrmUnavailable(
         "The CRM limits our requests and the deadline came first. Remedy: run again later.", status=429
     )
-    error.retry_after_s = pause_s
-    return error
 
 
 class FirstAlone:

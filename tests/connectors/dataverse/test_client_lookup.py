@@ -90,7 +90,7 @@ def test_reads_that_are_throttled_for_ever_end_at_the_deadline(
     script.answer_in_turn(kit.answer_parts(kit.error(429, "0x80072322", **{"Retry-After": "100"})))
     with pytest.raises(CrmUnavailable) as caught:
         found(client, kit, *ADDRESSES[:1])
-    assert caught.value.retry_after_s == 100
+    assert caught.value.status == 429
     assert sum(manual_clock.slept) <= 900
 
 
