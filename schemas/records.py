@@ -109,21 +109,11 @@ OCCASION_COLUMNS: dict[str, str] = {
 ANSWER_COLUMNS: dict[str, str] = {"row_no": "int64", "question": "str", "answer": "str"}
 
 
-class RowState(StrEnum):
-    """The one state each input row ends in: the first that applies, in this order."""
-
-    QUARANTINED = "quarantined"
-    WITHHELD = "withheld"
-    APPLIED = "applied"
-    UNCHANGED = "unchanged"
-
-
 class BatchState(StrEnum):
     """Where a received batch stands. `stopped` batches gave their lowering effects only, and can be replayed; `undone` ones
     gave nothing that still stands, and are read again once their mapping is another."""
 
     LANDED = "landed"
-    STAGED = "staged"
     STOPPED = "stopped"
     APPLIED = "applied"
     UNDONE = "undone"

@@ -98,12 +98,6 @@ def data_key_of(conn: Connection, batch_id: UUID, *, keys: KeyRing) -> bytes:
         raise _corrupt(batch_id) from None
 
 
-def delete_payload(conn: Connection, batch_id: UUID) -> bool:
-    """Erases payload and key in the caller's transaction; False where there was nothing."""
-    conn.execute(delete(LANDING_PAYLOAD).where(LANDING_PAYLOAD.c.batch_id == batch_id))
-    return conn.execute(delete(LANDING_KEY).where(LANDING_KEY.c.batch_id == batch_id)).rowcount > 0
-
-
 def rewrap_keys(conn: Connection, *, keys: KeyRing) -> int:
     """Wraps every data key anew under the current landing key, and returns how many it was not yet under."""
     newest = keys.current("landing")

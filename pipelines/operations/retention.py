@@ -8,7 +8,7 @@ GDPR Art. 5(1)(e), 5(2).
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -40,13 +40,7 @@ _BEGINS = {
     "course_registrations": Begin.COURSE_REGISTRATION,
     "enquiry_messages": Begin.ENQUIRY,
 }
-
-
 _IMAGES = "images_of_"
-
-
-class RetainingCrm(Crm, Protocol):
-    """What retention needs of the CRM's client: all that synchronising does."""
 
 
 @dataclass
@@ -126,7 +120,7 @@ def rules_of(policy: Policy) -> list[dict[str, Any]]:
     return rules + [{"rule": rule, "days": 0, "class_id": classes.get(rule)} for rule in remains]
 
 
-def retain(session: Session, crm: RetainingCrm | None) -> Retained:
+def retain(session: Session, crm: Crm | None) -> Retained:
     """Let go of all that is overdue now. Without the CRM's client the store alone, and nobody whom the CRM still shows.
 
     The store does not wait for a CRM that fails: `failed` of what was done says why, for the caller to raise once it is
@@ -192,7 +186,7 @@ def _delete_people(session: Session, conn: Connection) -> dict[str, int]:
     return deleted
 
 
-def _in_crm(session: Session, crm: RetainingCrm, done: Retained) -> None:
+def _in_crm(session: Session, crm: Crm, done: Retained) -> None:
     """The plan removes what no purpose shows any more; each row that was removed is looked for again."""
     with session.transaction() as conn:
         before = conn.execute(text("select max(intent_id) from intake.outbox_intent")).scalar()
@@ -212,14 +206,14 @@ def _in_crm(session: Session, crm: RetainingCrm, done: Retained) -> None:
         _prove(crm, table, ids, done)
 
 
-def _prove(crm: RetainingCrm, table: str, ids: list[str], done: Retained) -> None:
+def _prove(crm: Crm, table: str, ids: list[str], done: Retained) -> None:
     there = crm.fetch_rows(table_name(table), ids, [])
     done.crm_removed[table] += len(ids)
     done.crm_absent += len(ids) - len(there)
     done.crm_still_there += len(there)
 
 
-def _remove_events(session: Session, crm: RetainingCrm, done: Retained) -> None:
+def _remove_events(session: Session, crm: Crm, done: Retained) -> None:
     """Courses and events that are over and for which the CRM, too, has no registration any more."""
     with session.transaction() as conn:
         wanted = [row_id for row_id, _ in store.events_of_no_use(conn, now=session.now)]
@@ -233,7 +227,7 @@ def _remove_events(session: Session, crm: RetainingCrm, done: Retained) -> None:
     _prove(crm, EVENT.logical_name, list(map(str, gone)), done)
 
 
-def _is_registered_for(crm: RetainingCrm, event_id: UUID) -> bool:
+def _is_registered_for(crm: Crm, event_id: UUID) -> bool:
     rows = crm.iter_rows(table_name(REGISTRATION.logical_name), [], filter=f"_msevtmgt_eventid_value eq {event_id}")
     return next(iter(rows), None) is not None
 

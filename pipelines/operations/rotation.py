@@ -75,7 +75,7 @@ def rotate_key(session: Session, name: str) -> dict[str, Any]:
 
 def _keys_of(session: Session, conn: Connection, name: str) -> list[dict[str, Any]]:
     keys = session.workspace.keys.all_keys(name)
-    use = USES.get(name, Use("see docs/keys.md", ""))
+    use = USES[name]
     counted = {row.key_id: row.rows for row in conn.execute(text(use.query))} if use.query else None
     return [
         {

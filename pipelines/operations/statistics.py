@@ -1,6 +1,5 @@
 """Statistics of participants: gathered while the people are known, published once when a month is closed, kept for good."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -70,15 +69,8 @@ def closed_at(month: date, timezone: str) -> datetime:
     return datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(timezone))
 
 
-def by_dimension(cells: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Cells grouped by dimension, in the order in which people read them."""
-    for dimension in ("total", "kind", "topic", "region", "occasion"):
-        if found := [cell for cell in cells if cell["dimension"] == dimension]:
-            yield dimension, found
-
-
 def _month(period: str) -> date:
     try:
         return datetime.strptime(period, "%Y-%m").date()  # noqa: DTZ007 - a month has no zone
     except ValueError:
-        raise ConfigurationError(f"{period!r} is no month; write it as YYYY-MM.") from None
+        raise ConfigurationError(f"{period!r} is not a month; write YYYY-MM.") from None

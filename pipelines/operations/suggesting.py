@@ -147,7 +147,7 @@ def _records(payload: bytes, wish: Wish) -> list[dict[str, Any]]:
         document = parse_json(payload)
     except ValueError:
         remedy = "Save one answer of the service as it is."
-        raise BatchRefused("unreadable_table", "The sample is no JSON document.", remedy=remedy) from None
+        raise BatchRefused("unreadable_table", "The sample is not a JSON document.", remedy=remedy) from None
     return records_in(RestShape(base_url="https://sample.invalid", path="sample", records=wish.records), document)
 
 
@@ -225,18 +225,13 @@ def feed_name(name: str) -> str:
 def save_mapping(session: Session, feed: str, text: str) -> Path:
     """Write a mapping into the configuration, if it is valid and no other has its name. MappingError."""
     path = session.workspace.settings.config_dir / "sources" / f"{feed_name(feed)}.yaml"
-    mapping = parsed_mapping(text)
+    mapping = mapping_of_text(text)
     if mapping.feed != feed_name(feed) or path.exists() or feed in session.workspace.mappings:
         raise MappingError(
             f"There is a mapping for feed {mapping.feed} already, or the names differ. Give it another name."
         )
     path.write_text(text, "utf-8")
     return path
-
-
-def parsed_mapping(text: str) -> Mapping:
-    """A mapping out of its text. MappingError says where it is wrong, never with a value."""
-    return mapping_of_text(text)
 
 
 def _pattern(payload: bytes, name: str) -> str:

@@ -50,11 +50,6 @@ def normalise_vat_id(text: str) -> Value:
         return refused("vat_id_invalid")
 
 
-def normalise_vat_ids(column: pd.Series) -> NormalisedColumn:
-    """`normalise_vat_id` over a `str` column."""
-    return normalise_column(column, normalise_vat_id)
-
-
 def _vat(compact: str) -> str:
     if compact.startswith("FI"):
         return f"FI{alv.validate(compact)}"

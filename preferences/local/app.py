@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 
+from connectors.mappings import mapping_of_text
 from pipelines.operations.merging import MERGE_WAIT_S
 from pipelines.operations.sessions import Session
-from pipelines.operations.suggesting import Wish, parsed_mapping, preview, read_unknown, save_mapping
+from pipelines.operations.suggesting import Wish, preview, read_unknown, save_mapping
 from pipelines.operations.workspace import Workspace
 from pipelines.transforms.suggesting.proposing import propose
 from preferences.headers import SecureHeaders
@@ -72,7 +73,7 @@ class _Page:
                 }
                 names = {name: value.filename for name, value in sent.items() if isinstance(value, UploadFile)}
             if not self.guard.is_ours(form.pop("token", None)):
-                return PlainTextResponse("This form is not of this page. Open the page again.", 403)
+                return PlainTextResponse("This form was not sent from this page. Open the page again.", 403)
             try:
                 return handler(request, {**form, "name": names.get("file") or ""})  # type: ignore[no-any-return]
             except IntakeError as error:
@@ -202,7 +203,7 @@ def _wish(form: dict[str, Any]) -> Wish:
 
 def _invalid(text: str) -> str | None:
     try:
-        parsed_mapping(text)
+        mapping_of_text(text)
     except ConfigurationError as invalid:
         return str(invalid)
     return None

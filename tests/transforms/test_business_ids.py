@@ -7,7 +7,6 @@ from pipelines.transforms.business_ids import (
     normalise_business_id,
     normalise_business_ids,
     normalise_vat_id,
-    normalise_vat_ids,
 )
 from pipelines.transforms.values import ABSENT, Value
 
@@ -39,5 +38,5 @@ def test_a_vat_number_without_country_or_with_a_wrong_digit_is_refused(text: str
 def test_columns_follow_the_rules() -> None:
     column = pd.Series(["FI20774740", None, "FI20774740", "x"], dtype="str")
     assert list(normalise_business_ids(column).values.fillna("")) == ["2077474-0", "", "2077474-0", ""]
-    assert list(normalise_vat_ids(column).faults.fillna("")) == ["", "", "", "vat_id_invalid"]
+    assert list(normalise_business_ids(column).faults.fillna("")) == ["", "", "", "business_id_invalid"]
     assert normalise_vat_id(" ") == normalise_business_id("-") == ABSENT
