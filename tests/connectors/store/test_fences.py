@@ -1,5 +1,6 @@
 """Who asks a fence is answered by what was asked after they came, be it by themselves or by another thread."""
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -34,15 +35,32 @@ class Gone(Slow):
         raise psycopg.OperationalError
 
 
+class Turns:
+    """A lock that knows how many have come for it, who waits among them."""
+
+    def __init__(self) -> None:
+        self._lock, self._come = threading.Lock(), itertools.count(1)
+        self.come = 0
+
+    def __enter__(self) -> None:
+        self.come = next(self._come)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def ask_together(session: Slow, threads: int) -> list[BaseException | None]:
     """One thread asks, the others come while it waits; what each was told."""
-    fence = Fence("writer", 7, session)  # type: ignore[arg-type]
+    turns = Turns()
+    fence = Fence("writer", 7, session, turns)  # type: ignore[arg-type]
     with ThreadPoolExecutor(threads) as pool:
         first = pool.submit(fence.require)
         while session.asked == 0:
             time.sleep(0.01)
         others = [pool.submit(fence.require) for _ in range(threads - 1)]
-        time.sleep(0.2)
+        while turns.come < threads:
+            time.sleep(0.01)
         session.may_answer.set()
     return [one.exception() for one in (first, *others)]
 

@@ -79,9 +79,22 @@ def test_what_was_claimed_and_what_became_of_it_cannot_be_changed_on_the_way(
             one.intent_id = 0  # type: ignore[misc]
 
 
-def test_settling_nothing_is_nothing(store: ServerAddress) -> None:
+def test_settling_nothing_changes_neither_what_is_claimed_nor_what_is_known(
+    store: ServerAddress, intent: Intent
+) -> None:
+    deliver(store, intent)
+    run_id = add(store, replace(intent, method=Method.PATCH, columns={"lastname": "Kolmas"}))
+    assert len(claim(store, run_id, replace(intent, method=Method.PATCH))) == 1
+
+    def stands() -> tuple[object, object]:
+        rows = query(store, "select * from intake.crm_row where row_id = :row", row=intent.row_id)
+        return intents_of(store, run_id), rows
+
+    before = stands()
     with acting(store) as conn:
         outbox.settle(conn, [])
+    assert stands() == before
+    assert states_of(store, run_id) == ["claimed"]
 
 
 def test_what_is_acknowledged_is_known_of_its_row(store: ServerAddress, intent: Intent) -> None:
