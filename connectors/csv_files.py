@@ -151,5 +151,5 @@ def _ragged(found: list[int], width: int) -> BatchRefused:
 
 
 def _unreadable(what: str) -> BatchRefused:
-    message = f"The file is no table of delimited text: {what}."
+    message = f"The file is not a table of delimited text: {what}."
     return BatchRefused("unreadable_table", message, remedy="Check file.type, delimiter and header_row in the mapping.")

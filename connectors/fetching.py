@@ -169,7 +169,7 @@ def _parsed(read: Read, status: int, body: bytes, headers: Mapping[str, str]) ->
     try:
         return parse_json(body)
     except ValueError:
-        raise _TryAgainError("an answer that is no JSON") from None
+        raise _TryAgainError("an answer that is not JSON") from None
 
 
 def _remedy(status: int) -> str:

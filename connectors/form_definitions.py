@@ -65,7 +65,7 @@ def read_definition(payload: bytes) -> FormDefinition:
         title, language = str(document.get("title") or document["id"]), str(document.get("langcode") or "")
         return FormDefinition(str(document["id"]), title, language, tuple(questions))
     except (KeyError, TypeError, ValueError, AttributeError):
-        message = "The file is no definition of a webform: it has no id or no elements."
+        message = "The file is not a definition of a webform: it has no id or no elements."
         remedy = "Export webform.webform.<id>.yml from the site's configuration."
         raise BatchRefused("unreadable_definition", message, remedy=remedy) from None
 

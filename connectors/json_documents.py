@@ -147,11 +147,11 @@ def _broken(text: str) -> BatchRefused:
     """What begins as JSON and does not end so is cut short; anything else never was any."""
     begun, ended = text.lstrip()[:1], text.rstrip().endswith(("}", "]"))
     is_cut = not begun or (begun in "{[" and not ended)
-    return cut_short("The document is not whole.") if is_cut else _unreadable("it is no JSON")
+    return cut_short("The document is not whole.") if is_cut else _unreadable("it is not JSON")
 
 
 def _unreadable(what: str) -> BatchRefused:
-    message = f"The file is no list of submissions: {what}."
+    message = f"The file is not a list of submissions: {what}."
     return BatchRefused(
         "unreadable_table", message, remedy="Export the submissions again as JSON, completed ones only."
     )

@@ -36,7 +36,7 @@ def _at(path: str, document: Any) -> Any:
     try:
         return jmespath.search(path, document)
     except jmespath.exceptions.JMESPathError:
-        raise MappingError(f"arrangement.records: {path!r} is no path (https://jmespath.org). Correct it.") from None
+        raise MappingError(f"arrangement.records: {path!r} is not a path (https://jmespath.org). Correct it.") from None
 
 
 def _named(listed: list[Any], pair: PairList) -> dict[str, Any]:

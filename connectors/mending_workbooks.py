@@ -125,5 +125,5 @@ def _text(
 
 
 def _stranger() -> BatchRefused:
-    message = "The file is no workbook that `crm-intake quarantine export` wrote, or its references were changed."
+    message = "The file is not a workbook that `crm-intake quarantine export` wrote, or its references were changed."
     return BatchRefused("unknown_workbook", message, remedy="Export it again, and fill in that file as it is.")

@@ -66,9 +66,11 @@ def _document(payload: bytes) -> dict[str, Any]:
     try:
         document = parse_json(payload)
     except ValueError:
-        raise cut_short("The body is no JSON, or not whole.") from None
+        raise cut_short("The body is not JSON, or not whole.") from None
     if not isinstance(document, dict):
-        raise BatchRefused("unreadable_table", "The body is no object.", remedy="Send one submission as a JSON object.")
+        raise BatchRefused(
+            "unreadable_table", "The body is not an object.", remedy="Send one submission as a JSON object."
+        )
     return document
 
 
@@ -77,7 +79,7 @@ def _nested(payload: bytes) -> dict[str, Any]:
     try:
         pairs = parse_qsl(payload.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
-        raise cut_short("The body is no form, or not whole.") from None
+        raise cut_short("The body is not a form, or not whole.") from None
     row: dict[str, Any] = {}
     for name, value in pairs:
         head, _, _ = name.partition("[")

@@ -87,7 +87,7 @@ def found_at(path: str, body: Any) -> Any:
     try:
         return jmespath.search(path, body)
     except jmespath.exceptions.JMESPathError:
-        raise MappingError(f"{path!r} is no JMESPath that can be used on the answer. Correct it in rest.") from None
+        raise MappingError(f"{path!r} is not a JMESPath that can be used on the answer. Correct it in rest.") from None
 
 
 def within(shape: RestShape, address: str) -> str:
@@ -125,7 +125,9 @@ def _following(shape: RestShape, read: Read, address: Any) -> Read | None:
     if address in (None, "", False):
         return None
     if not isinstance(address, str):
-        raise SourceError(f"What stands at {shape.paging.next_path!r} is no address. Check rest.paging in the mapping.")
+        raise SourceError(
+            f"What stands at {shape.paging.next_path!r} is not an address. Check rest.paging in the mapping."
+        )
     whole = resolved(shape, read, address)
     if (whole, {}) == (read.url, dict(read.params)):
         raise SourceError("The service names the same page as the next one, again and again. Tell its owner.")

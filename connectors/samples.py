@@ -76,5 +76,5 @@ def _answered(payload: bytes, shape: RestShape, at: datetime) -> bytes:
         rows = records_in(shape, parse_json(payload))
     except ValueError:
         remedy = "Save one answer of the service as it is."
-        raise BatchRefused("unreadable_table", "The sample is no JSON document.", remedy=remedy) from None
+        raise BatchRefused("unreadable_table", "The sample is not a JSON document.", remedy=remedy) from None
     return pulled_payload(rows, [at] * len(rows), titles=[])

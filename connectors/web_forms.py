@@ -99,7 +99,7 @@ def _rows(answer: Any, api: ApiShape) -> list[dict[str, Any]]:
         answer = answer.get("submissions", answer.get("data"))
     rows = list(answer.values()) if isinstance(answer, dict) else answer
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise SourceError(f"Form {api.resource}: the answer is no list of submissions. Check the module's version.")
+        raise SourceError(f"Form {api.resource}: the answer is not a list of submissions. Check the module's version.")
     return rows
 
 

@@ -54,7 +54,7 @@ def _parsed(payload: bytes, address: str) -> Any:
     try:
         return parse_json(payload)
     except ValueError:
-        raise _unreadable("it is no JSON document", address) from None
+        raise _unreadable("it is not a JSON document", address) from None
 
 
 def _unreadable(what: str, address: str) -> BatchRefused:

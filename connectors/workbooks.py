@@ -139,4 +139,4 @@ def _too_costly() -> BatchRefused:
 def unreadable(what: str) -> BatchRefused:
     """The refusal of what is no workbook with a table in it."""
     remedy = "Check file.type, sheet and header_row in the mapping, and save the workbook anew as .xlsx."
-    return BatchRefused("unreadable_table", f"The file is no workbook that can be read: {what}.", remedy=remedy)
+    return BatchRefused("unreadable_table", f"The file is not a workbook that can be read: {what}.", remedy=remedy)

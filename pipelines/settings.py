@@ -126,7 +126,7 @@ class Settings(BaseSettings):
             options = None
         if not isinstance(options, dict):
             raise ConfigurationError(
-                'INTAKE_DROP_STORAGE is no JSON object. Give it as {"key": "...", "secret": "..."}.'
+                'INTAKE_DROP_STORAGE is not a JSON object. Give it as {"key": "...", "secret": "..."}.'
             )
         return options
 

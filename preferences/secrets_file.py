@@ -51,7 +51,7 @@ def load_door_secrets(path: Path | None, mappings: AnyMapping[str, Mapping]) -> 
         faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in invalid.errors(include_input=False)]
         raise ConfigurationError(f"{path}: {'; '.join(faults)}.") from None
     except ValueError:
-        raise ConfigurationError(f"{path} is no JSON.") from None
+        raise ConfigurationError(f"{path} is not JSON.") from None
     if unknown := sorted(set(found.webhooks) - set(mappings)):
         raise ConfigurationError(f"{path}: no mapping for {', '.join(unknown)}. Write config/sources/NAME.yaml first.")
     return found

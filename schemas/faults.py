@@ -116,7 +116,7 @@ _ALL = (
     ),
     Fault(
         "country_unknown",
-        "The text is no country's name or code.",
+        "The text is not a country's name or code.",
         "Use the country's name in Finnish, Swedish or English, or its two-letter ISO 3166 code.",
     ),
     Fault(
@@ -146,12 +146,12 @@ _ALL = (
     ),
     Fault(
         "einvoice_operator_invalid",
-        "The text is no id of an e-invoice operator: a BIC, or 0037 and a business id.",
+        "The text is not an id of an e-invoice operator: a BIC, or 0037 and a business id.",
         "Look the operator up in the directory of e-invoice addresses, and correct it.",
     ),
     Fault(
         "amount_invalid",
-        "The text is no amount of money with at most two decimals, or one that can be read in two ways (1.200).",
+        "The text is not an amount of money with at most two decimals, or it can be read in two ways (1.200).",
         "Write the amount in digits, with a comma or a point before the cents.",
     ),
     Fault(

@@ -143,15 +143,14 @@ class ConsentMap(_Strict):
     """One question about a purpose.
 
     `grants` and `refuses` are the written answers that mean yes and no to the question as worded; `silent` are those
-    that say nothing, as blank does (the "0" of an unticked box), unless the submission had said yes before, which they take
-    back; anything else is unreadable. With polarity
-    `prohibition` a yes withdraws and a no is no event. `states_current_value`
-    marks a flag that shows a present state and not an act: an event is made only when it differs from the last seen.
-    `given_by` is whose tick it is: the subject's, a guardian's for a child (marked as such), a booker's that the feed does
-    not take in, or that of a block of the
-    row (`Arrangement.blocks`); one person's tick is not another's: of people in a list (`Arrangement.items`) only what stands
-    in the list is theirs. `stated_by` provider marks a block of the address by
-    the source itself (a bounce, an opt-out there): it lowers with a reason of its own, and is no act of the person.
+    that say nothing, as blank does (the "0" of an unticked box), unless the submission had said yes before, which they
+    take back; anything else is unreadable. With polarity `prohibition` a yes withdraws and a no is not an event.
+    `states_current_value` marks a flag that shows a present state and not an act: an event is made only when it differs
+    from the last seen. `given_by` is whose tick it is: the subject's, a guardian's for a child (marked as such), a
+    booker's that the feed does not take in, or that of a block of the row (`Arrangement.blocks`). One person's tick is not
+    another's: of people in a list (`Arrangement.items`) only what stands in the list is theirs. `stated_by` provider marks
+    a block of the address by the source itself (a bounce, an opt-out there): it lowers with a reason of its own, and is
+    not an act of the person.
     `label_hash` is the hash of the question as it was shown when it was mapped (`schemas.labels.label_hash`): where the
     source now shows another, or tells none, every yes is held back. `label_column` holds the label, or its hash, by row.
     With `double_opt_in` a yes counts once the person follows the link that is mailed to the address.
@@ -271,8 +270,8 @@ class FileShape(_Strict):
 class ApiShape(_Strict):
     """Where the feed is pulled from: the survey, form or endpoint id in the source's own words.
 
-    `full_sweep_days`: on every so manieth day all that the source has is read again, for one that does not tell when an
-    old answer was edited (Webropol).
+    `full_sweep_days`: every so many days all that the source has is read again, for one that does not tell when an old
+    answer was edited (Webropol).
     """
 
     resource: str

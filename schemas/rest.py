@@ -23,7 +23,7 @@ def checked_address(address: str) -> str:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError:
-        raise ValueError("it is no address") from None
+        raise ValueError("it is not an address") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError("the address must begin with https://")
     if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:

@@ -40,7 +40,7 @@ def uuids_from_text(column: pa.ChunkedArray, *, name: str) -> pa.Array:
     )
     digits = pc.replace_substring(pc.fill_null(texts, _ZERO_UUID), "-", "")
     if not pc.all(pc.match_substring_regex(digits, "^[0-9a-fA-F]{32}$")).as_py() and len(digits):
-        raise StoreError(f"Column '{name}' holds a text that is no UUID.", sqlstate="22P02")
+        raise StoreError(f"Column '{name}' holds a text that is not a UUID.", sqlstate="22P02")
     packed = pa.py_buffer(bytes.fromhex("".join(digits.to_pylist())))
     validity = pa.array(texts.is_valid()).buffers()[1] if texts.null_count else None
     storage = pa.Array.from_buffers(pa.binary(16), len(texts), [validity, packed])

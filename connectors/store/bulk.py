@@ -61,7 +61,7 @@ def stage_tables(
     """As `stage_table` for several tables over one connection, in one transaction; names in the order given."""
     for name in tables:
         if not _NAME.match(name):
-            raise StoreError(f"'{name}' is no name for a staging table: lower-case letters, digits, _; 63 at most.")
+            raise StoreError(f"'{name}' is not a name for a staging table: lower-case letters, digits, _; 63 at most.")
     arrows = {n: _loadable(t if isinstance(t, pa.Table) else table_from_frame(t)) for n, t in tables.items()}
     with store_errors(), _connection(address.acting_as(role).uri_adbc) as conn, conn.cursor() as cursor:
         cursor.execute(_MADE.format(tables="; ".join(_creation(name, arrow) for name, arrow in arrows.items())))
@@ -143,7 +143,7 @@ def drop_staged(conn: Connection, names: Iterable[str]) -> None:
     for name in names:
         schema, _, table = name.rpartition(".")
         if schema not in ("", STAGING) or not _NAME.match(table):
-            raise StoreError(f"'{name}' is no staged table.")
+            raise StoreError(f"'{name}' is not a staged table.")
         conn.execute(text(f"DROP TABLE IF EXISTS {STAGING}.{table}"))
 
 

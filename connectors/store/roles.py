@@ -79,7 +79,7 @@ def grant_access(address: ServerAddress, access: Access, *, password: str | None
     with _administering(address) as conn:
         if access.user.startswith(("intake_", "pg_")) or has_powers(conn, access.user):
             raise ConfigurationError(
-                f"{access.user} is no person's login, or may do more on this server than log in: give access to a login"
+                f"{access.user} is not a person's login, or may do more on this server than log in: give access to a login"
                 " of the person's own."
             )
         if not exists(conn, access.user):

@@ -181,7 +181,7 @@ def _require_not_erased(session: Session, conn: Connection, act: Act, addressee:
 def _addressee(conn: Connection, act: Act) -> Addressee:
     typed = canonical_address(act.address) if act.address is not None else None
     if typed is not None and (typed.key is None or typed.address is None):
-        raise ActRefused("no_address", "What was given is no e-mail address.")
+        raise ActRefused("no_address", "What was given is not an e-mail address.")
     key = typed.key if typed else None
     found = find_addressees(conn, person_id=act.person_id, contact_point_id=act.contact_point_id, address_key=key)
     if len(found) > 1 or (found and act.person_id is not None and found[0].given_key is None):

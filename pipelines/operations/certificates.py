@@ -63,7 +63,7 @@ def verify_certificate(session: Session, path: Path) -> dict[str, Any]:
     except (orjson.JSONDecodeError, InvalidSignature, AttributeError, KeyError, TypeError, ValueError):
         is_as_written = False
     if not is_as_written:
-        raise ConfigurationError(f"{path} is not as it was signed: it was changed, or is no certificate of ours.")
+        raise ConfigurationError(f"{path} is not as it was signed: it was changed, or is not a certificate of ours.")
     return dict(told)
 
 

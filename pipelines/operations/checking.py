@@ -56,7 +56,7 @@ def check_file(session: Session, feed: str | Mapping, payload: bytes, *, questio
     if mapping is None:
         raise ConfigurationError(f"There is no feed {feed!r}. See `crm-intake sources list`.")
     if questions is not None and (mapping.api is None or mapping.source is not Source.WEBROPOL):
-        raise ConfigurationError(f"Feed {mapping.feed} is no survey pulled from Webropol. Leave --questions out.")
+        raise ConfigurationError(f"Feed {mapping.feed} is not a survey pulled from Webropol. Leave --questions out.")
     known = known_questions(session, mapping)
     sample = decode_sample(payload, mapping, at=session.now, survey=Survey(questions, known))
     drift = drift_of(known, sample.questions) if sample.questions else None

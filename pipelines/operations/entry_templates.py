@@ -31,7 +31,7 @@ def manual_feed(mappings: Feeds[str, Mapping], name: str) -> Mapping:
     for mapping in named:
         if mapping.spoken is not None and mapping.file is not None and mapping.file.type == "xlsx":
             return mapping
-    what = "is no manual feed that is delivered as xlsx" if named else "is not mapped"
+    what = "is not a manual feed that is delivered as xlsx" if named else "is not mapped"
     raise ConfigurationError(f"{name!r} {what}. See `crm-intake sources list`; `manual` has a template.")
 
 

@@ -87,9 +87,7 @@ def find_person(
     if address is not None:
         key = canonical_address(address).key
         if key is None:
-            raise ConfigurationError(
-                "What was given on standard input is no e-mail address. Give one, and nothing else."
-            )
+            raise ConfigurationError("The text on standard input is not an e-mail address. Give one, and nothing else.")
         scope: Scope | None = store.persons_at(conn, key)
     else:
         scope = store.person_of(conn, _id(person))

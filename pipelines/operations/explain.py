@@ -18,9 +18,7 @@ def explain(session: Session, *, address: str | None = None, person: str | None 
     if address is not None:
         key = canonical_address(address).key
         if key is None:
-            raise ConfigurationError(
-                "What was given on standard input is no e-mail address. Give one, and nothing else."
-            )
+            raise ConfigurationError("The text on standard input is not an e-mail address. Give one, and nothing else.")
     with session.transaction() as conn:
         found = find_addresses(conn, address_key=key, person_id=person_id_of(person))
         if not found:

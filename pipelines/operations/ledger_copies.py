@@ -78,7 +78,9 @@ def _require_whole(session: Session, path: Path) -> None:
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         is_whole = False
     if not is_whole:
-        raise ConfigurationError(f"{path.name} is no whole copy as it was written and signed here; nothing was taken.")
+        raise ConfigurationError(
+            f"{path.name} is not a whole copy as it was written and signed here; nothing was taken."
+        )
 
 
 def _chunks(path: Path) -> Iterator[list[dict[str, Any]]]:

@@ -171,5 +171,5 @@ def _refuse_strangers(session: Session, baseline: "Baseline") -> None:
     strangers = sum((row.batch_id, row.row_no) not in places for row in baseline.rows)
     if strangers:
         raise ConfigurationError(
-            f"{strangers} rows of the workbook are not in quarantine of feed {baseline.feed}. Export it again."
+            f"{strangers} rows of the workbook are not quarantined rows of feed {baseline.feed}. Export it again."
         )

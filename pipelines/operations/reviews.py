@@ -71,7 +71,7 @@ def _undecided(session: Session, review_id: int) -> dict[str, Any]:
     with session.transaction() as conn:
         review = reviews.review(conn, review_id)
     if review is None or review["state"] not in ("open", "ignored"):
-        raise ConfigurationError(f"No contact is up for decision as {review_id}. See `crm-intake crm review list`.")
+        raise ConfigurationError(f"Review {review_id} is not waiting for a decision. See `crm-intake crm review list`.")
     return review
 
 

@@ -109,7 +109,7 @@ def _alone(session: Session) -> Iterator[None]:
 
 def _require_known(conn: Any, run_id: UUID, feeds: Sequence[str] | None) -> None:
     if not undo.has_run(conn, run_id):
-        raise ConfigurationError(f"There is no run {run_id}. `crm-intake run --json` tells the ids of its runs.")
+        raise ConfigurationError(f"There is no run {run_id}. `crm-intake run --json` shows the ids of its runs.")
     known = undo.feeds_of_run(conn, run_id)
     unknown = sorted(set(feeds or ()) - set(known))
     if unknown:

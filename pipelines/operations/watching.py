@@ -70,7 +70,7 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
             yield f"Retention has not run since {found['oldest_at']:%Y-%m-%d}: `crm-intake privacy retention`."
         elif found["rows"] and what == "erasures":
             yield (
-                f"{found['rows']} rows of erased people are in the CRM since {found['oldest_at']:%Y-%m-%d}:"
+                f"{found['rows']} rows of erased people have been left in the CRM since {found['oldest_at']:%Y-%m-%d}:"
                 " `crm-intake privacy erase --finish`."
             )
         elif found["rows"]:
@@ -114,8 +114,8 @@ def told_of_log(fault: str) -> str:
 
 
 _WHAT = {
-    "landing": "landed batches should have been deleted",
-    "purposes": "addresses have purposes that ended, and were not cleared from the CRM,",
+    "landing": "landed batches have been overdue for deletion",
+    "purposes": "addresses have ended purposes that the CRM still shows, the oldest",
 }
 _NAMES = {"secret": "CRM's secret", "certificate": "CRM's certificate", "change_token": "CRM's change token"}
 _REMEDIES = {

@@ -30,7 +30,7 @@ def webform_handler(mapping: Mapping, address: str | None) -> str:
     ConfigurationError where the feed is no website form, or the door has no address.
     """
     if mapping.source is not Source.WEB_FORMS:
-        raise ConfigurationError(f"{mapping.feed!r} is no form of a website. See `crm-intake sources list`.")
+        raise ConfigurationError(f"{mapping.feed!r} is not a form of a website. See `crm-intake sources list`.")
     if not address:
         raise ConfigurationError("The door has no address yet: set INTAKE_PREFERENCES_URL.")
     settings = _settings(mapping, f"{address.rstrip('/')}/hooks/{mapping.feed}")

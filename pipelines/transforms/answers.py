@@ -53,7 +53,7 @@ def _vocabulary(yes: tuple[str, ...], no: tuple[str, ...]) -> dict[str, Answer]:
     if both := sorted(affirmed & denied):
         raise MappingError(f"Listed both as yes and as no: {', '.join(both)}. Keep each in one list.")
     if "" in affirmed | denied:
-        raise MappingError("A blank cell is no answer: remove the empty text from the lists of yes and no.")
+        raise MappingError("A blank cell is not an answer: remove the empty text from the lists of yes and no.")
     return {**dict.fromkeys(affirmed, "yes"), **dict.fromkeys(denied, "no")}
 
 

@@ -74,7 +74,7 @@ def test_a_review_is_listed_and_decided_by_name(world: World, says: Says) -> Non
     assert says("review", "list", "--json") == []
     world.run()
     assert (list(contacts(world)), contacts(world)[known]["firstname"]) == ([known], "Aino")
-    assert "No contact is up" in says("review", "decide", number, "--new", "--by", "Reviewer", code=2)
+    assert "is not waiting for" in says("review", "decide", number, "--new", "--by", "Reviewer", code=2)
 
 
 def test_evidence_is_refused_row_by_row_and_kept_when_told_to(world: World, says: Says) -> None:

@@ -319,7 +319,7 @@ def test_a_saved_answer_of_a_pulled_survey_shows_how_its_questions_changed(world
 @pytest.mark.parametrize(
     ("sample", "what"),
     [
-        (b"{", "no JSON"),
+        (b"{", "not a JSON"),
         (b'{"Questions": []}', "SurveyAnswers"),
         (b"[1]", "SurveyAnswers"),
         (b'[{"ResponseId": "00000000-0000-0000-0000-000000000000"}]', "surveys/s/responses"),

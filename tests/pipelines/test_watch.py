@@ -60,11 +60,11 @@ def landed(bursar: Bursar) -> None:  # noqa: F811
 
 
 def test_what_is_overdue_is_an_alarm_and_a_number(bursar: Bursar) -> None:  # noqa: F811
-    assert not [alarm for alarm in check_status(watched(bursar)).alarms if "deleted" in alarm]
+    assert not [alarm for alarm in check_status(watched(bursar)).alarms if "deletion" in alarm]
     late = watched(bursar, NOW + timedelta(days=40), dataverse_secret_expires_on=date(2027, 1, 10))
     found = check_status(late)
     text = "\n".join(found.alarms)
-    assert "landed batches should have been deleted" in text
+    assert "landed batches have been overdue for deletion" in text
     assert "secret has 11 days left" in text
     assert "has been silent" in text
     numbers = as_prometheus(found)
@@ -224,7 +224,7 @@ def test_a_server_whose_own_log_would_hold_people_is_an_alarm(bursar: Bursar) ->
     ("alarm", "threshold"),
     [
         ("no intake has ended well", f"{INTAKE_DUE.days} days"),
-        ("a source that is not wholly read", f"further back than the night goes ({REACH.days} days)"),
+        ("a source that is not wholly read", f"further back than the nightly run reaches ({REACH.days} days)"),
         ("a withdrawal waits", f"{WITHDRAWAL_DUE_S // 3600} hour"),
         ("a silent feed", f"{SILENT_DAYS} days"),
         ("faults in quarantine", f"{QUARANTINE_DUE_DAYS} days"),

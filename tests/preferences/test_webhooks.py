@@ -212,7 +212,7 @@ def test_a_handler_for_a_mapping_without_erasure_tells_of_none_and_other_feeds_h
     assert "Deleted submissions are not told" in text
     settings = yaml.safe_load(text)["crm_intake"]["settings"]
     assert (settings["deleted_url"], settings["updated_url"]) == ("", f"{hooked.url}/hooks/{FEED}")
-    with pytest.raises(ConfigurationError, match="no form of a website"):
+    with pytest.raises(ConfigurationError, match="not a form of a website"):
         webform_handler(load_mappings(ROOT / "config")["manual_entries"], hooked.url)
     with pytest.raises(ConfigurationError, match="INTAKE_PREFERENCES_URL"):
         webform_handler(hooked.world.workspace.mappings[FEED], None)

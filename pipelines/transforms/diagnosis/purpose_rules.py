@@ -176,7 +176,7 @@ def marketing_lists(setup: Setup, policy: Policy) -> list[Finding]:
             if row is None:
                 yield fails(f"The CRM has no list {list_id} ({topic} of {name}).")
             elif row.get("type") or row.get("createdfromcode") != CONTACTS:
-                yield fails(f"List {list_id} ({topic} of {name}) is no static list of contacts.")
+                yield fails(f"List {list_id} ({topic} of {name}) is not a static list of contacts.")
 
     wanted = policy.lists()
     if not wanted:
