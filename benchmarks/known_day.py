@@ -21,7 +21,8 @@ from benchmarks.seeding import address_of, make_keys
 from connectors.store import batches, outbox
 from connectors.store.address import ServerAddress
 from connectors.store.outbox import Settled
-from pipelines.operations.intake import land_feed, merge_staged, stage_source
+from pipelines.operations.intake import merge_staged, stage_source
+from pipelines.operations.landing import land_feed
 from pipelines.operations.planning import write_plan
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace

@@ -19,7 +19,8 @@ from connectors import short_courses
 from connectors.store import batches
 from connectors.store.server import ensure_server
 from pipelines.operations import intake
-from pipelines.operations.intake import apply_batches, land_feed
+from pipelines.operations.intake import apply_batches
+from pipelines.operations.landing import land_feed
 from pipelines.operations.planning import write_plan
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import open_workspace

@@ -17,7 +17,7 @@ from pathlib import Path
 # Step by the function that does it; the innermost of a stack counts.
 STEPS = {
     "land_feed": "read, encrypt and land",
-    "_iter_decoded": "decode",
+    "iter_decoded": "decode",
     "_taken": "decode (waiting for it)",
     "shape_batch": "normalise and shape",
     "gate_batch": "gate",

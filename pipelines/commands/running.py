@@ -28,7 +28,8 @@ from pipelines.commands.console import (
 from pipelines.operations.adoption import look_up
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.handing_over import hand_over_used
-from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
+from pipelines.operations.intake import Gated, merge_staged, stage_source
+from pipelines.operations.landing import LandReport, land_feed
 from pipelines.operations.own_organisation import require_own_organisation
 from pipelines.operations.planning import Plan, approve_plan, make_plan
 from pipelines.operations.policy_versions import settle_policy

@@ -1,6 +1,6 @@
-"""Intake: from what a source gives to what the store knows, one batch at a time: land, stage, gate, apply.
+"""Intake: from what landed to what the store knows, one batch at a time: stage, gate, apply.
 
-Each step can be run again. A batch's rows are durable before its source may forget them and before the watermark moves.
+Each step can be run again. How a batch lands is told in `landing`, how it is read in `reading_ahead`.
 Nothing holds back a lowering: a batch that the gate stops still gives its readable withdrawals and cancellations.
 """
 
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,84 +17,35 @@ from uuid import UUID, uuid4
 import pandas as pd
 import pyarrow as pa
 
-from connectors.decoders import MediaType, decode, questions_in
-from connectors.sources import connector_for
+from connectors.decoders import decode
 from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
 from connectors.store.batches import BatchRow, add_staged_group, remove_staged_group, staged_groups
 from connectors.store.bulk import drop_staged, stage_tables
-from connectors.store.landing import get_payload
-from connectors.store.mending import MendedCell, get_mended
 from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
-from connectors.store.questions import Questions
 from pipelines.operations.collecting import collected_seldom
 from pipelines.operations.gate import Verdict, gate_batch, missing_shares
 from pipelines.operations.gate_rules import RuleResult
 from pipelines.operations.merging import BATCHES_AT_A_TIME, as_merger, staging
 from pipelines.operations.questions import feed_drifts, keep_shown, with_drift
-from pipelines.operations.redaction import redact_refused, without_erased
+from pipelines.operations.reading_ahead import AHEAD_BYTES, Decoded, as_read, iter_decoded, landed_payload
+from pipelines.operations.redaction import redact_refused
 from pipelines.operations.restored import require_replayed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, purpose_rules
-from pipelines.transforms.amending import only_rows, with_mended_cells
+from pipelines.transforms.amending import only_rows
 from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.row_ids import row_ids
 from pipelines.transforms.shape import StagedBatch, shape_batch, shape_lowering
 from schemas.errors import BatchRefused
-from schemas.mappings import BATCH_ID, RECEIVED_AT, ROW_NO, Mapping
-from schemas.records import BatchState, Window
+from schemas.mappings import BATCH_ID, ROW_NO, Mapping
+from schemas.records import BatchState
 
 # Rows shaped and merged at once: bounds memory, whatever the size of a backfill.
 GROUP_ROWS = 50_000
-# Batches being decoded while another is shaped: as many as cores in the smallest machine this is made for.
-DECODED_AHEAD = 2
-# Of large ones fewer, by what they may take when decoded: a workbook is several times what it is packed.
-AHEAD_BYTES, UNPACKED_TIMES = 48 << 20, 8
 # Groups staged and not yet merged, where one is merged beside the staging of the next.
 STAGED_AHEAD = 1
-
-
-@dataclass
-class LandReport:
-    """What landing a feed gave: batches new, batches known by content, and what was refused at the door."""
-
-    landed: list[UUID] = field(default_factory=list)
-    seen_again: list[UUID] = field(default_factory=list)
-    refused: list[BatchRefused] = field(default_factory=list)
-
-
-def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
-    """Land every batch of a feed received within the window; a known content is counted again, not applied again.
-
-    Raises SourceUnavailable or SourceError; a refused file is reported and stays where it is.
-    """
-    require_replayed(session)
-    report = LandReport()
-    connector = connector_for(mapping, session.workspace.sources)
-    keys, stay = session.workspace.keys, session.workspace.stay_from(session.now)
-    try:
-        for received in connector.iter_batches(mapping, window, now=session.now):
-            with session.transaction() as conn:
-                batch = batches.land_batch(conn, received, uuid4(), keys=keys, stay=stay)
-                # Rows that tell when they changed are not the same where they were changed back.
-                is_news = mapping.changed_at is None and batches.is_overwritten(conn, batch, received)
-                if _is_known(batch, mapping) and not is_news:
-                    batches.count_again(conn, batch, session.run_id)
-                    report.seen_again.append(batch.batch_id)
-                else:
-                    batches.reopen(conn, batch.batch_id, received, keys=keys, stay=stay, as_news=is_news)
-                    report.landed.append(batch.batch_id)
-            if not session.is_rehearsal:
-                connector.acknowledge(received)
-    except BatchRefused as refused:
-        report.refused.append(refused)
-    return report
-
-
-def _is_known(batch: BatchRow, mapping: Mapping) -> bool:
-    is_read = batch.state in (BatchState.APPLIED, BatchState.UNDONE)
-    return is_read and batch.mapping_hash == mapping_hash(mapping)
 
 
 @dataclass(frozen=True)
@@ -104,14 +55,6 @@ class Gated:
     batch: BatchRow
     results: tuple[RuleResult, ...]
     stop: tuple[str, str, str] | None
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    batch: BatchRow
-    raw: pd.DataFrame
-    questions: Questions
-    size: int = 0
 
 
 def stage_source(
@@ -186,9 +129,13 @@ def stage_batches(
     return gated
 
 
-def _iter_groups(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[list[_Decoded]]:
-    group: list[_Decoded] = []
-    for decoded in _iter_decoded(session, batch_ids, gated):
+def _iter_groups(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[list[Decoded]]:
+    group: list[Decoded] = []
+
+    def refuse(batch: BatchRow, refused: BatchRefused) -> None:
+        gated.append(_stop(session, batch, refused))
+
+    for decoded in iter_decoded(session, batch_ids, refuse=refuse):
         if group and not _go_together(group, decoded):
             yield group
             group = []
@@ -264,83 +211,16 @@ def apply_rows(session: Session, batch_id: UUID, row_nos: Collection[int]) -> No
     workspace = session.workspace
     with session.transaction() as conn:
         batch = batches.get_batch(conn, batch_id)
-    payload, cells = _landed(session, batch_id)
+    payload, cells = landed_payload(session, batch_id)
     mapping = workspace.mappings[batch.feed]
-    raw = only_rows(_as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping), row_nos, mapping)
+    raw = only_rows(as_read(batch, decode(batch.media_type, payload, mapping), cells, mapping), row_nos, mapping)
     shaped = shape_batch(raw, mapping, received_at=batch.received_at, policy=workspace.policy)
     passed = Verdict((), None)
-    request = _describe(session, [_Decoded(batch, raw, [])], raw, shaped=shaped, verdict=passed)
+    request = _describe(session, [Decoded(batch, raw, [])], raw, shaped=shaped, verdict=passed)
     merge_group(session, {**request, "is_part": True, "watermark": None})
 
 
-def _iter_decoded(session: Session, batch_ids: Sequence[UUID], gated: list[Gated]) -> Iterator[_Decoded]:
-    """The batches that can be decoded, in the order given; the others are stopped and noted in `gated`.
-
-    The next ones are decoded meanwhile: a workbook is read by a process of its own, for which nobody has to wait.
-    """
-    ahead: deque[_Ahead] = deque()
-    with ThreadPoolExecutor(DECODED_AHEAD + 1, thread_name_prefix="decoder") as pool:
-        for batch_id in batch_ids:
-            with session.transaction() as conn:
-                batch = batches.get_batch(conn, batch_id)
-            try:
-                payload, cells = _landed(session, batch_id)
-            except BatchRefused as refused:
-                gated.append(_stop(session, batch, refused))
-                continue
-            size = _size(batch, payload)
-            while ahead and size + sum(one.size for one in ahead) > AHEAD_BYTES:
-                yield from _taken(session, ahead.popleft(), gated)
-            mapping = session.workspace.mappings[batch.feed]
-            ahead.append(_Ahead(batch, size, pool.submit(_decoded, batch, payload, cells, mapping)))
-            if len(ahead) > DECODED_AHEAD:
-                yield from _taken(session, ahead.popleft(), gated)
-        while ahead:
-            yield from _taken(session, ahead.popleft(), gated)
-
-
-@dataclass(frozen=True)
-class _Ahead:
-    """A batch that is being decoded, and about how many bytes of text it holds."""
-
-    batch: BatchRow
-    size: int
-    decoding: Future[_Decoded]
-
-
-def _size(batch: BatchRow, payload: bytes) -> int:
-    return len(payload) * (UNPACKED_TIMES if batch.media_type == MediaType.XLSX else 1)
-
-
-def _landed(session: Session, batch_id: UUID) -> tuple[bytes, list[MendedCell]]:
-    """A batch's payload and its mended cells, as they are now. BatchRefused where the landing has none (any more)."""
-    with session.transaction() as conn:
-        payload = get_payload(conn, batch_id, keys=session.workspace.keys)
-        return payload, get_mended(conn, batch_id, keys=session.workspace.keys)
-
-
-def _decoded(batch: BatchRow, payload: bytes, cells: Sequence[MendedCell], mapping: Mapping) -> _Decoded:
-    raw = decode(batch.media_type, payload, mapping)
-    questions = questions_in(batch.media_type, payload, raw, mapping)
-    return _Decoded(batch, _as_read(batch, raw, cells, mapping), questions)
-
-
-def _taken(session: Session, one: _Ahead, gated: list[Gated]) -> Iterator[_Decoded]:
-    try:
-        yield replace(one.decoding.result(), size=one.size)
-    except BatchRefused as refused:
-        gated.append(_stop(session, one.batch, refused))
-
-
-def _as_read(batch: BatchRow, raw: pd.DataFrame, cells: Sequence[MendedCell], mapping: Mapping) -> pd.DataFrame:
-    """A batch's raw frame as it goes on: when and in which batch each row was received, its mended cells in place."""
-    if RECEIVED_AT not in raw.columns:
-        raw[RECEIVED_AT] = batch.received_at.isoformat()
-    raw[BATCH_ID] = str(batch.batch_id)
-    return without_erased(with_mended_cells(raw, [astuple(cell) for cell in cells], mapping))
-
-
-def _go_together(group: Sequence[_Decoded], decoded: _Decoded) -> bool:
+def _go_together(group: Sequence[Decoded], decoded: Decoded) -> bool:
     first = group[0]
     rows = sum(len(member.raw) for member in group) + len(decoded.raw)
     size = sum(member.size for member in group) + decoded.size
@@ -356,7 +236,7 @@ def _stop(session: Session, batch: BatchRow, refused: BatchRefused) -> Gated:
 
 
 def _stage_group(
-    session: Session, group: Sequence[_Decoded], usual: dict[str, float | None], *, lowers: bool
+    session: Session, group: Sequence[Decoded], usual: dict[str, float | None], *, lowers: bool
 ) -> list[Gated]:
     """Judge a group and stage it; where the gate stops it as a whole, or would stop one of it, each batch is judged by itself.
 
@@ -388,9 +268,9 @@ def _stage_group(
     return [Gated(member.batch, verdict.results, verdict.stop) for member in group]
 
 
-def _parted(group: Sequence[_Decoded], alone: Collection[str]) -> list[list[_Decoded]]:
+def _parted(group: Sequence[Decoded], alone: Collection[str]) -> list[list[Decoded]]:
     """A group in its order, in parts: each batch of `alone` by itself, the others together as far as they follow each other."""
-    parts: list[list[_Decoded]] = []
+    parts: list[list[Decoded]] = []
     was_alone = True
     for member in group:
         is_alone = str(member.batch.batch_id) in alone
@@ -413,7 +293,7 @@ def _judge(
     return shaped, gate_batch(shaped, mapping, median_rows=median_rows)
 
 
-def _with_drift(session: Session, group: Sequence[_Decoded], verdict: Verdict) -> Verdict:
+def _with_drift(session: Session, group: Sequence[Decoded], verdict: Verdict) -> Verdict:
     """The verdict with what changed in the form; where questions were swapped, it may lower only."""
     mapping = session.workspace.mappings[group[0].batch.feed]
     drifts = feed_drifts(session, mapping, [member.questions for member in group if member.questions])
@@ -422,7 +302,7 @@ def _with_drift(session: Session, group: Sequence[_Decoded], verdict: Verdict) -
 
 
 def _describe(
-    session: Session, group: Sequence[_Decoded], raw: pd.DataFrame, *, shaped: StagedBatch, verdict: Verdict
+    session: Session, group: Sequence[Decoded], raw: pd.DataFrame, *, shaped: StagedBatch, verdict: Verdict
 ) -> dict[str, Any]:
     """What merging a staged group needs to know, as it is kept between the two steps; no row values are in it."""
     batch = group[0].batch

@@ -15,7 +15,8 @@ import yaml
 from connectors.store.address import ServerAddress
 from pipelines.operations.finance.office import FinanceOffice, open_office
 from pipelines.operations.finance.taking import Taken, take_landed
-from pipelines.operations.intake import land_feed, merge_staged, stage_source
+from pipelines.operations.intake import merge_staged, stage_source
+from pipelines.operations.landing import land_feed
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import Workspace, open_workspace
 from pipelines.settings import load_settings

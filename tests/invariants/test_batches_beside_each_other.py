@@ -8,7 +8,8 @@ import pytest
 
 from connectors.store.batches import run_counts
 from pipelines.operations.gating import record_gate
-from pipelines.operations.intake import apply_batches, land_feed, merge_staged, stage_source
+from pipelines.operations.intake import apply_batches, merge_staged, stage_source
+from pipelines.operations.landing import land_feed
 from pipelines.operations.quarantine import retry
 from pipelines.operations.sessions import Session
 from pipelines.operations.undo import undo_run

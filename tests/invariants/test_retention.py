@@ -16,7 +16,7 @@ from connectors.store.person_requests import add_request
 from pipelines.operations.acts import record_acts
 from pipelines.operations.certificates import certify, verify_certificate
 from pipelines.operations.erasure import alone, find_person
-from pipelines.operations.intake import land_feed
+from pipelines.operations.landing import land_feed
 from pipelines.operations.reconciliation import reconcile
 from pipelines.operations.restores import replay
 from pipelines.operations.retention import Retained, foretell, retain

@@ -25,7 +25,8 @@ from connectors.dataverse import DataverseClient
 from connectors.store import batches, preference_tables, question_tables
 from connectors.store.address import ServerAddress
 from connectors.store.metadata import METADATA
-from pipelines.operations.intake import Gated, LandReport, land_feed, merge_staged, stage_source
+from pipelines.operations.intake import Gated, merge_staged, stage_source
+from pipelines.operations.landing import LandReport, land_feed
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import SyncReport, sync_crm
 from pipelines.operations.workspace import dataverse_client, open_workspace, with_policy
