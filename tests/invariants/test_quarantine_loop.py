@@ -321,7 +321,7 @@ def test_a_workbook_of_somebody_elses_or_of_another_store_is_refused(courses: Wo
     path = tmp_path / "out.xlsx"
     export_workbook(world.session(), "contact", path)
     world.reset().workspace = replace(world.workspace, mappings=FEEDS)
-    with pytest.raises(ConfigurationError, match="not in quarantine"):
+    with pytest.raises(ConfigurationError, match="not quarantined rows of feed"):
         import_workbook(world.session(), path, by="Maija")
     workbook = load_workbook(path)
     del workbook["As exported"]

@@ -112,7 +112,7 @@ def test_for_a_form_of_a_website_the_command_writes_its_handler(store: ServerAdd
 def test_a_feed_that_is_not_manual_has_no_template() -> None:
     mappings = load_mappings(CONFIG)
     assert manual_feed(mappings, "manual") == manual_feed(mappings, "manual_entries") == MAPPING
-    with pytest.raises(ConfigurationError, match="no manual feed"):
+    with pytest.raises(ConfigurationError, match="not a manual feed"):
         manual_feed(mappings, "webropol")
     with pytest.raises(ConfigurationError, match="not mapped"):
         manual_feed(mappings, "nosuch")

@@ -220,7 +220,7 @@ def test_a_source_that_was_away_for_longer_than_the_night_goes_back_is_an_alarm(
             update={"fixed_now": datetime.combine(world.last_on, time(12), HELSINKI) + REACH + timedelta(days=2)}
         ),
     )
-    told = [alarm for alarm in check_status(Session(later)).alarms if "further back than the night goes" in alarm]
+    told = [alarm for alarm in check_status(Session(later)).alarms if "than the nightly run reaches" in alarm]
     assert len(told) == len(NOUNS) and all("--from 2026-11-" in alarm for alarm in told)
     today = later.now().astimezone(HELSINKI).date()
     assert window_of(Session(later), list(NOUNS)) == Window(today - REACH, today)

@@ -242,13 +242,13 @@ def test_what_is_no_definition_is_refused() -> None:
         b"id: x\nelements: |\n  a: &a [*a]",
         b"[" * 50_000,
     ):
-        with pytest.raises(BatchRefused, match="no definition"):
+        with pytest.raises(BatchRefused, match="not a definition"):
             read_definition(payload)
 
 
 def test_references_that_multiply_a_short_text_are_refused() -> None:
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
-    with pytest.raises(BatchRefused, match="no definition"):
+    with pytest.raises(BatchRefused, match="not a definition"):
         read_definition("\n".join(["id: x", *lines, "elements: ''"]).encode())
 
 
