@@ -94,8 +94,8 @@ where not exists (select from intake.registration g where g.source = a.source an
       and (u.is_enquiry or u.contact_point_id in (select contact_point_id from t_held_point)))
 """
 
-# Of a submission stays what some living purpose of the person uses. Of an occasion of which a place goes, participants are
-# never counted anew, as with a registration.
+# Of a submission stays what some living purpose of the person uses. Of an occasion of which a participant's place goes,
+# participants are never counted anew, as with a registration: who cancelled, or waits, is not counted in any case.
 _DETAILS = f"""
 with living as (
     select p.person_id,
@@ -120,7 +120,8 @@ with living as (
     returning u.source, u.submission_id, u.contact_point_id
 ), final as (
     update intake.participation c set is_final = true
-    from cleared d join intake.registration g on g.source = d.source and g.submission_id = d.submission_id
+    from cleared d
+    join intake.registration g on g.source = d.source and g.submission_id = d.submission_id and g.status = 'active'
     join intake.occasion o using (occasion_pk)
     where c.source = o.source and c.occasion_id = o.occasion_id
 )

@@ -71,6 +71,20 @@ def test_participants_of_whom_a_place_goes_are_not_counted_anew_and_others_are(a
     assert [tuple(row) for row in final] == [("s", "o")]
 
 
+@pytest.mark.parametrize(("status", "is_final"), [("active", True), ("cancelled", False), ("waitlisted", False)])
+def test_of_whom_nothing_was_counted_nothing_freezes_what_was(archive: Archive, status: str, *, is_final: bool) -> None:
+    archive.add(
+        "occasion", occasion_pk=(pk := uuid4()), occasion_id="o", source="s", kind=EVENT_KIND, ends_at=NOW + JUST
+    )
+    archive.add("participation", source="s", occasion_id="o", region="r")
+    of = archive.somebody()
+    number = archive.submitted(of, answered=False, city="c")
+    archive.add("registration", registration_id=uuid4(), occasion_pk=pk, source="s", submission_id=number,
+                contact_point_id=of.point, subject_id=of.subject, status=status)  # fmt: skip
+    assert archive.overdue() == {"contact_details": 1}
+    assert archive.column("participation", "is_final") == {is_final}
+
+
 def test_what_gave_no_ground_is_known_by_its_id_for_as_long_as_the_quarantine(archive: Archive) -> None:
     over, of = ago(days=90), archive.somebody()
 
