@@ -211,7 +211,8 @@ _ALL = (
     ),
     Fault(
         "occasion_endless",
-        "The course or event tells neither its end nor its start, so nobody knows when its data has to go.",
+        "The row tells neither the end nor the start of its course or event: unless another does, nobody knows when its data has"
+        " to go.",
         "Enter the dates in the source, or give them in the mapping.",
     ),
     Fault(

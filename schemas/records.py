@@ -92,14 +92,28 @@ FAULT_COLUMNS: dict[str, str] = {
     "blocks": "str",
 }
 
-# The courses and events that a batch names, one row each. kind = the mapping's kind (SubmissionKind value).
+# The courses and events that a batch names, one row each; what no row tells is NA.
+#   kind                 'course_registration' or 'event_registration'
+#   starts_at/starts_to  earliest and latest instant that the start can mean
+#   told_ends_at         the end as told; ends_at: when it is over, for all that is known (transforms.occasions)
+#   ..._version_at       version of the newest row that tells that part
+#   starts_told_at       when the start was told: by that row; NA by the mapping itself, which tells it now
+#   earlier_ended_at     an end that had passed when a start after it was told: the id was used again, or it was postponed late
 OCCASION_COLUMNS: dict[str, str] = {
     "occasion_id": "str",
     "kind": "str",
     "name": "str",
+    "name_version_at": UTC_TIME,
     "starts_at": UTC_TIME,
+    "starts_to": UTC_TIME,
+    "starts_version_at": UTC_TIME,
+    "starts_told_at": UTC_TIME,
+    "told_ends_at": UTC_TIME,
+    "ends_version_at": UTC_TIME,
     "ends_at": UTC_TIME,
+    "earlier_ended_at": UTC_TIME,
     "field": "str",
+    "field_version_at": UTC_TIME,
     "organiser_unit": "str",
     "organiser_contact": "str",
     "version_at": UTC_TIME,

@@ -201,34 +201,6 @@ from (select distinct on (submission_id) * from t_row where has_ground
 where u.source = g.source and u.submission_id = g.submission_id and u.subject_id is null
 """
 
-SAVE_OCCASIONS = """
-insert into intake.occasion as old (
-    occasion_pk, source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
-    version_at, reading_id)
-select occasion_pk, :source, occasion_id, kind, name, starts_at, ends_at, field, organiser_unit, organiser_contact,
-       version_at, :reading_id
-from {occasions} where :raises
-on conflict (source, occasion_id) do update set
-    name = excluded.name, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    field = coalesce(excluded.field, old.field),
-    organiser_unit = coalesce(excluded.organiser_unit, old.organiser_unit),
-    organiser_contact = coalesce(excluded.organiser_contact, old.organiser_contact),
-    version_at = excluded.version_at, version = old.version + 1, reading_id = excluded.reading_id
-where coalesce(excluded.version_at, '-infinity') >= coalesce(old.version_at, '-infinity')
-  and (old.name, old.starts_at, old.ends_at, old.field, old.organiser_unit, old.organiser_contact)
-      is distinct from (excluded.name, excluded.starts_at, excluded.ends_at, coalesce(excluded.field, old.field),
-                        coalesce(excluded.organiser_unit, old.organiser_unit),
-                        coalesce(excluded.organiser_contact, old.organiser_contact))
-returning occasion_pk
-"""
-
-DIRTY_BY_OCCASION = """
-insert into t_dirty
-select distinct g.contact_point_id from intake.registration g
-where g.occasion_pk = any(:changed) and not exists (
-    select from t_dirty d where d.contact_point_id = g.contact_point_id)
-"""
-
 # A time that could not be read at first counts as of when the row was received, which is later, until it can be.
 SAVE_REGISTRATIONS = """
 insert into intake.registration as old (

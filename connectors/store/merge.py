@@ -20,6 +20,7 @@ from connectors.store import (
     folding_sql,
     intake_sql,
     ledger_sql,
+    occasions_sql,
     outcomes_sql,
     pending_sql,
     people_sql,
@@ -30,7 +31,7 @@ from connectors.store.keys import Key
 from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_keys
 
 TEMPORARY = (
-    *("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_match", "t_refused"),
+    *("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_match", "t_refused", "t_occasion"),
     *("t_latest", "t_fold", "t_person_state", "t_address_state", "t_purpose"),
 )
 
@@ -200,13 +201,11 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         pending_sql.ADD_PENDING,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
-    ):
-        run(statement)
-    run(reading_sql.KEEP_OCCASIONS)
-    changed = [row.occasion_pk for row in run(intake_sql.SAVE_OCCASIONS)]
-    if changed:
-        conn.execute(text(intake_sql.DIRTY_BY_OCCASION), {"changed": changed})
-    for statement in (
+        occasions_sql.FOLD_OCCASIONS,
+        occasions_sql.KEEP_OCCASIONS,
+        occasions_sql.SAVE_OCCASIONS,
+        occasions_sql.DIRTY_BY_OCCASION,
+        occasions_sql.DIRTY_BY_UNFOLDED,
         reading_sql.KEEP_SUBMISSIONS,
         reading_sql.KEEP_REGISTRATIONS,
         intake_sql.SAVE_SUBMISSIONS,

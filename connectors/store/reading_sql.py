@@ -20,17 +20,6 @@ where (r.class = 'changed' and r.is_winner and r.is_usable) or (p.subject_id is 
 order by p.submission_id
 """
 
-# Of which anything is about to be overwritten; its id stands in the place of a submission's.
-KEEP_OCCASIONS = """
-insert into intake.row_image (reading_id, table_name, source, submission_id, rows, kept_at)
-select :reading_id, 'occasion', o.source, o.occasion_id, jsonb_build_array(to_jsonb(o)), :now
-from {occasions} n join intake.occasion o on o.source = :source and o.occasion_id = n.occasion_id
-where :raises and coalesce(n.version_at, '-infinity') >= coalesce(o.version_at, '-infinity')
-  and (o.name, o.starts_at, o.ends_at, o.field, o.organiser_unit, o.organiser_contact)
-      is distinct from (n.name, n.starts_at, n.ends_at, coalesce(n.field, o.field),
-                        coalesce(n.organiser_unit, o.organiser_unit), coalesce(n.organiser_contact, o.organiser_contact))
-"""
-
 KEEP_REGISTRATIONS = """
 insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
 select :reading_id, 'registration', g.source, g.submission_id, g.contact_point_id, jsonb_build_array(to_jsonb(g)), :now

@@ -1,7 +1,7 @@
 """The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
 
 received   batch, staged_group, watermark, read_days, row_outcome, quarantine      (landing_* stand in landing.py)
-people     contact_point, subject, person, submission, answer
+people     contact_point, subject, person, submission, answer, unfolded
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
            person_consent
@@ -221,6 +221,8 @@ ANSWER = Table(
     Column("answer", Text, nullable=False),
 )
 
+# Each part is as the newest row that tells it has it, whose version is beside it; `ends_at` is when it is over, for all that is
+# told. `earlier_ended_at`: an end that had passed when a start after it was told (connectors.store.occasions_sql).
 OCCASION = Table(
     "occasion",
     METADATA,
@@ -238,9 +240,14 @@ OCCASION = Table(
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("acked_version", BigInteger, nullable=False, server_default="0"),
     Column("reading_id", UUID),
+    *(_at(name) for name in ("starts_to", "told_ends_at", "earlier_ended_at")),
+    *(_at(f"{part}_version_at") for part in ("name", "starts", "ends", "field")),
     Index("ix_occasion_one", "source", "occasion_id", unique=True),
     Index("ix_occasion_reading", "reading_id"),
 )
+
+# Addresses of which a migration changed what their purposes are made of: the next merge folds them anew.
+UNFOLDED = Table("unfolded", METADATA, Column("contact_point_id", UUID, primary_key=True))
 
 REGISTRATION = Table(
     "registration",

@@ -93,7 +93,10 @@ on conflict (source, submission_id, question) do nothing
 # A course or event that the reading made stays, without the registrations that it brought; others are as they were.
 FIND_OCCASIONS = """
 create temporary table t_back_occasion as
-select distinct on (o.occasion_pk) o.occasion_pk as gone_pk, g.feed as gone_feed, b.*
+select distinct on (o.occasion_pk) o.occasion_pk as gone_pk, g.feed as gone_feed, b.*,
+       (o.kind, o.name, o.starts_at, o.ends_at, o.field, o.organiser_unit, o.organiser_contact)
+           is distinct from (b.kind, b.name, b.starts_at, b.ends_at, b.field, b.organiser_unit, b.organiser_contact)
+           as is_changed
 from intake.occasion o join t_reading g using (reading_id)
 join intake.row_image i on i.table_name = 'occasion' and i.source = o.source and i.submission_id = o.occasion_id
 cross join lateral jsonb_populate_recordset(null::intake.occasion, i.rows) b
@@ -101,11 +104,15 @@ where not exists (select from intake.undone_reading u where u.reading_id = b.rea
 order by o.occasion_pk, i.image_id desc
 """
 
+# Images that were kept before the parts had versions have neither those nor what they are of.
 PUT_BACK_OCCASIONS = """
 update intake.occasion o set
-    name = b.name, starts_at = b.starts_at, ends_at = b.ends_at, field = b.field, organiser_unit = b.organiser_unit,
-    organiser_contact = b.organiser_contact, version_at = b.version_at, reading_id = b.reading_id,
-    version = o.version + 1
+    kind = b.kind, name = b.name, starts_at = b.starts_at, ends_at = b.ends_at, field = b.field,
+    organiser_unit = b.organiser_unit, organiser_contact = b.organiser_contact, version_at = b.version_at,
+    starts_to = coalesce(b.starts_to, b.starts_at), told_ends_at = coalesce(b.told_ends_at, b.ends_at),
+    name_version_at = b.name_version_at, starts_version_at = b.starts_version_at,
+    ends_version_at = b.ends_version_at, field_version_at = b.field_version_at,
+    earlier_ended_at = b.earlier_ended_at, reading_id = b.reading_id, version = o.version + 1
 from t_back_occasion b where b.gone_pk = o.occasion_pk
 """
 
@@ -129,7 +136,7 @@ update intake.subject s set is_child = b.is_child, age_told_at = b.age_told_at, 
 from t_back_age b where b.subject_id = s.subject_id
 """
 
-COUNT_OCCASIONS = "select gone_feed as feed, count(*) as n from t_back_occasion group by gone_feed"
+COUNT_OCCASIONS = "select gone_feed as feed, count(*) as n from t_back_occasion where is_changed group by gone_feed"
 
 FIND_SUBJECTS = """
 create temporary table t_subject as

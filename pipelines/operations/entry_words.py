@@ -40,12 +40,18 @@ ENTRY_COLUMNS: dict[str, tuple[str, str]] = {
         "The day on which the person said it (dd.mm.yyyy). A yes does not count without it.",
     ),
     "occasion.id": (
-        "Tapahtuman tunnus, kun kirjaus koskee tapahtumaa eikä tarkoitusta.",
-        "The event's id, where the entry is about an event and names no purpose.",
+        "Tapahtuman tunnus, kun kirjaus koskee tapahtumaa eikä tarkoitusta: kirjaus ilmoittaa henkilön siihen.",
+        "The event's id, where the entry is about an event and names no purpose: it registers the person for it.",
     ),
     "occasion.name": ("Tapahtuman nimi.", "The event's name."),
-    "occasion.starts_at": ("Päivä, jona tapahtuma alkaa (pp.kk.vvvv).", "The day on which it starts (dd.mm.yyyy)."),
-    "occasion.ends_at": ("Päivä, jona tapahtuma päättyy (pp.kk.vvvv).", "The day on which it ends (dd.mm.yyyy)."),
+    "occasion.starts_at": (
+        "Päivä, jona tapahtuma alkaa (pp.kk.vvvv). Tarvitaan, kun tunnus on annettu, ellei päättymispäivää anneta.",
+        "The day on which it starts (dd.mm.yyyy). Needed where an id is given, unless the day of its end is.",
+    ),
+    "occasion.ends_at": (
+        "Päivä, jona tapahtuma päättyy (pp.kk.vvvv). Ilman päiviä tiedot säilyvät vain kirjauspäivän mukaan.",
+        "The day on which it ends (dd.mm.yyyy). Without either day, what is kept goes by the day of the entry.",
+    ),
 }
 OTHER = ("Luetaan syötteen määrityksen mukaan.", "Read as the feed's mapping says.")
 GUIDE = (

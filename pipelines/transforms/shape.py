@@ -21,7 +21,7 @@ from pipelines.transforms.parts import note_unlisted
 from pipelines.transforms.person_fields import read_person_fields
 from pipelines.transforms.readings import Reading, Span, conform
 from pipelines.transforms.row_rules import blanked, is_erased, is_of_other_form, read_erasures, set_aside
-from pipelines.transforms.spoken import names_nothing_to_refuse, read_spoken
+from pipelines.transforms.spoken import is_refusal, read_spoken
 from schemas.mappings import BATCH_ID, RECEIVED_AT, SUBMISSION_ID, Mapping, SubmissionKind
 from schemas.policy import Policy
 from schemas.records import SUBMISSION_COLUMNS, UTC_TIME
@@ -194,7 +194,7 @@ def _submissions(
     reading: Reading, mapping: Mapping, *, policy: Policy, is_aside: pd.Series, erased: pd.Series
 ) -> pd.DataFrame:
     registrations = read_registrations(reading, mapping)
-    status = registrations.status.mask(is_aside | names_nothing_to_refuse(reading, mapping))
+    status = registrations.status.mask(is_aside | is_refusal(reading, mapping))
     person = read_person_fields(reading, mapping, erased=erased, home=policy.organisation.default_country)
     is_silent = person["has_no_address"] & ~erased & ~is_aside & mapping.needs_person
     reading.note_rows("email", mapping.fields.email, "email_missing", rows=is_silent, blocks="row")

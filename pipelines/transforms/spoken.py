@@ -59,6 +59,11 @@ def names_nothing_to_refuse(reading: Reading, mapping: Mapping) -> pd.Series:
     return reading.column(spoken.purpose).isna() & (_decisions(reading, spoken) == Value.WITHDRAW)
 
 
+def is_refusal(reading: Reading, mapping: Mapping) -> pd.Series:
+    """Rows in which somebody refuses something, of whatever purpose: nobody is registered by a refusal."""
+    return reading.never() if mapping.spoken is None else _decisions(reading, mapping.spoken) == Value.WITHDRAW
+
+
 def _decisions(reading: Reading, spoken: SpokenMap) -> pd.Series:
     listed = {folded(written): value for written, value in spoken.decisions.items()}
     return each_text(reading.column(spoken.decision), lambda text: listed.get(folded(text)))

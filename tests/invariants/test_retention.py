@@ -25,8 +25,9 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
 from schemas.errors import ConfigurationError, DatabaseRestored
 from schemas.records import Window
-from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, iso, register, sign_up
+from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, iso, prohibit, register, sign_up, speak
 from tests.invariants.erasing import erase, traces
+from tests.invariants.feeds import MAPPINGS
 from tests.invariants.test_acts import make_act
 from tests.invariants.world import FIRST_ON, Ran, World, opened
 from tests.throwaway import fresh_database
@@ -80,6 +81,57 @@ def test_what_is_of_an_event_goes_after_its_aftercare_and_not_a_moment_before(kn
     assert done.deleted["people"] == 1 and not any(done.left.values())
     assert traces(known, "virtanen") == set(), "Aino had no other purpose"
     assert set(known.holds().contacts) == {(KALLE.key, "kalle"), (MAIJA.key, "maija")}
+
+
+@pytest.mark.parametrize("dates", ["", "15.1."])
+def test_one_registration_without_dates_ends_the_event_for_nobody(world: World, dates: str) -> None:
+    with_answers(world, "event_registration").perform([register(1, AINO, T0)])
+    world.run()
+    later = T0 + timedelta(days=40)
+    kalle = register(2, KALLE, later).written(Starts=dates, Ends=dates, **{"Course name": ""})
+    world.perform([kalle], at=later)
+    world.at(later + timedelta(hours=1)).run()
+    done = retained(world, later + timedelta(days=1))
+    assert done.deleted["event_registrations"] == 0 and done.crm_removed == {}
+    whose = sorted((*who, name) for who, name, _ in world.holds().registrations.values())
+    assert whose == [(AINO.key, "aino", "Course LK1"), (KALLE.key, "kalle", "Course LK1")]
+    assert retained(world, ENDS + timedelta(days=30)).deleted["people"] == 2 and not world.rows("contacts")
+
+
+def test_a_registration_by_phone_begins_what_the_event_needs_and_goes_with_it(world: World) -> None:
+    event = {
+        "id": {"column": "Event"},
+        "name": {"column": "Event name"},
+        "starts_at": {"column": "Starts", "formats": ["iso"]},
+        "ends_at": {"column": "Ends", "formats": ["iso"]},
+    }
+    world.with_mapping("manual", occasion=event)
+    told = {"Event": "E1", "Event name": "Seminar", "Starts": iso(T0 + timedelta(days=30)), "Ends": iso(ENDS)}
+    registers = speak(AINO, T0, decision="yes").written(Purpose="", Decision="", Said="", **told)
+    refuses = speak(KALLE, T0, decision="no").written(**told)
+    world.perform([registers, refuses])
+    world.run()
+    lives = dict(tuple(row) for row in world.query("select purpose, ends_at from intake.person_purpose"))
+    assert lives == {"event_delivery": ENDS + timedelta(days=30), "networking": ENDS}
+    assert [name for _, name, _ in world.holds().registrations.values()] == ["Seminar"]
+    assert set(world.holds().contacts) == {(AINO.key, "aino")}, "Kalle only refused something"
+    assert retained(world, ENDS + timedelta(days=30, seconds=-1)).deleted["event_registrations"] == 0
+    done = retained(world, ENDS + timedelta(days=30))
+    assert (done.deleted["event_registrations"], done.deleted["people"]) == (1, 1)
+    assert traces(world, "virtanen", AINO.key) == set() and not world.rows("contacts")
+    assert count(world, "occasion") == 0 and not world.rows("msevtmgt_events")
+
+
+def test_a_course_that_another_feed_named_first_is_a_course_once_somebody_registers_for_it(world: World) -> None:
+    named = {**MAPPINGS["courses"]["occasion"], "is_sale": None, "notice_shown": False}
+    world.with_mapping("prohibitions", occasion=named)
+    cells = {name: register(1, AINO, T0).row[name] for name in ("Course", "Course name", "Starts", "Ends")}
+    world.perform([prohibit(1, MAIJA, T0).written(**cells)])
+    world.run()
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    assert [row.kind for row in world.query("select kind from intake.occasion")] == ["course_registration"]
+    assert [row.purpose for row in world.query("select purpose from intake.person_purpose")] == ["course_delivery"]
 
 
 def test_a_detail_goes_when_no_purpose_uses_it_any_more_and_the_person_stays(known: World) -> None:

@@ -1,10 +1,14 @@
 """Registrations and their occasions as a batch tells them."""
 
 from collections.abc import Mapping as Cells
+from itertools import permutations
 from typing import Any
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
+from pipelines.transforms.occasions import newest_of_each
 from pipelines.transforms.shape import StagedBatch, shape_batch
 from schemas.errors import MappingError
 from schemas.mappings import Mapping
@@ -106,6 +110,86 @@ def test_an_occasion_without_an_end_ends_with_its_start_and_without_both_is_a_fa
         (2, "occasion.ends_at", "date_unreadable", "field"),
         (2, "occasion.ends_at", "occasion_endless", "effect"),
     ]
+
+
+def dated(event: str, time: str, starts: str | None, ends: str | None, **changes: str | None) -> dict[str, str | None]:
+    return {"Course": event, "Time": f"{time} 10:00:00", "Starts": starts, "Ends": ends, **changes}
+
+
+def days(batch: StagedBatch, column: str) -> list[str | None]:
+    """The last days meant, as they are in Finland: the zone of the mapping."""
+    local = (batch.occasions[column] - pd.Timedelta(seconds=1)).dt.tz_convert("Europe/Helsinki")
+    return [None if pd.isna(day) else f"{day:%m-%d}" for day in local]
+
+
+@pytest.mark.parametrize("told", [None, "15.12"])
+def test_a_row_that_tells_no_dates_and_no_name_takes_nobodys_event_its_own(told: str | None) -> None:
+    rows = [
+        dated("E1", "2026-10-01", "2026-12-15", "2026-12-16"),
+        dated("E1", "2026-11-20", told, told, Title=None),
+        dated("E2", "2026-11-20", told, told, Title=None),
+    ]
+    batch = shape(courses(), *rows)
+    assert days(batch, "ends_at") == ["12-16", None]
+    assert batch.occasions["starts_at"].isna().tolist() == [False, True]
+    assert batch.occasions["name"].fillna("").tolist() == ["Bees", ""]
+    assert [(row, fault) for row, _, fault, _ in told_of(batch)] == [(2, "occasion_endless"), (3, "occasion_endless")]
+
+
+def told_of(batch: StagedBatch) -> list[tuple[Any, ...]]:
+    return [each for each in told(batch) if each[2] != "date_unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "over"),
+    [
+        ("2026-09-01", None, "12-15"),
+        ("2026-11-01", None, "12-15"),
+        ("2027-01-20", None, "01-20"),
+        (None, "2026-12-20", "12-20"),
+        (None, "2026-12-01", "12-01"),
+        ("2026-09-01", "2026-10-01", "10-01"),
+    ],
+)
+def test_of_a_pair_told_by_half_the_other_half_stays_and_none_is_over_before_it_begins(
+    starts: str | None, ends: str | None, over: str
+) -> None:
+    first = dated("E1", "2026-08-01", "2026-09-01", "2026-12-15")
+    assert days(shape(courses(), first, dated("E1", "2026-08-20", starts, ends)), "ends_at") == [over]
+
+
+TOLD = [
+    dated("E1", "2026-08-01", "2026-09-01", "2026-12-15", Title="Old"),
+    dated("E1", "2026-08-02", None, None, Title="New"),
+    dated("E1", "2026-08-03", "2027-01-20", None, Title=None),
+    dated("E1", "2026-08-04", "2026-11-01", None, Title=None),
+    dated("E1", "2026-12-20", None, "2026-12-31", Title=None),
+]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(5)))[::9])
+def test_an_occasion_is_the_same_whichever_rows_come_together_and_in_whatever_order(order: tuple[int, ...]) -> None:
+    rows = [TOLD[nth] for nth in order]
+    whole = shape(courses(), *TOLD).occasions
+    assert_frame_equal(shape(courses(), *rows).occasions, whole)
+    for cut in range(1, 5):
+        parts = [shape(courses(), *some).occasions for some in (rows[:cut], rows[cut:])]
+        assert_frame_equal(newest_of_each(pd.concat(parts, ignore_index=True)), whole)
+
+
+def test_that_an_event_was_over_when_it_was_told_again_is_known() -> None:
+    january = dated("E1", "2026-01-05", "2026-01-15", "2026-01-15")
+    again = dated("E1", "2026-02-01", "2026-02-15", "2026-02-15")
+    moved = dated("E1", "2026-01-15", "2026-02-15", "2026-02-15")
+    batch = shape(courses(), january, again, *({**row, "Course": "E2"} for row in (january, moved)))
+    assert days(batch, "earlier_ended_at") == ["01-15", None]
+
+
+@pytest.mark.parametrize("kind", ["course_registration", "event_registration", "enquiry", "mailing_list", "survey"])
+def test_whoever_registers_does_so_for_a_course_or_an_event(kind: str) -> None:
+    is_course = kind == "course_registration"
+    found = set(shape(courses(kind=kind), {}).occasions["kind"])
+    assert found == {"course_registration" if is_course else "event_registration"}
 
 
 def test_a_form_of_one_event_gives_it_by_constants() -> None:

@@ -117,7 +117,14 @@ def test_an_entry_may_register_for_an_event_instead() -> None:
     rows = [{"Purpose": None, "Decision": None, "Event": event} for event in ("E1", None)]
     batch = shape(*rows, mapping=entries(occasion=EVENT))
     assert batch.submissions["registration_status"].fillna("").tolist() == ["active", ""]
+    assert batch.occasions["kind"].tolist() == ["event_registration"]
     assert told(batch) == [(2, "spoken.purpose", "names_no_purpose", "row")]
+
+
+@pytest.mark.parametrize(("decision", "registers"), [("allows", True), ("forbids", False)])
+def test_nobody_is_registered_by_a_refusal_that_names_the_event(decision: str, *, registers: bool) -> None:
+    batch = shape({"Decision": decision, "Event": "E1"}, mapping=entries(occasion=EVENT))
+    assert batch.submissions["registration_status"].notna().tolist() == [registers]
 
 
 @pytest.mark.parametrize("event", ["E1", None])

@@ -18,6 +18,7 @@ from connectors.store.engine import create_store_engine
 from connectors.store.metadata import METADATA
 from connectors.store.migrate import current_revision, upgrade
 from schemas.errors import StoreError
+from tests.archiving import NOW, Archive
 from tests.throwaway import fresh_database
 
 ROOT = Path(__file__).parents[3]
@@ -99,6 +100,35 @@ def test_roles_may_do_no_more(with_table: ServerAddress, role: str, statement: s
     with pytest.raises(StoreError) as raised:
         run(with_table, role, statement)
     assert raised.value.sqlstate == "42501"
+
+
+def test_what_staff_or_a_survey_had_named_is_what_people_registered_for(store: ServerAddress) -> None:
+    with fresh_database(store) as address:
+        upgrade(address, revision="0043")
+        engine = create_store_engine(address, role=None, pool_size=1)
+        with engine.begin() as conn:
+            archive = Archive(conn)
+            of = {kind: archive.somebody() for kind in ("manual_entry", "survey", "event_registration")}
+            named = {kind: archive.occasion(kind=kind, name="N", ends_at=NOW, version_at=NOW) for kind in of}
+            archive.registered(of["manual_entry"], named["manual_entry"])
+            archive.registered(of["event_registration"], named["event_registration"])
+            archive.registered(of["survey"], named["survey"])
+            conn.execute(text("update intake.submission set kind = 'course_registration' where subject_id = :id"),
+                         {"id": of["survey"].subject})  # fmt: skip
+        upgrade(address)
+        told = (
+            "select occasion_pk, kind, version, told_ends_at, ends_version_at, starts_version_at from intake.occasion"
+        )
+        with engine.begin() as conn:
+            found = {pk: tuple(rest) for pk, *rest in conn.execute(text(told))}
+            unfolded = set(conn.execute(text("select contact_point_id from intake.unfolded")).scalars())
+        engine.dispose()
+    assert found == {
+        named["manual_entry"]: ("event_registration", 2, NOW, NOW, None),
+        named["survey"]: ("course_registration", 2, NOW, NOW, None),
+        named["event_registration"]: ("event_registration", 1, NOW, NOW, None),
+    }
+    assert unfolded == {of["manual_entry"].point, of["survey"].point}
 
 
 def test_roles_cannot_log_in(store: ServerAddress) -> None:
