@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, text
 from connectors.store.disclosure_tables import DISCLOSURE, DISCLOSURE_SUBJECT
 
 _EVENT = """
-select o.occasion_pk, o.source, o.occasion_id, o.kind, o.name, o.starts_at, o.ends_at,
+select o.occasion_pk, o.source, o.occasion_id, o.kind, o.name, o.starts_at, o.ends_at, o.earlier_ended_at,
     array(select distinct s.feed from intake.registration g join intake.submission s using (source, submission_id)
           where g.occasion_pk = o.occasion_pk order by 1) as feeds
 from intake.occasion o where o.occasion_id = :event and (cast(:source as text) is null or o.source = :source)
@@ -33,6 +33,7 @@ join intake.contact_point c on c.contact_point_id = g.contact_point_id
 left join intake.subject j on j.subject_id = g.subject_id
 left join intake.person p on p.person_id = j.person_id
 where g.occasion_pk = :occasion_pk and g.status = 'active'
+  and (cast(:after as timestamptz) is null or g.registered_at > :after)
   and not exists (select from intake.consent_state n where n.contact_point_id = g.contact_point_id
                   and n.purpose = :purpose and n.state = 'withdrawn')
   and not exists (select from intake.restriction r where r.contact_point_id = g.contact_point_id)
@@ -101,12 +102,13 @@ def find_events(conn: Connection, event: str, source: str | None = None) -> list
     return [dict(row) for row in conn.execute(text(_EVENT), {"event": event, "source": source}).mappings()]
 
 
-def read_participants(conn: Connection, occasion_pk: UUID, purpose: str) -> list[dict[str, Any]]:
-    """Who is registered and not cancelled, by name, as they registered; without those who objected to the purpose."""
-    return [
-        dict(row)
-        for row in conn.execute(text(_PARTICIPANTS), {"occasion_pk": occasion_pk, "purpose": purpose}).mappings()
-    ]
+def read_participants(
+    conn: Connection, occasion_pk: UUID, purpose: str, *, after: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Who is registered (`after` an instant) and not cancelled, by name, as they registered; without those who objected to
+    the purpose."""
+    told = {"occasion_pk": occasion_pk, "purpose": purpose, "after": after}
+    return [dict(row) for row in conn.execute(text(_PARTICIPANTS), told).mappings()]
 
 
 def record_disclosure(conn: Connection, record: DisclosureRecord, subjects: Sequence[dict[str, Any]]) -> None:

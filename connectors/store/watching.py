@@ -48,6 +48,11 @@ select case when count(*) > 0 then greatest(min(landed_at), (
     select max(finished_at) from intake.run where kind = 'finance' and state = 'done')) end
 from intake.batch where feed = any(cast(:feeds as text[]))
 """
+# Courses and events that were over when a later start was told, with whom registered before that.
+_USED_AGAIN = """
+select o.source, o.occasion_id, count(*) as registrations from intake.occasion o join intake.registration g using (occasion_pk)
+where g.registered_at <= o.earlier_ended_at group by 1, 2 order by 1, 2
+"""
 _TOKENS = "select table_name, moved_at from intake.crm_cursor order by table_name"
 _ENDED = """
 select g.user_name, g.role, g.ends_on from intake.access_grant g
@@ -59,12 +64,13 @@ _TELL = "insert into intake.alert (breach, sentence) values (:breach, :sentence)
 
 
 def read_overdue(conn: Connection, *, due: datetime, today: datetime) -> dict[str, Any]:
-    """What should have been deleted before `due`, courses and events without a date that people are registered for,
-    change tokens with their age, and logins whose last day has passed."""
+    """What should have been deleted before `due`, courses and events that people are registered for without a date, or from
+    before it was over and told again; change tokens with their age, and logins whose last day has passed."""
     found = {name: dict(conn.execute(text(query), {"due": due}).mappings().one()) for name, query in _OVERDUE.items()}
     return {
         "overdue_deletions": found,
         "undated_occasions": dict(conn.execute(text(_UNDATED)).mappings().one()),
+        "occasions_used_again": [dict(row) for row in conn.execute(text(_USED_AGAIN)).mappings()],
         "change_tokens": [dict(row) for row in conn.execute(text(_TOKENS)).mappings()],
         "ended_access": [dict(row) for row in conn.execute(text(_ENDED), {"today": today.date()}).mappings()],
     }

@@ -23,6 +23,9 @@ def disclose_event(
         Path | None, typer.Option("--passphrase-file", exists=True, dir_okay=False, help="Else on standard input.")
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Where several sources have the id.")] = None,
+    is_postponed: Annotated[
+        bool, typer.Option("--postponed", help="Over before and told again later, it is the same event all the same.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a workbook.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -30,7 +33,7 @@ def disclose_event(
     """Make the file that the policy allows, sealed under a passphrase, and write it down. This shows a person's data."""
     with session_for(config) as session:
         secret = (passphrase_file.read_text("utf-8") if passphrase_file else sys.stdin.readline()).strip("\r\n")
-        asked = Asked(event, recipient, by, reason, source, "csv" if as_csv else "xlsx")
+        asked = Asked(event, recipient, by, reason, source, "csv" if as_csv else "xlsx", is_postponed)
         made = disclose(session, asked, out, passphrase=secret)
     if as_json:
         print_json(made)
@@ -38,6 +41,12 @@ def disclose_event(
         CONSOLE.print(
             f"{made.people} people, {', '.join(made.columns)}: disclosure {made.disclosure_id}.", markup=False
         )
+        if made.registered_after is not None:
+            CONSOLE.print(
+                f"The event had been over by {made.registered_after:%Y-%m-%d}: who registered before is not in the file."
+                " Say --postponed if it is still the same event.",
+                markup=False,
+            )
 
 
 def disclosures(

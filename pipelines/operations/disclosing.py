@@ -7,6 +7,7 @@ for by another name. GDPR Art. 5(2), 13(1)(e), 19, 30(1)(d).
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,7 +31,10 @@ _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Asked:
-    """Which event's participants, for whom, why, by whose word."""
+    """Which event's participants, for whom, why, by whose word.
+
+    `is_postponed`: an event that was over and was told again for a later day is the same one, and not another under its id.
+    """
 
     event: str
     recipient: str
@@ -38,15 +42,18 @@ class Asked:
     reason: str
     source: str | None = None
     form: str = "xlsx"
+    is_postponed: bool = False
 
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What was disclosed: its id for the record, the columns, and of how many."""
+    """What was disclosed: its id for the record, the columns, and of how many; of whom registered after an instant, where
+    the event had been over before."""
 
     disclosure_id: UUID
     columns: list[str]
     people: int
+    registered_after: datetime | None = None
 
 
 def disclose(session: Session, asked: Asked, path: Path, *, passphrase: str) -> Disclosed:
@@ -57,7 +64,8 @@ def disclose(session: Session, asked: Asked, path: Path, *, passphrase: str) -> 
     with session.transaction() as conn:
         event = _event(session, store.find_events(conn, asked.event, asked.source), asked)
         columns = [REFERENCE, *_columns(session, event, name, purpose)]
-        people = store.read_participants(conn, event["occasion_pk"], name)
+        after = None if asked.is_postponed else event["earlier_ended_at"]
+        people = store.read_participants(conn, event["occasion_pk"], name, after=after)
         session.note_read(conn, [person["contact_point_id"] for person in people])
         rows = [{REFERENCE: _reference(), **person} for person in people]
         content = _content(columns, rows, asked)
@@ -77,7 +85,7 @@ def disclose(session: Session, asked: Asked, path: Path, *, passphrase: str) -> 
         store.record_disclosure(conn, record, [_subject(row) for row in rows])
         # Sealed within the transaction: a file that cannot be written was not disclosed, and no file is without its record.
         seal(path, f"{asked.event}-{asked.recipient}.{asked.form}", content, passphrase=passphrase)
-    return Disclosed(record.disclosure_id, columns, len(rows))
+    return Disclosed(record.disclosure_id, columns, len(rows), registered_after=after)
 
 
 def purpose_for(policy: Policy, recipient: str) -> tuple[str, PurposePolicy]:

@@ -23,6 +23,8 @@ from schemas.policy import Policy
 DELETION_DUE = FINANCE_DUE = timedelta(days=2)
 MAIL_DUE = timedelta(hours=1)
 DAYS_LEFT = 21
+# Courses and events that an alarm names.
+NAMED = 5
 # The CRM's change tracking forgets after seven days, unless its administrator has lengthened it.
 TOKEN_DAYS, TOKEN_LEFT = 7, 2
 
@@ -85,6 +87,14 @@ def watch_alarms(facts: dict[str, Any]) -> Iterator[str]:
             f"{unmailed} sign-ups wait for the mail with their link, the first since"
             f" {facts['unmailed_confirmations']['oldest_at']:%Y-%m-%d}, and are forgotten in the end: see that"
             " `crm-intake preferences serve` runs, that INTAKE_SMTP_* are right, and what its log says."
+        )
+    if again := facts["occasions_used_again"]:
+        ids = sorted({one["occasion_id"] for one in again})
+        yield (
+            f"{len(again)} courses or events were over and then told again for a later day"
+            f" ({', '.join(ids[:NAMED])}{', …' if len(ids) > NAMED else ''}): what is of those who registered before stays until"
+            " that is over, too, and no list that is disclosed has them. Give each its own id in the source, as of its name and"
+            " its day; of one that was only postponed, disclose with --postponed."
         )
     if late := facts["requests"]["overdue"]:
         yield f"{late} requests of data subjects are past their month (GDPR 12(3)): `crm-intake privacy requests list`."

@@ -172,6 +172,33 @@ def test_the_list_for_networking_has_contacts_only_where_the_form_says_so(bursar
     assert list(opened(tmp_path / "full.zip")[0])[-2:] == ["email", "phone"]
 
 
+def test_of_an_event_whose_id_was_used_again_only_who_registered_since_is_on_the_list(
+    bursar: Bursar,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    session, again = session_of(bursar), datetime(2026, 3, 2, 12, tzinfo=UTC)
+    told = "update intake.occasion set earlier_ended_at = :at where occasion_id = 'c1'"
+    with bursar.owner.begin() as conn:
+        conn.execute(sa.text(told), {"at": again})
+        later = "update intake.registration set registered_at = :at where submission_id = 'courses:r0'"
+        conn.execute(sa.text(later), {"at": datetime(2026, 3, 2, 12, 0, 1, tzinfo=UTC)})
+    try:
+        made = disclose(session, ask("transport"), tmp_path / "bus.zip", passphrase=SECRET)
+        assert [row["given_name"] for row in opened(tmp_path / "bus.zip")] == ["Aino"]
+        assert (made.people, made.registered_after) == (1, again)
+        [used] = check_status(session).facts["occasions_used_again"]
+        assert used == {"source": "webropol", "occasion_id": "c1", "registrations": len(NAMES) - 1}
+        [alarm] = [one for one in check_status(session).alarms if "told again" in one]
+        assert alarm.startswith("1 courses or events") and "(c1)" in alarm
+        postponed = disclose(session, ask("transport", is_postponed=True), tmp_path / "all.zip", passphrase=SECRET)
+        assert {row["given_name"] for row in opened(tmp_path / "all.zip")} == set(NAMES)
+        assert postponed.registered_after is None
+    finally:
+        with bursar.owner.begin() as conn:
+            conn.execute(sa.text(told), {"at": None})
+    assert not [one for one in check_status(session).alarms if "told again" in one]
+
+
 def test_who_objected_or_cancelled_is_not_on_the_list(bursar: Bursar, tmp_path: Path) -> None:  # noqa: F811
     with bursar.owner.begin() as conn:
         conn.execute(
