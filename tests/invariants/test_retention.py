@@ -23,6 +23,7 @@ from pipelines.operations.retention import Retained, foretell, retain
 from pipelines.operations.rights import take_request
 from pipelines.operations.sessions import Session
 from pipelines.operations.statistics import gather_participations
+from pipelines.operations.status import check_status
 from schemas.errors import ConfigurationError, DatabaseRestored
 from schemas.records import Window
 from tests.invariants.acts import NOW, RECEIVED, T0, Act, Who, answer, ask, iso, prohibit, register, sign_up, speak
@@ -132,6 +133,28 @@ def test_a_course_that_another_feed_named_first_is_a_course_once_somebody_regist
     world.run()
     assert [row.kind for row in world.query("select kind from intake.occasion")] == ["course_registration"]
     assert [row.purpose for row in world.query("select purpose from intake.person_purpose")] == ["course_delivery"]
+
+
+def test_an_event_that_is_told_again_after_it_was_over_is_an_alarm_while_somebody_is_there_from_before(
+    world: World,
+) -> None:
+    def alarms() -> list[str]:
+        return [one for one in check_status(Session(world.workspace)).alarms if "told again for a later day" in one]
+
+    def monthly(no: int, who: Who, at: datetime, day: timedelta) -> None:
+        world.perform([register(no, who, at).written(Starts=iso(T0 + day), Ends=iso(T0 + day))], at=at)
+        world.at(at + timedelta(hours=1)).run()
+
+    with_answers(world, "event_registration")
+    first, second = timedelta(days=11), timedelta(days=42)
+    monthly(1, AINO, T0, first)
+    monthly(2, KALLE, T0 + timedelta(days=20), second)
+    assert len(alarms()) == 1 and alarms()[0].startswith("1 courses or events") and "(LK1)" in alarms()[0]
+    assert world.query("select earlier_ended_at from intake.occasion") == [(T0 + first,)]
+    monthly(3, MAIJA, T0 + timedelta(days=21), second)
+    assert retained(world, T0 + first + timedelta(days=30)).deleted["event_registrations"] == 0, "it may be postponed"
+    assert len(alarms()) == 1
+    assert retained(world, T0 + second + timedelta(days=30)).deleted["people"] == 3 and not alarms()
 
 
 def test_a_detail_goes_when_no_purpose_uses_it_any_more_and_the_person_stays(known: World) -> None:
