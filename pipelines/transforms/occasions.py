@@ -61,7 +61,7 @@ def read_registrations(reading: Reading, mapping: Mapping) -> Registrations:
 
 
 def read_occasions(reading: Reading, mapping: Mapping, *, version_at: pd.Series) -> pd.DataFrame:
-    """The occasions frame: one row per id, each part of it as the newest row that tells it (by `version_at`, then order)."""
+    """What each row that names an occasion tells of it, by the rows' index; `newest_of_each` makes the occasions frame of it."""
     occasion = mapping.occasion
     if occasion is None:
         return conform(pd.DataFrame(), OCCASION_COLUMNS)
@@ -72,11 +72,12 @@ def read_occasions(reading: Reading, mapping: Mapping, *, version_at: pd.Series)
         earlier_ended_at=never,
         **{version: version_at.where(told[columns[0]].notna()) for version, columns in _PARTS.items()},
     )
-    return newest_of_each(conform(told[told["occasion_id"].notna()], OCCASION_COLUMNS))
+    return conform(told[told["occasion_id"].notna()], OCCASION_COLUMNS)
 
 
 def newest_of_each(occasions: pd.DataFrame) -> pd.DataFrame:
-    """One row per `occasion_id` in the order in which they come first, each part as the newest row that tells it has it.
+    """The occasions frame: one row per `occasion_id` in the order in which they come first, each part as the newest row that
+    tells it has it (by its version, then by order).
 
     A row that tells nothing of a part takes nothing away: one blank cell of one registration is no news of the event.
     """

@@ -124,7 +124,7 @@ def _shaped(
     is_child = of_children(reading, mapping, times.submitted, policy)
     said, wordings = _said(reading, mapping, policy=policy, times=times, erased=erased)
     said = without_marketing(reading, said, is_child, policy)
-    occasions = read_occasions(reading, mapping, version_at=version_at)
+    told = read_occasions(reading, mapping, version_at=version_at)
     answers, special = read_answers(reading, mapping)
     submissions = _submissions(reading, mapping, policy=policy, is_aside=aside.notna(), erased=erased)
     submissions = submissions.assign(
@@ -139,7 +139,7 @@ def _shaped(
         submissions=conform(_judged(submissions, faults, mapping=mapping, aside=aside), SUBMISSION_COLUMNS),
         decisions=_of_submitted(said, aside.notna() | is_other),
         faults=faults,
-        occasions=occasions,
+        occasions=newest_of_each(told[~(aside.notna() | is_other).loc[told.index]]),
         answers=_of_submitted(answers, aside.notna() | is_other | erased),
         wordings=wordings,
         dropped={**fitted.dropped, **special},

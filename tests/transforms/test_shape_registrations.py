@@ -158,6 +158,20 @@ def test_of_a_pair_told_by_half_the_other_half_stays_and_none_is_over_before_it_
     assert days(shape(courses(), first, dated("E1", "2026-08-20", starts, ends)), "ends_at") == [over]
 
 
+def test_what_is_spam_a_draft_or_of_another_form_tells_nothing_of_an_event() -> None:
+    mapping = courses(
+        set_aside=[{"column": "Junk", "values": ["spam"], "rule": "spam"}],
+        drafts={"column": "Draft", "values": {"1": "draft", "0": "final"}},
+        form={"column": "Form", "values": ["this"]},
+    )
+    plain = {"Junk": None, "Draft": "0", "Form": "this"}
+    ended = dated("E1", "2026-11-20", "2026-01-01", "2026-01-02")
+    rows = [dated("E1", "2026-10-01", "2026-12-15", "2026-12-16"), *[ended] * 3]
+    changes = ({}, {"Junk": "spam"}, {"Draft": "1"}, {"Form": "other"})
+    batch = shape(mapping, *({**plain, **row, **change} for row, change in zip(rows, changes, strict=True)))
+    assert days(batch, "ends_at") == ["12-16"]
+
+
 TOLD = [
     dated("E1", "2026-08-01", "2026-09-01", "2026-12-15", Title="Old"),
     dated("E1", "2026-08-02", None, None, Title="New"),
