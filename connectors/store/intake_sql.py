@@ -36,9 +36,8 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
        s.is_deleted,
        s.withheld, s.maker_id, s.registration_id,
        s.is_usable and :raises as is_usable,
-       s.newest_first = 1 and not coalesce(p.version_at > s.version_at, false)
-           and not coalesce(p.version_at is not distinct from s.version_at and case when :is_pulled
-               then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_winner,
+       s.newest_first = 1 and n.is_newer as is_winner,
+       n.is_newer,
        coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
        s.is_usable and :raises and s.address_key is not null and (
            coalesce(d.grants, false) or s.is_enquiry
@@ -57,6 +56,10 @@ left join decided d on d.row_no = s.row_no
 left join intake.submission p on p.source = s.source and p.submission_id = s.submission_id
 left join intake.batch pb on pb.batch_id = p.batch_id
 left join intake.batch sb on sb.batch_id = s.batch_id
+cross join lateral (
+    select not coalesce(p.version_at > s.version_at, false)
+       and not coalesce(p.version_at is not distinct from s.version_at and case when :is_pulled
+               then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_newer) n
 """
 
 ADD_CONTACT_POINTS = f"""

@@ -72,24 +72,86 @@ with stated as (
 select distinct on (event_key) * from keyed order by event_key, effective_at, is_winner desc, row_no
 """
 
-# A record that withdraws and changes its address in one version withdraws for the address it had, too.
-WITHDRAWN_AND_MOVED = """
+# A record that withdraws under another address than before withdraws for the one that it had, too, and for whatever other one
+# an earlier version of it has said yes to: one version may have brought the other address, and a later one the no. So does a
+# yes that comes late, after the no of a later version: it is withdrawn by that.
+_STANDS = """not exists (
+    select from intake.consent_event x join intake.subject n using (subject_id)
+    where x.contact_point_id = g.contact_point_id and x.purpose = g.purpose and x.value = 'withdraw'
+      and x.topic in ('', {topic}) and x.effective_at >= g.effective_at
+      and (n.subject_id = g.subject_id or n.given_key = '')
+      and not exists (select from intake.consent_void v where v.event_key = x.event_key))"""
+_WHOSE = "'address before|' || c.address_key || '|' || s.given_key"
+_IN_STORE = """intake.consent_evidence v join intake.consent_event {0} on {0}.event_key = v.event_key
+      and not exists (select from intake.consent_void d where d.event_key = {0}.event_key)"""
+
+WITHDRAWN_AND_MOVED = f"""
 create temporary table t_moved as
-select e.*, p.contact_point_id as old_contact_point_id, p.subject_id as old_subject_id, c.address as old_address
-from t_event e
-join intake.submission p on p.source = e.source and p.submission_id = e.submission_id
-join intake.contact_point c on c.contact_point_id = p.contact_point_id
-where e.value = 'withdraw' and p.subject_id is not null and p.contact_point_id <> e.contact_point_id
+with lowering as (
+    select e.event_key, e.source, e.submission_id, e.purpose, e.topic, e.contact_point_id, e.effective_at, r.is_newer,
+           coalesce(r.version_at, '-infinity') as version_at, e.row_no
+    from t_event e join t_row r using (row_no) where e.value = 'withdraw'
+), last as (
+    select w.event_key, p.contact_point_id, p.subject_id
+    from lowering w join intake.submission p using (source, submission_id)
+    join intake.contact_point c on c.contact_point_id = p.contact_point_id
+    join intake.subject s on s.subject_id = p.subject_id
+    where p.contact_point_id <> w.contact_point_id and not exists (
+        select from intake.consent_event x where x.event_key = sha256(w.event_key || convert_to({_WHOSE}, 'UTF8')))
+), earlier as (
+    select w.event_key, w.topic as no_topic, g.contact_point_id, g.subject_id, g.purpose, g.topic, g.effective_at
+    from lowering w join {_IN_STORE.format("g")}
+      on v.submission_id = w.submission_id and (g.source, g.purpose, g.value) = (w.source, w.purpose, 'grant')
+    where w.is_newer and g.contact_point_id <> w.contact_point_id and g.effective_at <= w.effective_at
+    union all
+    select w.event_key, w.topic, g.contact_point_id, g.subject_id, g.purpose, coalesce(g.topic, ''), g.effective_at
+    from lowering w join t_event g
+      on (g.source, g.submission_id, g.purpose, g.value) = (w.source, w.submission_id, w.purpose, 'grant')
+    join t_row r on r.row_no = g.row_no
+    where (coalesce(r.version_at, '-infinity'), r.row_no) < (w.version_at, w.row_no)
+      and g.contact_point_id <> w.contact_point_id and g.effective_at <= w.effective_at
+), others as (
+    select distinct g.event_key, g.contact_point_id, g.subject_id, null::bytea as no_key from earlier g
+    where (g.no_topic is null or g.topic in ('', g.no_topic)) and {_STANDS.format(topic="coalesce(g.no_topic, g.topic)")}
+      and (g.event_key, g.contact_point_id, g.subject_id) not in (
+          select event_key, contact_point_id, subject_id from last)
+), late as (
+    select distinct on (g.event_key, w.topic) g.event_key, g.contact_point_id, g.subject_id, w.event_key as no_key
+    from t_event g join t_row r on r.row_no = g.row_no and not r.is_newer
+    join {_IN_STORE.format("w")}
+      on v.submission_id = g.submission_id and (w.source, w.purpose, w.value) = (g.source, g.purpose, 'withdraw')
+    where g.value = 'grant' and w.contact_point_id <> g.contact_point_id and w.effective_at >= g.effective_at
+      and (g.topic is null or w.topic in ('', g.topic)) and {_STANDS.format(topic="w.topic")}
+    order by g.event_key, w.topic, w.effective_at, w.event_key
+)
+select e.*, o.contact_point_id as old_contact_point_id, o.subject_id as old_subject_id, c.address as old_address,
+       o.whose, o.no_key
+from (
+    select *, null as no_key, 'address before' as whose from last
+    union all
+    select g.*, {_WHOSE}
+    from (select * from others union all select * from late) g
+    join intake.contact_point c using (contact_point_id) join intake.subject s using (subject_id)
+) o
+join t_event e using (event_key) join intake.contact_point c on c.contact_point_id = o.contact_point_id
 """
 
 TURN_TO_OLD_ADDRESS = """
-update t_moved set event_key = sha256(event_key || convert_to('address before', 'UTF8')),
+update t_moved set event_key = sha256(coalesce(no_key, event_key) || convert_to(whose, 'UTF8')),
     salt = decode(replace(gen_random_uuid()::text, '-', ''), 'hex'),
     contact_point_id = old_contact_point_id, subject_id = old_subject_id, address = old_address
 """
 
+TURN_LATE = """
+update t_moved t set value = w.value, topic = nullif(w.topic, ''), actor = w.actor, clock = w.clock,
+    occurred_at = w.occurred_at, precision_s = w.precision_s, effective_at = w.effective_at, received_at = w.received_at,
+    reason = w.reason, wording_hash = null, notice_version = null
+from intake.consent_event w where w.event_key = t.no_key
+"""
+
 FORGET_WHERE_FROM = """
-alter table t_moved drop column old_contact_point_id, drop column old_subject_id, drop column old_address
+alter table t_moved drop column old_contact_point_id, drop column old_subject_id, drop column old_address,
+    drop column whose, drop column no_key
 """
 
 ADD_MOVED = "insert into t_event select * from t_moved"

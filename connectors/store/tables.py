@@ -345,6 +345,7 @@ CONSENT_EVIDENCE = Table(
     Column("channel", Text),
     Column("collected_by", Text),
     Column("method", Text),
+    Index("ix_consent_evidence_submission", "submission_id"),
 )
 
 CONSENT_WORDING = Table(

@@ -451,3 +451,54 @@ def test_a_record_that_withdraws_and_moves_in_one_version_withdraws_for_both_add
     moved(f"new.{email}", "withdraw", LATER)
     for address in (email, f"new.{email}"):
         assert events(store, address)[-1] == ("withdraw", "")
+
+
+@pytest.mark.parametrize("states_current_value", [True, False])
+@pytest.mark.parametrize(
+    "batches", ["012", "0|12", "01|2", "0|1|2", "2|0|1", "21|0", "0|1|2|012", "012|2|0", "2|0|012"]
+)
+def test_a_record_that_moves_and_withdraws_later_withdraws_for_both_addresses(
+    store: ServerAddress, email: str, states_current_value: bool, batches: str
+) -> None:
+    new = f"new.{email}"
+
+    def seen(number: int) -> dict[str, Any]:
+        value, address = ("grant", email) if number == 0 else ("grant" if number == 1 else "withdraw", new)
+        decision = make_decision(value, 60 * number, states_current_value=states_current_value)
+        return version(email, number, decision, address=address, address_key=address, content_hash=f"{number}")
+
+    for batch in batches.split("|"):
+        merge_rows(store, [seen(int(number)) for number in batch])
+    withdrawn = {address: [value for value, _ in events(store, address)].count("withdraw") for address in (email, new)}
+    if states_current_value and batches[0] == "2":
+        assert (withdrawn, state(store, email)) == ({email: 0, new: 1}, None), "what a flag was before grants nothing"
+    else:
+        assert (withdrawn, state(store, email)) == ({email: 1, new: 1}, "withdrawn")
+    assert state(store, new) == "withdrawn"
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_yes_that_a_later_version_brings_with_another_address_is_not_withdrawn_by_the_no_before(
+    store: ServerAddress, email: str, in_one_batch: bool
+) -> None:
+    """The form tells when it was sent, and nothing of when it was edited."""
+    new = f"new.{email}"
+    versions = [
+        version(email, 0, make_decision("withdraw", 0)),
+        version(email, 1, make_decision("grant", 0), address=new, address_key=new),
+    ]
+    for batch in [versions] if in_one_batch else [[row] for row in versions]:
+        merge_rows(store, batch)
+    assert (state(store, email), state(store, new)) == ("withdrawn", "granted")
+
+
+def test_a_no_at_another_address_is_none_of_another_record_nor_of_a_yes_that_came_later(
+    store: ServerAddress, email: str
+) -> None:
+    new = f"new.{email}"
+    merge_rows(store, [version(email, 0, make_decision("grant", 0))])
+    merge_rows(store, [version(email, 1, make_decision("grant", 60), address=new, address_key=new)])
+    sign_up(store, email, "withdraw", 90)
+    sign_up(store, email, "grant", 100)
+    merge_rows(store, [version(email, 2, make_decision("withdraw", 120), address=new, address_key=new)])
+    assert (state(store, email), state(store, new)) == ("granted", "withdrawn")
