@@ -63,7 +63,8 @@ class Act:
     `topics` empty: each purpose as a whole. `clock` names what stamped the time, and is the event's source
     (`preference_page`, `one_click`, `spoken`, `double_opt_in`). `occurred_at` is the earliest instant it can mean, and
     `precision_s` how much later it can have been. A name says who of those at the address acted, where no person is given.
-    `is_of_age`: it was said that the person is old enough for marketing.
+    `is_of_age`: it was said that the person is old enough for marketing. `is_carried`: a withdrawal that goes along to another
+    address, and means there what it meant and no more.
     """
 
     deed: Deed
@@ -81,6 +82,7 @@ class Act:
     given_name: str | None = field(default=None, repr=False)
     family_name: str | None = field(default=None, repr=False)
     is_of_age: bool = False
+    is_carried: bool = False
 
 
 def missing_of(act: Act) -> list[str]:

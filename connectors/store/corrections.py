@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from connectors.store.children_sql import IS_KNOWN
 from connectors.store.naming import name_contact_points
+from schemas.consent import Actor
 
 SOURCE = "preference_page"
 
@@ -84,8 +85,22 @@ _MOVES = (
                select from intake.registration g where g.registration_id = r.row_id and g.contact_point_id = :to))""",
 )
 
+# A withdrawal stands where no yes is later than all that withdraw the same, by the order of the fold
+# (connectors.store.folding_sql): what is off for other reasons, as it was never granted, nobody withdrew.
 _WITHDRAWN = """
-select purpose, topic from intake.consent_state where contact_point_id = :id and state = 'withdrawn' order by 1, 2
+with told as (
+    select e.purpose, e.topic, e.value, e.actor, e.clock, e.effective_at from intake.consent_event e
+    where e.contact_point_id = :id and not exists (select from intake.consent_void v where v.event_key = e.event_key)
+)
+select distinct on (w.purpose, w.topic) w.purpose, w.topic, w.actor
+from told w
+where w.value = 'withdraw' and not exists (
+    select from told g
+    where (g.purpose, g.topic, g.value) = (w.purpose, w.topic, 'grant') and not exists (
+        select from told o
+        where (o.purpose, o.topic, o.value) = (w.purpose, w.topic, 'withdraw') and g.effective_at
+              <= o.effective_at + make_interval(secs => case when o.clock = g.clock then 0 else :window_s end)))
+order by w.purpose, w.topic, w.effective_at desc, w.actor
 """
 
 
@@ -95,6 +110,15 @@ class Names:
 
     given_name: str | None
     family_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A purpose, or a topic of it ('' = the whole), that was withdrawn, and who did so last."""
+
+    purpose: str
+    topic: str
+    actor: Actor
 
 
 def correct_name(conn: Connection, contact_point_id: UUID, person_id: UUID, names: Names, *, at: datetime) -> bool:
@@ -150,6 +174,7 @@ def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID
     return True
 
 
-def withdrawn_at(conn: Connection, contact_point_id: UUID) -> list[tuple[str, str]]:
-    """What is withdrawn at an address, by purpose and topic ('' = the whole)."""
-    return [(row.purpose, row.topic) for row in conn.execute(text(_WITHDRAWN), {"id": contact_point_id})]
+def withdrawn_at(conn: Connection, contact_point_id: UUID, *, window_s: int) -> list[Withdrawn]:
+    """What somebody withdrew at an address and nobody agreed to since, by purpose and topic."""
+    rows = conn.execute(text(_WITHDRAWN), {"id": contact_point_id, "window_s": window_s})
+    return [Withdrawn(row.purpose, row.topic, Actor(row.actor)) for row in rows]

@@ -83,7 +83,7 @@ def _record(session: Session, conn: Connection, acts: Sequence[Act]) -> list[UUI
 def _with_objection(act: Act, policy: Policy) -> Act:
     """Leaving marketing as a whole is an objection to news of similar events as well; not the other way round."""
     lowers_whole = act.deed is not Deed.GRANT and act.actor in _OWN and MARKETING in act.purposes and not act.topics
-    if not lowers_whole or RELATED_EVENTS not in policy.purposes or RELATED_EVENTS in act.purposes:
+    if act.is_carried or not lowers_whole or RELATED_EVENTS not in policy.purposes or RELATED_EVENTS in act.purposes:
         return act
     return replace(act, purposes=(*act.purposes, RELATED_EVENTS))
 

@@ -1,16 +1,18 @@
 """Corrections that people make of themselves: a name at once; a proven new address by the next narrow synchronisation.
 
-A change of address carries withdrawals, not grants: what was forbidden there is forbidden here, newsletters are chosen
-anew, and the old address, which is read by somebody else from now on, gets none. Registrations go along.
+A change of address carries withdrawals, not grants: what somebody withdrew there is withdrawn here, and nothing else is;
+newsletters are chosen anew, and the old address, which is read by somebody else from now on, gets none. Registrations go
+along.
 """
 
 import logging
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from connectors.store import corrections, data_requests, narrow_calls, person_requests
-from connectors.store.corrections import Names
+from connectors.store.corrections import Names, Withdrawn
 from connectors.store.mailbox_proofs import find_by_address
 from connectors.store.merge import MergeRequest, StagedTables, refresh_addresses
 from connectors.store.person_requests import PersonRequest
@@ -83,21 +85,27 @@ def _move(session: Session, conn: Connection, move: PersonRequest) -> bool:
     if to_id == here:
         return False
     reference = f"move:{move.request_id}"
-    purposes = session.workspace.policy.purposes
-    # What the policy has no more, or does not let be lowered, is nothing to take along.
-    withdrawn = [
-        (purpose, topic)
-        for purpose, topic in corrections.withdrawn_at(conn, here)
-        if purpose in purposes and purposes[purpose].is_lowered_by and topic in ("", *purposes[purpose].topics)
+    carried = [
+        replace(_withdrawal(session, reference, one, contact_point_id=to_id), is_carried=True)
+        for one in _withdrawn(session, conn, here)
     ]
-    carried = [_withdrawal(session, reference, pair, contact_point_id=to_id) for pair in withdrawn]
-    left = _withdrawal(session, reference, (MARKETING, ""), contact_point_id=here)
+    left = _withdrawal(session, reference, Withdrawn(MARKETING, "", Actor.SUBJECT), contact_point_id=here)
     record_acts(session, conn, [*carried, left])
     for person in persons:
         corrections.move_person(conn, person, from_id=here, to_id=to_id)
     refresh_addresses(conn, _request(session), [here, to_id], resolve=resolve_subjects)
     narrow_calls.call(conn, [here, to_id])
     return True
+
+
+def _withdrawn(session: Session, conn: Connection, contact_point_id: UUID) -> list[Withdrawn]:
+    """What is to be taken along; what the policy has no more, or does not let be lowered, is not."""
+    purposes = session.workspace.policy.purposes
+    return [
+        one
+        for one in corrections.withdrawn_at(conn, contact_point_id, window_s=session.workspace.policy.clock_skew_s)
+        if (purpose := purposes.get(one.purpose)) and purpose.is_lowered_by and one.topic in ("", *purpose.topics)
+    ]
 
 
 def _address_id(session: Session, conn: Connection, move: PersonRequest, *, address: str, key: str) -> UUID:
@@ -112,21 +120,20 @@ def _address_id(session: Session, conn: Connection, move: PersonRequest, *, addr
 def _withdrawal(
     session: Session,
     reference: str,
-    what: tuple[str, str],
+    what: Withdrawn,
     *,
     contact_point_id: UUID,
 ) -> Act:
-    purpose, topic = what
     return Act(
         deed=Deed.WITHDRAW,
-        purposes=(purpose,),
-        topics=(topic,) if topic else (),
-        actor=Actor.SUBJECT,
+        purposes=(what.purpose,),
+        topics=(what.topic,) if what.topic else (),
+        actor=what.actor,
         clock=CLOCK,
         occurred_at=session.now,
         reason="moved",
         contact_point_id=contact_point_id,
-        evidence=ActEvidence(request_reference=f"{reference}:{purpose}:{topic}", channel=CLOCK),
+        evidence=ActEvidence(request_reference=f"{reference}:{what.purpose}:{what.topic}", channel=CLOCK),
     )
 
 
