@@ -44,7 +44,7 @@ _HAS_WORDING = "select exists (select from intake.consent_wording where wording_
 
 _ROWS = """
 create temporary table t_row as
-select a.*, null::uuid as batch_id, 'new' as class,
+select a.*, a.address_key as said_key, null::uuid as batch_id, 'new' as class,
        true as is_usable, true as is_winner, cast(null as uuid) as contact_point_id, cast(null as uuid) as subject_id
 from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, source text, submission_id text, address text, address_key text, is_role_address boolean,

@@ -66,24 +66,54 @@ where n.subject_id = :subject_id and (n.age_told_at is null or a.age_told_at > n
     or (a.age_told_at = n.age_told_at and a.is_child))
 """
 
+_THEIRS = """(select subject_id from intake.subject
+    where person_id = :person_id and contact_point_id = :from)"""
+_TOLD_THERE = """(source, submission_id) in (
+    select source, submission_id from intake.moved_submission where from_id = :from and to_id = :to)"""
+
+# What told of them at the address before: sources go on to say it (connectors.store.intake_sql).
+_REMEMBER = (
+    "update intake.moved_submission set to_id = :to where to_id = :from",
+    "delete from intake.moved_submission where from_id = to_id",
+    f"""insert into intake.moved_submission (source, submission_id, from_id, to_id, moved_at)
+        select source, submission_id, :from, :to, :at from intake.submission
+        where contact_point_id = :from and subject_id in {_THEIRS}
+        union
+        select source, submission_id, :from, :to, :at from intake.registration
+        where contact_point_id = :from and subject_id in {_THEIRS}
+        union
+        select e.source, v.submission_id, :from, :to, :at
+        from intake.consent_event e join intake.consent_evidence v using (event_key)
+        join intake.subject s using (subject_id)
+        where e.contact_point_id = :from and v.submission_id is not null
+          and (s.person_id = :person_id or s.given_key = '')
+        on conflict (source, submission_id, from_id) do update set to_id = excluded.to_id, moved_at = excluded.moved_at""",
+)
+
 _MOVES = (
-    """update intake.submission set contact_point_id = :to, subject_id = :subject_id
-       where contact_point_id = :from and subject_id in (select subject_id from intake.subject
-           where person_id = :person_id and contact_point_id = :from)""",
-    """update intake.registration set contact_point_id = :to, subject_id = :subject_id
-       where contact_point_id = :from and subject_id in (select subject_id from intake.subject
-           where person_id = :person_id and contact_point_id = :from)""",
+    *_REMEMBER,
+    f"""update intake.submission set contact_point_id = :to, subject_id = :subject_id
+        where contact_point_id = :from and subject_id in {_THEIRS}""",
+    f"""update intake.registration set contact_point_id = :to, subject_id = :subject_id
+        where contact_point_id = :from and subject_id in {_THEIRS}""",
+    f"update intake.stated_value set contact_point_id = :to where contact_point_id = :from and {_TOLD_THERE}",
     """update intake.subject set person_id = null, has_ground = false, is_child = null, age_told_at = null,
            age_reading_id = null
        where person_id = :person_id and contact_point_id = :from""",
+    """update intake.crm_row r set contact_point_id = :to
+       where r.contact_point_id = :from and r.table_name = 'msevtmgt_eventregistration' and exists (
+           select from intake.registration g where g.registration_id = r.row_id and g.contact_point_id = :to)""",
+)
+
+_MOVE_PERSON = (
     "update intake.person set contact_point_id = :to where person_id = :person_id",
     """update intake.crm_row r set contact_point_id = :to
-       where r.contact_point_id = :from and (
-           r.table_name = 'contact' and r.row_id in (:person_id, (
-               select l.row_id from intake.crm_link l where l.person_id = :person_id))
-           or r.table_name = 'msevtmgt_eventregistration' and exists (
-               select from intake.registration g where g.registration_id = r.row_id and g.contact_point_id = :to))""",
+       where r.contact_point_id = :from and r.table_name = 'contact' and r.row_id in (:person_id, (
+           select l.row_id from intake.crm_link l where l.person_id = :person_id))""",
 )
+
+# Who is known there already keeps what was held of them here.
+_JOIN_PERSON = ("update intake.legal_hold set person_id = :known_id where person_id = :person_id",)
 
 # A withdrawal stands where no yes is later than all that withdraw the same, by the order of the fold
 # (connectors.store.folding_sql): what is off for other reasons, as it was never granted, nobody withdrew.
@@ -156,22 +186,20 @@ def add_address(conn: Connection, contact_point_id: UUID, *, address: str, key: 
     conn.execute(text(_ADD_ADDRESS), values)
 
 
-def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID) -> bool:
+def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID, at: datetime) -> None:
     """Move a person with registrations and rows in the CRM to another address; consents stay where they were given.
 
-    That they are known as a child, or as none, goes along.
-    False, and only that and a restriction carried along, where somebody of the same name is known at the other address
-    already: that is the person.
+    That they are known as a child, or as none, goes along, and so does a restriction. Where somebody of the same name is
+    known at the other address already, that is the person, and has from now on what they had here. What told of them here is
+    remembered, for sources go on to say it.
     """
-    values = {"person_id": person_id, "from": from_id, "to": to_id}
+    values = {"person_id": person_id, "from": from_id, "to": to_id, "at": at}
     subject = conn.execute(text(_ADD_SUBJECT), values).one()
-    conn.execute(text(_RESTRICT_THERE), values | {"known_id": subject.person_id})
-    conn.execute(text(_CARRY_AGE), values | {"subject_id": subject.subject_id})
-    if subject.person_id != person_id:
-        return False
-    for statement in _MOVES:
-        conn.execute(text(statement), values | {"subject_id": subject.subject_id})
-    return True
+    values |= {"subject_id": subject.subject_id, "known_id": subject.person_id}
+    for statement in (_RESTRICT_THERE, _CARRY_AGE, *_MOVES):
+        conn.execute(text(statement), values)
+    for statement in _MOVE_PERSON if subject.person_id == person_id else _JOIN_PERSON:
+        conn.execute(text(statement), values)
 
 
 def withdrawn_at(conn: Connection, contact_point_id: UUID, *, window_s: int) -> list[Withdrawn]:

@@ -30,7 +30,8 @@ with decided as (
     from {submissions} s
 )
 select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
-       s.submitted_to, s.received_at, s.address, s.address_key, s.is_role_address, s.given_name, s.family_name,
+       s.submitted_to, s.received_at, s.address, s.address_key, s.address_key as said_key, s.is_role_address,
+       s.given_name, s.family_name,
        coalesce(s.given_key, '') as given_key, s.phone, s.organisation, s.country, s.postal_code, s.city,
        s.occasion_id, s.registration_status, s.is_sale, s.is_payer, s.notice_shown, s.is_enquiry, s.is_child,
        s.is_deleted,
@@ -49,6 +50,7 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
             else 'changed' end as class,
        p.content_hash is not distinct from s.content_hash as is_same_content,
        p.contact_point_id as old_contact_point_id,
+       null::uuid as moved_from_id,
        null::uuid as contact_point_id,
        null::uuid as subject_id
 from ranked s
@@ -60,6 +62,25 @@ cross join lateral (
     select not coalesce(p.version_at > s.version_at, false)
        and not coalesce(p.version_at is not distinct from s.version_at and case when :is_pulled
                then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_newer) n
+"""
+
+# Who moved on their page is read where they moved to, though the source still has the address before (`said_key`, by which
+# what it said then is known again); where it names a third one, that is believed.
+READ_AS_MOVED = """
+update t_row r set address = c.address, address_key = c.address_key, is_role_address = c.is_role_address,
+    moved_from_id = m.from_id
+from intake.moved_submission m
+join intake.contact_point f on f.contact_point_id = m.from_id
+join intake.contact_point c on c.contact_point_id = m.to_id
+where m.source = r.source and m.submission_id = r.submission_id and r.address_key in (f.address_key, c.address_key)
+  and (r.old_contact_point_id is null or r.old_contact_point_id in (m.from_id, m.to_id))
+"""
+
+FORGET_MOVES = """
+delete from intake.moved_submission m using t_row r
+where m.source = r.source and m.submission_id = r.submission_id
+  and r.is_winner and r.is_usable and r.has_ground and r.class <> 'unchanged'
+  and r.contact_point_id not in (m.from_id, m.to_id)
 """
 
 ADD_CONTACT_POINTS = f"""

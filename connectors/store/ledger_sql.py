@@ -24,8 +24,9 @@ with ticked as (
         (r.submission_id, d.purpose, coalesce(d.topic, '')) in (select submission_id, purpose, topic from ticked)
         or exists (
             select from intake.consent_event e join intake.consent_evidence v using (event_key)
-            where e.contact_point_id = r.old_contact_point_id and e.source = r.source and e.purpose = d.purpose
-              and e.topic = coalesce(d.topic, '') and e.value = 'grant' and v.submission_id = r.submission_id
+            where e.contact_point_id in (r.old_contact_point_id, r.moved_from_id)
+              and e.source = r.source and v.submission_id = r.submission_id and e.purpose = d.purpose
+              and e.topic = coalesce(d.topic, '') and e.value = 'grant'
               and not exists (select from intake.consent_void w where w.event_key = e.event_key)))
     returning d.row_no
 )
@@ -38,7 +39,7 @@ NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (
     select d.*, r.source, r.batch_id, r.submission_id, r.contact_point_id, r.subject_id, r.address, r.given_name, r.family_name,
-           r.address_key, r.given_key, r.received_at, r.is_winner, {_STATED_AT} as stated_at, v.value as known_value,
+           r.said_key, r.given_key, r.received_at, r.is_winner, {_STATED_AT} as stated_at, v.value as known_value,
            v.contact_point_id as known_contact_point_id, coalesce(v.stated_at, '-infinity') as known_at
     from {{decisions}} d
     join t_row r on r.row_no = d.row_no
@@ -59,7 +60,7 @@ with stated as (
     window w as (partition by s.submission_id, s.purpose, s.topic, s.known_at <= s.stated_at
                  order by s.stated_at, s.row_no)
 ), keyed as (
-    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.address_key, s.given_key,
+    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.said_key, s.given_key,
                s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
@@ -187,7 +188,7 @@ where r.row_no = t.row_no and r.is_winner
   and t.value = 'withdraw' and not t.states_current_value and t.effective_at < t.received_at
   and exists (
     select from {version_that_said} e
-    where e.contact_point_id = t.contact_point_id and e.source = t.source and e.purpose = t.purpose
+    where e.contact_point_id in (t.contact_point_id, r.moved_from_id) and e.source = t.source and e.purpose = t.purpose
       and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and {is_earlier_version}
       and e.occurred_at + make_interval(secs => e.precision_s) >= t.occurred_at + make_interval(secs => t.precision_s)
       and not coalesce(r.version_at > {version_at} and r.version_at <= t.effective_at, false))
@@ -206,6 +207,13 @@ DATE_TURNED_TOGETHER = _DATE_TURNED_ANSWERS.format(
     is_earlier_version="y.row_no = e.row_no and y.row_no <> t.row_no and e.submission_id = t.submission_id",
     version_at="y.version_at",
 )
+
+# What they agreed to before they moved on their page does not go along: newsletters are chosen anew.
+LEAVE_GRANTS = """
+delete from t_event e using intake.moved_submission m
+where m.source = e.source and m.submission_id = e.submission_id and m.to_id = e.contact_point_id
+  and e.value = 'grant' and e.effective_at <= m.moved_at
+"""
 
 _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock, occurred_at,
     precision_s, effective_at, received_at, reason, source, batch_id, commitment, recorded_at, reading_id, base_key,

@@ -136,6 +136,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_KNOWN)
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
+    run(intake_sql.READ_AS_MOVED)
     run(ledger_sql.COUNT_UNTICKED)
     run(ledger_sql.FORGET_UNTICKED)
     _merge_people(conn, request, run, resolve)
@@ -195,6 +196,7 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         ledger_sql.DROP_KNOWN_EVENTS,
         ledger_sql.DATE_TURNED_ANSWERS,
         ledger_sql.DATE_TURNED_TOGETHER,
+        ledger_sql.LEAVE_GRANTS,
         ANALYSE_EVENTS,
         ledger_sql.ADD_EVENTS,
         ledger_sql.ADD_EVIDENCE,
@@ -212,6 +214,7 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         intake_sql.SAVE_SUBMISSIONS,
         intake_sql.COME_AGAIN,
         intake_sql.NAME_SUBMISSIONS,
+        intake_sql.FORGET_MOVES,
         intake_sql.MARK_ERASED,
         intake_sql.ASK_ERASURE,
         intake_sql.SAVE_REGISTRATIONS,

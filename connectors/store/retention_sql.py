@@ -162,6 +162,15 @@ where u.subject_id is null and u.contact_point_id is null and u.received_at + ma
   and not exists (select from intake.pending_grant p where p.source = u.source and p.submission_id = u.submission_id)
 """
 
+# By which address a submission of somebody who moved is told, as long as anything of it is kept.
+_MOVED_ON = """
+delete from intake.moved_submission m
+where m.moved_at + make_interval(days => :days) <= :now
+  and not exists (select from intake.submission u where u.source = m.source and u.submission_id = m.submission_id)
+  and not exists (select from intake.registration g where g.source = m.source and g.submission_id = m.submission_id)
+  and not exists (select from intake.consent_evidence v where v.submission_id = m.submission_id)
+"""
+
 _ANSWERED = (
     "delete from intake.data_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
     "delete from intake.person_request where state <> 'open' and closed_at + make_interval(days => :days) <= :now",
@@ -183,7 +192,7 @@ RULES = {
     "enquiry_messages": (_ENQUIRIES, _IMAGED_MESSAGES),
     "groundless_answers": (_GROUNDLESS_ANSWERS,),
     "contact_details": (_DETAILS,),
-    "groundless_submissions": (_GROUNDLESS,),
+    "groundless_submissions": (_GROUNDLESS, _MOVED_ON),
     "disclosed_references": (_DISCLOSED,),
     "answered_requests": _ANSWERED,
     "ended_holds": (_ENDED_HOLDS,),
@@ -274,6 +283,7 @@ where {_NOT_HELD.format("c")}
   and not exists (select from intake.consent_state s where s.contact_point_id = c.contact_point_id and s.state = 'withdrawn')
   and not exists (select from intake.submission u where u.contact_point_id = c.contact_point_id)
   and not exists (select from intake.registration g where g.contact_point_id = c.contact_point_id)
+  and not exists (select from intake.moved_submission m where m.from_id = c.contact_point_id)
   and not exists (select from intake.person_request q where q.contact_point_id = c.contact_point_id and q.state = 'open')
   and not exists (select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.is_ours)
   and not exists ({_WRITTEN_ON.format("c")})

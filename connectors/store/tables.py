@@ -1,7 +1,7 @@
 """The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
 
 received   batch, staged_group, watermark, read_days, row_outcome, quarantine      (landing_* stand in landing.py)
-people     contact_point, subject, person, submission, answer, unfolded
+people     contact_point, subject, person, submission, moved_submission, answer, unfolded
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
            person_consent
@@ -210,6 +210,19 @@ SUBMISSION = Table(
     Index("ix_submission_subject", "subject_id"),
     Index("ix_submission_reading", "reading_id"),
     Index("ix_submission_contact_point", "contact_point_id"),
+)
+
+# What told of somebody at the address that they had before they moved on their page: it is read as of where they moved to.
+MOVED_SUBMISSION = Table(
+    "moved_submission",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("submission_id", Text, primary_key=True),
+    Column("from_id", UUID, ForeignKey("contact_point.contact_point_id", ondelete="CASCADE"), primary_key=True),
+    Column("to_id", UUID, ForeignKey("contact_point.contact_point_id", ondelete="CASCADE"), nullable=False),
+    _at("moved_at", nullable=False),
+    Index("ix_moved_submission_from_id", "from_id"),
+    Index("ix_moved_submission_to_id", "to_id"),
 )
 
 ANSWER = Table(

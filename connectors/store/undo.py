@@ -20,6 +20,11 @@ _KEYS = {
     "registration": ("source", "submission_id"),
     "stated_value": ("source", "submission_id", "purpose", "topic"),
 }
+_MOVED = {
+    "submission": (undo_sql.NAME_MOVED, undo_sql.PUT_BACK_MOVED),
+    "registration": (undo_sql.NAME_MOVED, undo_sql.PUT_BACK_MOVED),
+    "stated_value": (undo_sql.STATE_MOVED,),
+}
 _TEMPORARY = (
     *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion", "t_back_age"),
     *(f"{name}_{table}" for table in _KEYS for name in ("t_gone", "t_back")),
@@ -106,6 +111,7 @@ def _put_back(conn: Connection, table: str, keys: Sequence[str], stamp: dict[str
     for statement, of in (
         (undo_sql.FIND_GONE, "t"),
         (undo_sql.FIND_BACK, "b"),
+        *((statement, "b") for statement in _MOVED[table]),
         (undo_sql.KEEP_GONE, "t"),
         (undo_sql.REMOVE_GONE, "t"),
         (undo_sql.PUT_BACK, "t"),

@@ -65,6 +65,29 @@ where {same_key} and not exists (select from intake.undone_reading u where u.rea
 order by {before_keys}, i.image_id desc
 """
 
+# What they had before they moved on their page is put back where they moved to, under the name that it bears.
+NAME_MOVED = """
+insert into intake.subject as s (contact_point_id, given_key, has_ground)
+select distinct m.to_id, o.given_key, true
+from t_back_{table} b join intake.moved_submission m using (source, submission_id)
+join intake.subject o on o.subject_id = b.subject_id
+where b.contact_point_id = m.from_id
+on conflict (contact_point_id, given_key) do update set has_ground = true where not s.has_ground
+"""
+
+PUT_BACK_MOVED = """
+update t_back_{table} b set contact_point_id = m.to_id, subject_id = s.subject_id
+from intake.moved_submission m, intake.subject o, intake.subject s
+where (m.source, m.submission_id, m.from_id) = (b.source, b.submission_id, b.contact_point_id)
+  and o.subject_id = b.subject_id and (s.contact_point_id, s.given_key) = (m.to_id, o.given_key)
+"""
+
+STATE_MOVED = """
+update t_back_stated_value b set contact_point_id = m.to_id
+from intake.moved_submission m
+where (m.source, m.submission_id, m.from_id) = (b.source, b.submission_id, b.contact_point_id)
+"""
+
 KEEP_GONE = """
 insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
 select :undo_run_id, '{table}', g.source, g.submission_id, min(g.contact_point_id::text)::uuid,

@@ -92,7 +92,7 @@ def _move(session: Session, conn: Connection, move: PersonRequest) -> bool:
     left = _withdrawal(session, reference, Withdrawn(MARKETING, "", Actor.SUBJECT), contact_point_id=here)
     record_acts(session, conn, [*carried, left])
     for person in persons:
-        corrections.move_person(conn, person, from_id=here, to_id=to_id)
+        corrections.move_person(conn, person, from_id=here, to_id=to_id, at=session.now)
     refresh_addresses(conn, _request(session), [here, to_id], resolve=resolve_subjects)
     narrow_calls.call(conn, [here, to_id])
     return True

@@ -1,14 +1,19 @@
 """Changes of address on the page: what goes along, what stays, and what a source that knows nothing of it says afterwards."""
 
 from datetime import timedelta
+from uuid import uuid4
+
+import pytest
 
 from connectors.store.person_requests import add_request
+from connectors.store.retention import add_hold
 from pipelines.operations.acts import record_acts
 from pipelines.operations.corrections import apply_moves
 from schemas.consent import Actor
-from tests.invariants.acts import T0, Who, register
+from tests.invariants.acts import T0, Who, answer, register, sign_up
 from tests.invariants.model import MARKETING, RELATED, TOPICS
 from tests.invariants.test_acts import make_act, states
+from tests.invariants.test_undo import run_on, undo
 from tests.invariants.world import World
 
 AINO, NEW, THIRD = (Who(f"{name}@example.org", "aino") for name in ("aino", "aino.new", "aino.third"))
@@ -38,6 +43,14 @@ def carried(world: World) -> set[tuple[str, str, str]]:
         key=NEW.key,
     )
     return {tuple(row) for row in found}
+
+
+def registered_at(world: World) -> list[str]:
+    """Addresses of the registrations in the store."""
+    found = world.query(
+        "select address_key from intake.registration join intake.contact_point using (contact_point_id)"
+    )
+    return [row.address_key for row in found]
 
 
 # What goes along.
@@ -79,3 +92,133 @@ def test_what_was_agreed_to_again_is_not_withdrawn_by_moving(world: World) -> No
         (MARKETING, "services", "staff"),
     }
     assert states(world, NEW.key).get((RELATED, "")) != "withdrawn"
+
+
+# What the source says next.
+
+
+def test_a_source_that_still_has_the_old_address_takes_nobody_back_there(world: World) -> None:
+    world.perform([sign_up(1, AINO, T0), register(1, AINO, T0, status="queue", charge="paid", marketing="Yes")])
+    world.run()
+    move(world)
+    world.perform(
+        [sign_up(1, AINO, T0), register(1, AINO, T0, changed_at=world.now, charge="paid", marketing="Yes")],
+        at=world.now,
+    )
+    world.at(world.now + HOUR).run()
+    held = world.holds()
+    assert registered_at(world) == [NEW.key]
+    assert list(held.registrations.values()) == [((NEW.key, "aino"), "Course LK1", "active")]
+    assert held.contacts.keys() == {(NEW.key, "aino")}
+    assert not any(on for (_, purpose, _), on in held.consents.items() if purpose == MARKETING), "no grant moves"
+    assert not world.writes(world.run().since)
+
+
+@pytest.mark.parametrize("shown", ["No", ""])
+def test_a_flag_that_did_not_change_withdraws_nothing_at_the_new_address(world: World, shown: str) -> None:
+    world.perform([register(1, AINO, T0, status="queue", marketing=shown)])
+    world.run()
+    move(world)
+    act(world, who=NEW, topics=("training",))
+    world.perform([register(1, AINO, T0, changed_at=world.now, marketing=shown)], at=world.now)
+    world.at(world.now + HOUR).run()
+    assert states(world, NEW.key)[MARKETING, "training"] == "granted"
+
+
+def test_a_flag_that_changes_counts_at_the_new_address(world: World) -> None:
+    world.perform([register(1, AINO, T0, marketing="No")])
+    world.run()
+    move(world)
+    for shown, state in (("Yes", "granted"), ("No", "withdrawn")):
+        world.perform(
+            [register(1, AINO, T0, changed_at=world.now, marketing=shown, marketing_at=world.now)], at=world.now
+        )
+        world.at(world.now + HOUR).run()
+        assert states(world, NEW.key)[MARKETING, "training"] == state
+        assert states(world)[MARKETING, ""] == "withdrawn"
+
+
+def test_an_answer_that_is_edited_into_a_no_after_moving_lowers_at_the_new_address(world: World) -> None:
+    world.perform([answer(1, AINO, T0, newsletter="Yes", training="No")])
+    world.run()
+    act(world, topics=("training",))
+    move(world)
+    act(world, who=NEW)
+    world.perform([answer(1, AINO, T0, newsletter="Yes", training="No").written(Last="Lahti")], at=world.now)
+    world.at(world.now + HOUR).run()
+    assert states(world, NEW.key)[MARKETING, "training"] == "granted", "what was lifted before does not come again"
+    world.perform([answer(1, AINO, T0, newsletter="No").written(Last="Lahti")], at=world.now)
+    world.at(world.now + HOUR).run()
+    assert states(world, NEW.key)[MARKETING, ""] == "withdrawn"
+
+
+def test_a_third_address_that_the_source_names_is_believed_and_so_is_the_old_one_after_it(world: World) -> None:
+    world.perform([register(1, AINO, T0)])
+    world.run()
+    move(world)
+    for who in (THIRD, AINO):
+        world.perform([register(1, who, T0, changed_at=world.now)], at=world.now)
+        world.at(world.now + HOUR).run()
+        assert registered_at(world) == [who.key]
+
+
+def test_who_moves_twice_is_read_where_they_moved_to_last_and_who_moves_back_where_they_were(world: World) -> None:
+    world.perform([register(1, AINO, T0, status="queue")])
+    world.run()
+    move(move(world), THIRD, NEW)
+    for told in (AINO, NEW):
+        world.perform([register(1, told, T0, changed_at=world.now)], at=world.now)
+        world.at(world.now + HOUR).run()
+        assert registered_at(world) == [THIRD.key]
+    move(world, AINO, THIRD)
+    for told in (THIRD, AINO):
+        world.perform([register(1, told, T0, changed_at=world.now)], at=world.now)
+        world.at(world.now + HOUR).run()
+        assert registered_at(world) == [AINO.key]
+
+
+def test_who_is_known_at_the_new_address_already_has_the_registration_there(world: World) -> None:
+    world.perform([register(1, AINO, T0, charge="paid"), sign_up(2, NEW, T0)])
+    world.run()
+    ((old, known),) = world.query(
+        "select max(person_id::text) filter (where address_key = :old), max(person_id::text) filter (where address_key = :new)"
+        " from intake.person join intake.contact_point using (contact_point_id)",
+        old=AINO.key,
+        new=NEW.key,
+    )
+    told = {"until_on": world.now.date(), "reason": "A claim", "held_by": "Leila Laki", "made_at": world.now}
+    with world.session().transaction() as conn:
+        add_hold(conn, uuid4(), person_id=old, occasion_pk=None, told=told)
+    move(world)
+    assert [str(row.person_id) for row in world.query("select person_id from intake.legal_hold")] == [known]
+    world.run()
+    held = world.holds()
+    assert list(held.registrations.values()) == [((NEW.key, "aino"), "Course LK1", "active")]
+    assert held.contacts.keys() == {(NEW.key, "aino")}
+    assert held.consents[NEW.key, MARKETING, ""] and not held.consents[AINO.key, MARKETING, ""]
+    world.perform([register(1, AINO, T0, changed_at=world.now, status="queue", charge="paid")], at=world.now)
+    world.at(world.now + HOUR).run()
+    assert registered_at(world) == [NEW.key]
+    assert not world.writes(world.run().since)
+
+
+def test_an_undo_puts_nobody_back_at_the_old_address(world: World) -> None:
+    world.perform([register(1, AINO, T0, status="queue", marketing="No")])
+    first = run_on(world, 0)
+    world.perform([register(1, AINO, T0, changed_at=T0 + DAY, marketing="Yes", marketing_at=T0 + DAY)])
+    second = run_on(world, 1)
+    move(world)
+    undo(world, second)
+    ((status, address_key),) = world.query(
+        "select status, address_key from intake.registration join intake.contact_point using (contact_point_id)"
+    )
+    assert (status, address_key) == ("waitlisted", NEW.key)
+    assert {row.address_key for row in world.query(
+        "select address_key from intake.stated_value join intake.contact_point using (contact_point_id)"
+    )} == {NEW.key}  # fmt: skip
+    undo(world, first)
+    world.with_mapping("courses", title="mended")
+    world.at(world.now + HOUR).run()
+    held = world.holds()
+    assert list(held.registrations.values()) == [((NEW.key, "aino"), "Course LK1", "active")]
+    assert not any(on for (_, purpose, _), on in held.consents.items() if purpose == MARKETING)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -112,6 +113,33 @@ def test_what_gave_no_ground_is_known_by_its_id_for_as_long_as_the_quarantine(ar
 
 def _new_ids(told: dict[str, Any]) -> dict[str, UUID]:
     return {name: uuid4() for name in ("registration_id", "confirmation_id") if name in told}
+
+
+def test_where_somebody_moved_to_is_known_as_long_as_anything_of_the_submission_is_and_so_is_the_address_before(
+    archive: Archive,
+) -> None:
+    of, before, forgotten = archive.somebody(), archive.somebody(), archive.somebody()
+    over = ago(days=90)
+
+    def moved(submission_id: str, of_whom: SimpleNamespace = before, at: datetime = over) -> str:
+        told = {"source": "s", "submission_id": submission_id, "from_id": of_whom.point, "to_id": of.point}
+        archive.add("moved_submission", moved_at=at, **told)
+        return submission_id
+
+    archive.add("person_purpose", person_id=of.person, purpose="p", contact_point_id=of.point, ends_at=None)
+    archive.add("consent_evidence", event_key=b"k", address="", submission_id="e")
+    kept = {
+        moved(archive.submitted(of)),
+        moved(archive.registered(of, archive.occasion(ends_at=NOW))),
+        moved("e"),
+        moved("new", at=over + JUST),
+    }
+    moved("old", forgotten)
+    archive.add("submission", source="other", submission_id="old", received_at=NOW)
+    assert archive.overdue()["groundless_submissions"] == 1
+    assert archive.column("moved_submission", "submission_id") == kept
+    assert archive.gone() == {"people": 2, "addresses": 1}
+    assert archive.column("contact_point", "contact_point_id") == {of.point, before.point}
 
 
 def test_a_finding_about_a_row_that_is_not_known_any_more_goes(archive: Archive) -> None:
