@@ -112,6 +112,15 @@ def find(conn: Connection, scope: Scope) -> Found:
     )
 
 
+def addresses_before(conn: Connection, scope: Scope) -> tuple[list[Scope], int]:
+    """The addresses that these persons, whom `find` was last asked for, moved from: those that go with them, and how many
+    there are that stay, for somebody else is known there.
+    """
+    rows = conn.execute(text(erasure_sql.ADDRESSES_BEFORE), {"contact_point_id": scope.contact_point_id}).all()
+    alone = [Scope(row.contact_point_id, row.address_key, (), is_whole=True) for row in rows if row.is_alone]
+    return alone, len(rows) - len(alone)
+
+
 def tombstones_of(found: Found, key: Key, *, erased_at: datetime) -> list[Tombstone]:
     """What is to refuse the person from now on: the address, or their names at it; submissions; rows of the CRM.
 

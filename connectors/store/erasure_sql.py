@@ -63,8 +63,28 @@ union
 select i.source, i.submission_id from intake.row_image i
 where :is_whole and i.contact_point_id = :contact_point_id and {_NOBODY_ELSES.format("i")}
 union
+select source, submission_id from intake.moved_submission where :is_whole and to_id = :contact_point_id
+union
 select source, submission_id from intake.pending_grant
 where address_key = :address_key and (:is_whole or coalesce(given_key, '') in (select given_key from t_gone_subject))
+"""
+
+# The addresses that they moved from, and whether those go with them: not where anybody else is known there, has moved away
+# from there as well, or has a contact of the CRM with it. To be asked for before anything is erased.
+ADDRESSES_BEFORE = """
+select c.contact_point_id, c.address_key, not exists (
+           select from intake.subject s where s.contact_point_id = c.contact_point_id
+             and (s.has_ground or s.person_id is not null))
+       and not exists (
+           select from intake.moved_submission o where o.from_id = c.contact_point_id
+             and (o.source, o.submission_id) not in (select source, submission_id from t_gone_submission))
+       and not exists (
+           select from intake.crm_row r where r.contact_point_id = c.contact_point_id and r.table_name = 'contact'
+             and not r.is_ours) as is_alone
+from intake.contact_point c
+where c.contact_point_id <> :contact_point_id and c.contact_point_id in (
+    select m.from_id from intake.moved_submission m join t_gone_submission g using (source, submission_id))
+order by c.contact_point_id
 """
 
 # The contact of the person wherever it is, the one it was merged from, and every row that bears the address alone.
@@ -93,13 +113,16 @@ where state in ('pending', 'waiting') and contact_point_id = :contact_point_id
   and (:is_whole or is_raising or row_id = any(cast(:row_ids as uuid[])))
 """
 
-# Of a row of the person, and of every row of an address that goes as a whole: the names of the columns stay.
+# Of a row of the person, at the address that they had before as well, and of every row of an address that goes as a whole: the
+# names of the columns stay.
 PURGE_INTENTS = """
 update intake.outbox_intent i set
     columns = (select coalesce(jsonb_object_agg(k.name, null), '{}') from jsonb_object_keys(i.columns) as k (name)),
     before = null, purged_at = :now
-where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id = :contact_point_id
-  and (:is_whole or i.row_id = any(cast(:row_ids as uuid[])))
+where i.purged_at is null and i.state <> 'claimed' and i.contact_point_id in (
+    select cast(:contact_point_id as uuid)
+    union select m.from_id from intake.moved_submission m join t_gone_submission g using (source, submission_id))
+  and ((:is_whole and i.contact_point_id = :contact_point_id) or i.row_id = any(cast(:row_ids as uuid[])))
 """
 
 # What was asked for on the page is kept where other requests are, without whose it was: the page's own row goes with the
@@ -144,6 +167,15 @@ DELETE_ROWS = {
         delete from intake.consent_evidence v using intake.consent_event e
         where e.event_key = v.event_key and e.contact_point_id = :contact_point_id
           and e.subject_id in (select subject_id from t_gone_subject)""",
+    # What they said at another address, of which nobody is known as theirs any more.
+    "consent_evidence_elsewhere": """
+        delete from intake.consent_evidence v using intake.consent_event e, t_gone_submission g
+        where e.event_key = v.event_key and v.submission_id = g.submission_id and e.source = g.source
+          and (exists (select from intake.moved_submission m where m.from_id = e.contact_point_id
+                         and m.source = g.source and m.submission_id = g.submission_id)
+               or exists (select from intake.subject s where s.subject_id = e.subject_id and s.person_id is null
+                            and s.given_key in (select given_key from t_gone_subject)))""",
+    "moved_submission": f"delete from intake.moved_submission where {_BY_SUBMISSION}",
     "person_consent": """
         delete from intake.person_consent where contact_point_id = :contact_point_id
           and (:is_whole or person_id = any(cast(:persons as uuid[])))""",

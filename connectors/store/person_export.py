@@ -16,6 +16,11 @@ select subject_id from intake.subject
 where contact_point_id = :point and (:is_whole or person_id = any(cast(:persons as uuid[])))
 """
 
+# What told of them at the address that they moved from.
+_MOVED = """m.to_id = :point and (:is_whole or exists (
+    select from intake.submission u where (u.source, u.submission_id) = (m.source, m.submission_id)
+      and u.subject_id = any(cast(:subjects as uuid[]))))"""
+
 _KINDS = {
     "contact_points": "select address, created_at from intake.contact_point where contact_point_id = :point",
     "persons": (
@@ -31,13 +36,22 @@ _KINDS = {
         "select purpose, topic, state, granted_at from intake.person_consent where contact_point_id = :point"
         " and (:is_whole or person_id = any(cast(:persons as uuid[]))) order by purpose, topic"
     ),
+    "addresses_before": (
+        "select c.address, max(m.moved_at) as moved_at from intake.moved_submission m"
+        f" join intake.contact_point c on c.contact_point_id = m.from_id where {_MOVED} group by c.address order by 2, 1"
+    ),
     "consent_history": (
-        "select e.purpose, e.topic, e.value, e.actor, e.reason, e.occurred_at, e.precision_s, e.received_at, e.source,"
+        "with theirs as ("
+        " select event_key from intake.consent_event"
+        " where contact_point_id = :point and subject_id = any(cast(:subjects as uuid[]))"
+        " union select e.event_key from intake.moved_submission m join intake.consent_evidence v using (submission_id)"
+        " join intake.consent_event e on (e.event_key, e.source, e.contact_point_id) = (v.event_key, m.source, m.from_id)"
+        f" where {_MOVED})"
+        " select e.purpose, e.topic, e.value, e.actor, e.reason, e.occurred_at, e.precision_s, e.received_at, e.source,"
         " v.submission_id, v.channel, v.notice_version, v.collected_by, v.method, v.address, v.given_name, v.family_name,"
         " w.text as wording, w.language, w.version as wording_version, n.voided_at"
-        " from intake.consent_event e left join intake.consent_evidence v using (event_key)"
+        " from theirs join intake.consent_event e using (event_key) left join intake.consent_evidence v using (event_key)"
         " left join intake.consent_void n using (event_key) left join intake.consent_wording w using (wording_hash)"
-        " where e.contact_point_id = :point and e.subject_id = any(cast(:subjects as uuid[]))"
         " order by e.effective_at, e.purpose, e.topic"
     ),
     "submissions": (
@@ -124,13 +138,14 @@ _MAY_SEE_ALL = "select pg_has_role(session_user, :role, 'member')"
 
 # Where each submission lies in the landing; the batches that were never merged, which have to be searched; and of the
 # others the rows that the store knows nobody by: refused, quarantined, waiting for a link, or without any ground.
-_PLACES = """
+_PLACES = f"""
 select distinct o.batch_id, o.row_no from intake.row_outcome o join intake.landing_key k using (batch_id)
 join intake.batch b using (batch_id)
 where (b.source, o.submission_id) in (
     select s.source, s.submission_id from intake.submission s where s.subject_id = any(cast(:subjects as uuid[]))
     union select e.source, v.submission_id from intake.consent_event e join intake.consent_evidence v using (event_key)
-    where e.contact_point_id = :point and e.subject_id = any(cast(:subjects as uuid[])))
+    where e.contact_point_id = :point and e.subject_id = any(cast(:subjects as uuid[]))
+    union select m.source, m.submission_id from intake.moved_submission m where {_MOVED})
 order by o.batch_id, o.row_no
 """
 _UNREAD = """

@@ -20,7 +20,7 @@ from connectors.store.data_requests import answer_requests, is_restricted, nobod
 from connectors.store.erasure import CrmTarget, Found, Scope
 from connectors.store.merge import refresh_addresses
 from connectors.store.retention import is_held
-from connectors.store.tombstones import KEY_NAME, Tombstone, add_tombstones, hold_off_merges
+from connectors.store.tombstones import KEY_NAME, add_tombstones, hold_off_merges
 from pipelines.operations.adoption import SearchableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.erasure_landing import erase_landed, is_landed
@@ -50,6 +50,11 @@ KEPT = {
     "backups": "Backups of the database hold the person until they expire; a restored one is brought up to date by the"
     " journal of erasures before anything runs (`privacy replay`).",
 }
+
+ADDRESSES_BEFORE = (
+    "An address that the person had before stays, for somebody else is known there or has it in the CRM. What the person said"
+    " there is gone, but for the bare events; as long as nobody agrees to them anew, no newsletters go there."
+)
 
 
 @dataclass
@@ -128,21 +133,30 @@ def erase_person(session: Session, asked: Asked, *, crm: SearchableCrm | None) -
             _require_not_held(session, conn, scope)
             _require_unrestricted(conn, scope)
             found = store.find(conn, scope)
-            found.crm_rows += sought(conn, found, crm)
+            before, others = store.addresses_before(conn, scope)
+            everywhere = [found, *(store.find(conn, one) for one in before)]
+            for one in everywhere:
+                one.crm_rows += sought(conn, one, crm)
             _require_known(session, found)
-            answer_requests(conn, scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
+            for one in everywhere:
+                answer_requests(conn, one.scope, ["erasure"], by=asked.by, at=session.now, outcome="erased")
             open_still = nobodys_requests(conn, scope, ["erasure"])
             key = session.workspace.keys.current(KEY_NAME)
-            stones = store.tombstones_of(found, key, erased_at=session.now)
+            stones = [stone for one in everywhere for stone in store.tombstones_of(one, key, erased_at=session.now)]
             entry = session.workspace.journal.append(uuid4(), session.now, stones)
-            report = ErasureReport(entry.erasure_id, session.now, crm_rows=len(found.crm_rows))
+            report = ErasureReport(entry.erasure_id, session.now, crm_rows=sum(len(one.crm_rows) for one in everywhere))
             store.record_erasure(conn, entry.erasure_id, by=asked.by, at=session.now, entry_hash=entry.entry_hash)
             if open_still:
                 report.kept["requests of the address"] = open_still
             if crm is None:
                 report.kept["others' contacts"] = "The CRM was not searched for further contacts with the address."
-            _erase_found(retention, conn, found, stones, report)
-        _erase_landed(retention, [found], report)
+            if others:
+                report.kept["addresses before"] = ADDRESSES_BEFORE
+            report.tombstones = add_tombstones(conn, stones, erasure_id=entry.erasure_id)
+            for one in everywhere:
+                store.find(conn, one.scope)
+                _erase_found(retention, conn, one, report)
+        _erase_landed(retention, everywhere, report)
     return report
 
 
@@ -189,7 +203,7 @@ def erase_again(
         for scope in scopes:
             found = store.find(conn, scope)
             report.crm_rows += len(found.crm_rows)
-            _erase_found(session, conn, found, [], report)
+            _erase_found(session, conn, found, report)
     return report, scopes
 
 
@@ -210,11 +224,8 @@ def sought(conn: Connection, found: Found, crm: SearchableCrm | None) -> list[Cr
     return list(bearing.values())
 
 
-def _erase_found(
-    session: Session, conn: Connection, found: Found, stones: Sequence[Tombstone], report: ErasureReport
-) -> None:
+def _erase_found(session: Session, conn: Connection, found: Found, report: ErasureReport) -> None:
     key = session.workspace.keys.current(KEY_NAME)
-    report.tombstones += add_tombstones(conn, stones, erasure_id=report.erasure_id)
     store.keep_crm_rows(conn, report.erasure_id, found.crm_rows, key=key)
     store.erase(conn, found, now=session.now)
     if not found.scope.is_whole:

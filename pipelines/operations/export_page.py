@@ -10,6 +10,7 @@ HEADINGS = {
     "persons": ("Henkilö", "Person"),
     "purposes": ("Käyttötarkoitukset ja niiden päättyminen", "Purposes and their ends"),
     "consents": ("Suostumukset nyt", "Consents now"),
+    "addresses_before": ("Aiemmat osoitteesi", "Your addresses before"),
     "consent_history": ("Suostumushistoria", "Consent history"),
     "submissions": ("Lähettämäsi lomakkeet", "What you submitted"),
     "answers": ("Vastaukset", "Answers"),

@@ -9,12 +9,16 @@ from connectors.store.person_requests import add_request
 from connectors.store.retention import add_hold
 from pipelines.operations.acts import record_acts
 from pipelines.operations.corrections import apply_moves
+from pipelines.operations.erasure import find_person
+from pipelines.operations.person_export import gather
+from pipelines.operations.sessions import Session
 from schemas.consent import Actor
-from tests.invariants.acts import T0, Who, answer, register, sign_up
+from tests.invariants.acts import NOW, T0, Who, answer, register, sign_up
+from tests.invariants.erasing import erase, traces
 from tests.invariants.model import MARKETING, RELATED, TOPICS
 from tests.invariants.test_acts import make_act, states
 from tests.invariants.test_undo import run_on, undo
-from tests.invariants.world import World
+from tests.invariants.world import World, take_in
 
 AINO, NEW, THIRD = (Who(f"{name}@example.org", "aino") for name in ("aino", "aino.new", "aino.third"))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -222,3 +226,70 @@ def test_an_undo_puts_nobody_back_at_the_old_address(world: World) -> None:
     held = world.holds()
     assert list(held.registrations.values()) == [((NEW.key, "aino"), "Course LK1", "active")]
     assert not any(on for (_, purpose, _), on in held.consents.items() if purpose == MARKETING)
+
+
+# What is held of them, and what goes.
+
+
+@pytest.fixture
+def moved(world: World) -> World:
+    """Aino, who signed up, answered, registered and chose on the page, and has another address since."""
+    world.perform([
+        sign_up(1, AINO, T0), answer(2, AINO, T0, rdi="No"), register(3, AINO, T0, charge="paid", marketing="Yes"),
+    ])  # fmt: skip
+    world.run()
+    act(world, "withdraw", topics=("services",))
+    move(world)
+    world.run()
+    return world
+
+
+def test_an_export_has_what_was_said_at_the_address_before(moved: World) -> None:
+    with moved.session().transaction() as conn:
+        scope = find_person(conn, address=NEW.address)
+    data = gather(moved.session(), scope, crm=moved.crm)["data"]
+    assert [row["address"] for row in data["addresses_before"]] == [AINO.address]
+    said = {(row["address"], row["source"], row["topic"], row["value"]) for row in data["consent_history"]}
+    assert said >= {
+        (AINO.address, "web_forms", "", "grant"),
+        (AINO.address, "web_forms", "rdi", "withdraw"),
+        (AINO.address, "short_courses", "training", "grant"),
+        (AINO.address, "preference_page", "services", "withdraw"),
+        (NEW.address, "preference_page", "services", "withdraw"),
+    }
+    assert {row["feed"] for row in data["landing"]} == {"newsletter", "answers", "courses"}
+
+
+def test_who_is_erased_after_moving_is_gone_from_the_address_before_as_well(moved: World) -> None:
+    report, _ = erase(moved, NEW.address)
+    assert traces(moved, AINO.key, NEW.key, "aino", "virtanen") == set()
+    assert "addresses before" not in report.kept and report.counts["contact_point"] == 2
+    again = [sign_up(1, AINO, T0), answer(2, NEW, T0, rdi="Yes"), register(3, AINO, T0, charge="paid")]
+    moved.perform(again, at=moved.now)
+    moved.at(moved.now + HOUR).run()
+    assert traces(moved, AINO.key, NEW.key, "aino", "virtanen") == set()
+
+
+def test_the_address_before_stays_with_whom_it_is_of_by_now(moved: World) -> None:
+    maija = Who(AINO.address, "maija")
+    moved.perform([sign_up(7, maija, moved.now)], at=moved.now)
+    moved.at(moved.now + HOUR).run()
+    report, _ = erase(moved, NEW.address)
+    assert "addresses before" in report.kept and traces(moved, NEW.key, "virtanen") == set()
+    assert moved.query("select given_name from intake.consent_evidence where given_name is not null") == [("Maija",)]
+    moved.at(moved.now + HOUR).run()
+    held = moved.holds()
+    assert held.contacts.keys() == {(AINO.key, "maija")}
+
+
+def test_what_a_person_said_of_a_place_that_is_anothers_since_stays_with_them(world: World) -> None:
+    maija = Who("maija@example.org", "maija")
+    world.perform([register(1, maija, T0, marketing="Yes", marketing_at=T0)])
+    world.run()
+    world.perform([register(1, AINO, T0, changed_at=T0 + DAY, marketing="Yes", marketing_at=T0)])
+    world.run()
+    erase(world, AINO.address)
+    (kept,) = world.query("select address from intake.consent_evidence")
+    assert kept.address == maija.address
+    take_in(Session(world.at(NOW + DAY).workspace))
+    assert states(world, maija.key)[MARKETING, "training"] == "granted"

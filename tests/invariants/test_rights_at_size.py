@@ -64,9 +64,11 @@ SEED = (
         from generate_series(1, :people) n""",
 )
 # What an erasure does in the store, once it is known who goes.
-_GONE = [erasure_sql.FIND_SUBMISSIONS, erasure_sql.CRM_ROWS, erasure_sql.SUPERSEDE_INTENTS, erasure_sql.PURGE_INTENTS,
+_GONE = [erasure_sql.FIND_SUBMISSIONS, erasure_sql.ADDRESSES_BEFORE, erasure_sql.CRM_ROWS,
+         erasure_sql.SUPERSEDE_INTENTS, erasure_sql.PURGE_INTENTS,
          *(erasure_sql.DELETE_ROWS[name] for name in ("answer", "registration", "submission", "stated_value",
-           "consent_evidence", "person_consent", "person_purpose", "subject_kept", "subject", "person"))]  # fmt: skip
+           "consent_evidence", "consent_evidence_elsewhere", "person_consent", "person_purpose",
+           "subject_kept", "subject", "person"))]  # fmt: skip
 LARGE = ("contact_point", "person", "subject", "submission", "answer", "stated_value", "crm_row", "outbox_intent",
          "consent_event", "consent_evidence", "person_purpose", "person_consent", "consent_state", "registration")  # fmt: skip
 
