@@ -89,12 +89,26 @@ def retry(
     with session_for(config) as session:
         gated = repair.retry(session, entry)
         left = sum(row["open"] for row in repair.count_entries(session))
-    result = {"batches": len(gated), "stopped": sum(one.stop is not None for one in gated), "still_open": left}
+        undone = repair.left_out(session, entry)
+    result = {
+        "run_id": str(session.run_id),
+        "batches": len(gated),
+        "stopped": sum(one.stop is not None for one in gated),
+        "still_open": left,
+        "still_undone": len(undone),
+    }
     if as_json:
         print_json(result)
-    else:
+        return
+    CONSOLE.print(
+        "{batches} batches read again in run {run_id}, {stopped} stopped, {still_open} faults still open.".format(
+            **result
+        )
+    )
+    if undone:
         CONSOLE.print(
-            "{batches} batches read again, {stopped} stopped, {still_open} faults still open.".format(**result)
+            "{still_undone} batches of {feeds} were undone and are not read again by the same mapping. Mend it in "
+            "config/sources, then try again.".format(**result, feeds=", ".join(sorted(set(undone))))
         )
 
 
@@ -149,6 +163,10 @@ def _tell(mended: Mended, *, as_json: bool) -> None:
         print_json(mended)
     else:
         CONSOLE.print(
-            f"{mended.cells} cells of {mended.rows} rows mended and read again; {mended.still_open} faults of those"
-            " rows are still open."
+            f"{mended.cells} cells of {mended.rows} rows mended and read again in run {mended.run_id}; {mended.still_open}"
+            " faults of those rows are still open."
         )
+        if mended.still_undone:
+            CONSOLE.print(
+                f"{mended.still_undone} of the rows are of batches that were undone: they are read once the mapping is mended."
+            )

@@ -93,11 +93,15 @@ def _forget_staged(session: Session, source: str) -> None:
 
 def mended_batches(session: Session, source: str | None = None) -> list[UUID]:
     """The undone batches (of one source) that another mapping can read now, while their payload is kept."""
-    mappings = session.workspace.mappings
     with session.transaction() as conn:
-        undone = [batch for batch in batches.undone_batches(conn, source) if batch.feed in mappings]
-        mended = [b.batch_id for b in undone if b.mapping_hash != mapping_hash(mappings[b.feed])]
-        return batches.replayable(conn, mended)
+        undone = batches.undone_batches(conn, source)
+        return batches.replayable(conn, [one.batch_id for one in undone if not is_still_undone(session.workspace, one)])
+
+
+def is_still_undone(workspace: Workspace, batch: BatchRow) -> bool:
+    """Whether a batch was undone and there is no other mapping (yet) that can read it: the same one does not."""
+    mapping = workspace.mappings.get(batch.feed)
+    return batch.state is BatchState.UNDONE and (mapping is None or batch.mapping_hash == mapping_hash(mapping))
 
 
 def stage_batches(

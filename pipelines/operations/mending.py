@@ -39,11 +39,17 @@ Change = tuple[int, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """How many cells and rows were mended, and how many entries of those rows are open still."""
+    """How many cells and rows were mended, and how many entries of those rows are open still.
+
+    `run_id`: the run that read them again. `still_undone` of the rows are of undone batches, which the same mapping does not
+    read: they are mended, and read with the batch once its mapping is.
+    """
 
     cells: int
     rows: int
     still_open: int
+    run_id: UUID
+    still_undone: int = 0
 
 
 def mend(session: Session, entry_id: int, *, column: str | None, value: str, signature: tuple[str, str]) -> Mended:
@@ -112,17 +118,18 @@ def _cell(received: pd.DataFrame, change: Change) -> MendedCell:
 
 
 def _mend_rows(session: Session, cells: dict[UUID, list[MendedCell]], signature: tuple[str, str]) -> Mended:
-    still_open = rows = 0
+    still_open = rows = still_undone = 0
     for batch_id, mended in cells.items():
         with session.transaction() as conn:
             put_mended(conn, batch_id, mended, keys=session.workspace.keys, signed=signature)
         row_nos = sorted({cell.row_no for cell in mended})
-        retry_rows(session, batch_id, row_nos)
+        if not retry_rows(session, batch_id, row_nos):
+            still_undone += len(row_nos)
         with session.transaction() as conn:
             left = read_quarantine(conn, Entries(batch=batch_id, limit=MOST_ROWS))
         still_open += sum(entry["row_no"] in row_nos for entry in left)
         rows += len(row_nos)
-    return Mended(sum(map(len, cells.values())), rows, still_open)
+    return Mended(sum(map(len, cells.values())), rows, still_open, session.run_id, still_undone)
 
 
 def _delivered_title(raw: pd.DataFrame, asked: str, mapping: Mapping) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from connectors.decoders import decode
 from connectors.store import batches, narrow_calls
+from connectors.store.batches import BatchRow
 from connectors.store.landing import get_payload
 from connectors.store.mending import Entries, count_open, discard_entry, get_mended, read_mendings, read_quarantine
-from pipelines.operations.intake import Gated, apply_batches, apply_rows, mapping_hash
+from pipelines.operations.intake import Gated, apply_batches, apply_rows, is_still_undone, mapping_hash
 from pipelines.operations.merging import as_merger
 from pipelines.operations.sessions import Session
 from pipelines.transforms.amending import with_mended_cells
@@ -130,28 +132,47 @@ def shown_titles(delivered: Iterable[str], mapping: Mapping) -> dict[str, str]:
 def retry(session: Session, entry_id: int | None = None) -> list[Gated]:
     """Read again the row of one entry, or the batch of every open one and every stopped batch.
 
-    Where the mapping is another than the one that read the batch, the whole batch of an entry is read again. The CRM is told
-    at once of whom it withdraws.
+    Where the mapping is another than the one that read the batch, the whole batch of an entry is read again. What was undone
+    is left out until then (`left_out`). The CRM is told at once of whom it withdraws.
     """
     if entry_id is not None:
         entry = find_entry(session, entry_id)
         return retry_rows(session, entry["batch_id"], [entry["row_no"]])
-    with session.transaction() as conn:
-        ids = {entry["batch_id"] for entry in read_quarantine(conn, Entries(limit=_ALL))}
-        ids |= {batch.batch_id for batch in batches.stopped_batches(conn)}
-        replayable = batches.replayable(conn, sorted(ids, key=str))
     with as_merger(session):
+        with session.transaction() as conn:
+            ids = {batch.batch_id for batch in _open_batches(conn) if not is_still_undone(session.workspace, batch)}
+            replayable = batches.replayable(conn, sorted(ids, key=str))
         gated = apply_batches(session, replayable)
     _call_lowered(session)
     return gated
 
 
+def left_out(session: Session, entry_id: int | None = None) -> list[str]:
+    """The feeds of what `retry` does not read: batches that were undone, while the mapping is the one that had read them."""
+    asked = None if entry_id is None else find_entry(session, entry_id)["batch_id"]
+    with session.transaction() as conn:
+        found = _open_batches(conn) if asked is None else [batches.get_batch(conn, asked)]
+    return sorted(batch.feed for batch in found if is_still_undone(session.workspace, batch))
+
+
+def _open_batches(conn: Connection) -> list[BatchRow]:
+    """The batches with an open entry, and every stopped one."""
+    ids = {entry["batch_id"] for entry in read_quarantine(conn, Entries(limit=_ALL))}
+    ids |= {batch.batch_id for batch in batches.stopped_batches(conn)}
+    return [batches.get_batch(conn, batch_id) for batch_id in ids]
+
+
 def retry_rows(session: Session, batch_id: UUID, row_nos: list[int]) -> list[Gated]:
-    """Read some rows of a batch again; all of it where it was stopped or its mapping is another by now."""
+    """Read some rows of a batch again; all of it where it was stopped or its mapping is another by now.
+
+    Nothing of it where it was undone and its mapping is the same.
+    """
     mapping = mapping_of(session, feed_of(session, batch_id))
     with as_merger(session):
         with session.transaction() as conn:
             batch = batches.get_batch(conn, batch_id)
+        if is_still_undone(session.workspace, batch):
+            return []
         if batch.state is BatchState.APPLIED and batch.mapping_hash == mapping_hash(mapping):
             apply_rows(session, batch_id, row_nos)
             gated = [Gated(batch, (), None)]
