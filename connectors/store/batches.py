@@ -19,7 +19,7 @@ from schemas.records import BatchState, ReceivedBatch, Window
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One landed batch, without its payload."""
+    """One landed batch, without its payload. One that `comes_anew` is read again when its content comes again."""
 
     batch_id: UUID
     source: str
@@ -33,6 +33,7 @@ class BatchRow:
     stop_code: str | None
     stop_reason: str | None
     stop_remedy: str | None
+    comes_anew: bool
 
 
 @dataclass(frozen=True, slots=True)

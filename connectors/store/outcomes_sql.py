@@ -111,7 +111,7 @@ where batch_id = :batch_id and row_no = any(:row_nos)
 CLOSE_BATCH = """
 update intake.batch b set state = :state, applied_at = :now, row_count = (
         select count(*) from intake.row_outcome r where r.batch_id = b.batch_id), mapping_hash = :mapping_hash,
-    stop_code = :stop_code, stop_reason = :stop_reason, stop_remedy = :stop_remedy,
+    stop_code = :stop_code, stop_reason = :stop_reason, stop_remedy = :stop_remedy, comes_anew = b.comes_anew and :is_part,
     expires_at = case when :is_part then b.expires_at else b.landed_at + cast(:keep as interval) end
 where b.batch_id = any(:batch_ids)
 """

@@ -35,6 +35,8 @@ PENDING_GRANT = Table(
     _at("expires_at"),
     _at("mailed_at", nullable=True),
     _at("confirmed_at", nullable=True),
+    Column("reading_id", UUID),
     Index("ix_pending_grant_address", "address_key", "purpose"),
     Index("ix_pending_grant_expiring", "expires_at"),
+    Index("ix_pending_grant_reading", "reading_id"),
 )

@@ -1,11 +1,12 @@
 """SQL of readings: which merge brought what, and what it overwrote, so that it can be undone.
 
-A reading is one merge of some batches of a feed by one mapping. Rows and events carry its id.
+A reading is one merge of some batches of a feed, or of some rows of one, by one mapping. Rows and events carry its id.
 """
 
 ADD_READING = """
-insert into intake.reading (reading_id, run_id, source, feed, mapping_hash, batch_ids, read_at)
-values (:reading_id, :run_id, :source, :feed, :mapping_hash, :batch_ids, :now)
+insert into intake.reading (reading_id, run_id, source, feed, mapping_hash, batch_ids, read_at, row_nos)
+select :reading_id, :run_id, :source, :feed, :mapping_hash, :batch_ids, :now,
+       case when :is_part then (select array_agg(cast(batch_row_no as integer) order by batch_row_no) from {submissions}) end
 """
 
 # The answers go with their submission: they have no life of their own.

@@ -36,6 +36,7 @@ def _at(name: str, *, nullable: bool = True, now: bool = False) -> Column:
     return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
 
 
+# `comes_anew`: an undo took back something that it told as well, and it is not in the landing: it is read when it comes again.
 BATCH = Table(
     "batch",
     METADATA,
@@ -57,6 +58,7 @@ BATCH = Table(
     _at("landed_at", nullable=False, now=True),
     _at("applied_at"),
     _at("expires_at", nullable=False),
+    Column("comes_anew", Boolean, nullable=False, server_default=sql("false")),
     CheckConstraint("state in ('landed', 'stopped', 'applied', 'undone')", name="state"),
     Index("ix_batch_one_content", "source", "feed", "content_hash", unique=True),
     Index("ix_batch_received", "source", "received_on"),
@@ -573,7 +575,7 @@ RUN_COUNT = Table(
     Index("ix_run_count_source", "source", "feed"),
 )
 
-# One merge of some batches of a feed, read by one mapping: what an undo undoes.
+# One merge of some batches of a feed, read by one mapping: what an undo undoes. `row_nos`: of one batch these rows only.
 READING = Table(
     "reading",
     METADATA,
@@ -584,6 +586,7 @@ READING = Table(
     Column("mapping_hash", Text, nullable=False),
     Column("batch_ids", ARRAY(UUID), nullable=False),
     _at("read_at", nullable=False),
+    Column("row_nos", ARRAY(Integer)),
     Index("ix_reading_run", "run_id"),
 )
 

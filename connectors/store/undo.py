@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, text
 
 from connectors.store import reading_sql, undo_sql
+from connectors.store.batches import replayable
 from connectors.store.merge import MergeRequest, ResolveSubjects, refresh_addresses
 
 _KEYS = {
@@ -27,6 +28,7 @@ _MOVED = {
 }
 _TEMPORARY = (
     *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion", "t_back_age"),
+    *("t_shared", "t_part"),
     *(f"{name}_{table}" for table in _KEYS for name in ("t_gone", "t_back")),
 )
 
@@ -45,7 +47,11 @@ class UndoRequest:
 @dataclass
 class Undone:
     """What was undone: events voided and rows taken back, by feed and kind; addresses whose consent rose or fell;
-    the batches that the same mapping may not read again (`undone`), and those to be read again now (`reopened`)."""
+    the batches that the same mapping may not read again (`undone`), and those to be read again now (`reopened`).
+
+    `shared`: later batches that told some of it as well, in the order received, to be read again each by itself; as many as
+    `awaited` are not in the landing and are read when they come again. `parts`: rows that had been read by themselves, by batch.
+    """
 
     readings: int = 0
     voided: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -54,10 +60,13 @@ class Undone:
     lowered: int = 0
     undone: list[UUID] = field(default_factory=list)
     reopened: list[UUID] = field(default_factory=list)
+    shared: list[UUID] = field(default_factory=list)
+    awaited: int = 0
+    parts: dict[UUID, list[int]] = field(default_factory=dict)
 
 
 def has_run(conn: Connection, run_id: UUID) -> bool:
-    """Whether there is a record of a run."""
+    """Whether there is a record of a run, or of something that it read."""
     return bool(conn.execute(text(undo_sql.IS_RUN), {"run_id": run_id}).scalar())
 
 
@@ -134,9 +143,16 @@ def _counted(conn: Connection, undone: Undone) -> Undone:
 
 
 def _reopen(conn: Connection, undone: Undone) -> None:
+    conn.execute(text(undo_sql.FIND_SHARED))
     for row in conn.execute(text(undo_sql.REOPEN_BATCHES)).all():
         (undone.undone if row.state == "undone" else undone.reopened).append(row.batch_id)
     conn.execute(text(undo_sql.WITHHOLD_ROWS), {"batch_ids": undone.undone})
+    undone.shared = replayable(conn, list(conn.execute(text(undo_sql.REOPEN_SHARED)).scalars()))
+    undone.awaited = conn.execute(text(undo_sql.AWAIT_SHARED)).rowcount
+    conn.execute(text(undo_sql.FIND_PARTS))
+    conn.execute(text(undo_sql.OPEN_ENTRIES))
+    for part in conn.execute(text("select batch_id, row_no from t_part order by batch_id, row_no")):
+        undone.parts.setdefault(part.batch_id, []).append(part.row_no)
 
 
 def _drop_temporary(conn: Connection) -> None:

@@ -3,15 +3,21 @@
 t_reading  the readings to undo
 t_gone     rows of one table that they brought; t_back the newest version before each that is not undone itself
 t_subject, t_touched  the subjects and addresses concerned; t_before the consent states before
+t_shared   later batches that told some of it as well; t_part the rows that were read by themselves
 """
 
 from connectors.store.chain_sql import ADD_GROUP, VOID_LINK
 
-# What has no payload (a read-back of the CRM, a page, a one-click) is not the reading of one: it is the act itself.
+# What has no payload (a read-back of the CRM, a page, a one-click) is not the reading of one: it is the act itself. Where an
+# undo of something else had a batch of the run read again by the same mapping (FIND_SHARED), that goes with it.
 PICK_READINGS = """
 create temporary table t_reading as
-select g.reading_id, g.feed, g.mapping_hash, g.batch_ids from intake.reading g
-where g.run_id = :run_id and (cast(:feeds as text[]) is null or g.feed = any(:feeds))
+select g.* from intake.reading g
+where (g.run_id = :run_id or exists (
+    select from intake.reading r join intake.run n on n.run_id = g.run_id and n.kind = 'undo'
+    where r.run_id = :run_id and r.source = g.source and r.feed = g.feed and r.mapping_hash = g.mapping_hash
+      and r.read_at <= g.read_at and r.batch_ids && g.batch_ids))
+  and (cast(:feeds as text[]) is null or g.feed = any(:feeds))
   and not exists (select from intake.undone_reading u where u.reading_id = g.reading_id)
   and exists (select from intake.batch b where b.batch_id = any(g.batch_ids) and b.media_type <> 'none')
 """
@@ -210,18 +216,76 @@ select (select count(distinct s.contact_point_id) from intake.consent_state s
        ) as lowered
 """
 
-# A batch that another mapping has read since is read again by it; the same mapping does not read it a second time.
+# A batch that another mapping has read since is read again by it; the same mapping does not read it a second time. Of some
+# rows of a batch that were read by themselves the others stand.
 REOPEN_BATCHES = """
 update intake.batch b set state = case when b.mapping_hash = g.mapping_hash then 'undone' else 'landed' end
 from t_reading g
-where b.batch_id = any(g.batch_ids) and b.media_type <> 'none' and b.state = 'applied'
-  and (b.mapping_hash = g.mapping_hash or exists (select from intake.landing_key k where k.batch_id = b.batch_id))
+where b.batch_id = any(g.batch_ids) and b.media_type <> 'none' and b.state in ('applied', 'stopped')
+  and case when b.mapping_hash = g.mapping_hash then g.row_nos is null
+           else exists (select from intake.landing_key k where k.batch_id = b.batch_id) end
 returning b.batch_id, b.state
+"""
+
+# What a later delivery of the feed told as well was known by then, so nothing says that it was told there: such batches are
+# read again, from the landing or else when they come again.
+FIND_SHARED = """
+create temporary table t_shared as
+with later as (
+    select distinct b.batch_id, g.reading_id
+    from t_reading g
+    join intake.reading l on l.source = g.source and l.feed = g.feed and l.read_at >= g.read_at
+    cross join unnest(l.batch_ids) t (batch_id)
+    join intake.batch b on b.batch_id = t.batch_id and b.media_type <> 'none' and b.state in ('applied', 'stopped')
+    where not exists (select from intake.undone_reading u where u.reading_id = l.reading_id)
+      and not exists (select from t_reading r where b.batch_id = any(r.batch_ids))
+)
+select distinct k.batch_id
+from later k join t_reading g using (reading_id)
+cross join lateral (
+    select from intake.row_outcome s join intake.row_outcome o on o.submission_id = s.submission_id
+    where s.batch_id = k.batch_id and o.batch_id = any(g.batch_ids) and coalesce(o.row_no = any(g.row_nos), true)
+    limit 1) told
+"""
+
+REOPEN_SHARED = """
+update intake.batch b set state = 'landed' from t_shared s
+where b.batch_id = s.batch_id and exists (select from intake.landing_key k where k.batch_id = b.batch_id)
+returning b.batch_id
+"""
+
+AWAIT_SHARED = """
+update intake.batch b set comes_anew = true from t_shared s
+where b.batch_id = s.batch_id and b.state = 'applied'
 """
 
 WITHHOLD_ROWS = """
 update intake.row_outcome set state = 'withheld', reason = 'undone'
-where batch_id = any(:batch_ids) and state in ('applied', 'unchanged')
+where batch_id = any(:batch_ids) and (state in ('applied', 'unchanged') or reason = 'awaiting_confirmation')
+"""
+
+# The rows of a batch that were read by themselves and not once more since: what the batch told before stands.
+FIND_PARTS = """
+create temporary table t_part as
+select b.batch_id, n.row_no, min(g.read_at) as read_at
+from t_reading g join intake.batch b on b.batch_id = any(g.batch_ids) and b.state = 'applied'
+cross join unnest(g.row_nos) n (row_no)
+where not exists (
+    select from intake.reading l
+    where b.batch_id = any(l.batch_ids) and coalesce(n.row_no = any(l.row_nos), true) and l.read_at > g.read_at
+      and not exists (select from intake.undone_reading u where u.reading_id = l.reading_id))
+group by b.batch_id, n.row_no
+"""
+
+OPEN_ENTRIES = """
+with opened as (
+    update intake.quarantine q set state = 'open', closed_at = null from t_part p
+    where q.batch_id = p.batch_id and q.row_no = p.row_no and q.state = 'mended' and q.closed_at >= p.read_at
+    returning q.batch_id, q.row_no, q.field, q.fault
+)
+update intake.row_outcome o set state = 'quarantined', reason = w.reason
+from (select batch_id, row_no, min(field || ': ' || fault) as reason from opened group by batch_id, row_no) w
+where o.batch_id = w.batch_id and o.row_no = w.row_no
 """
 
 COUNT_ROWS = """
@@ -233,4 +297,8 @@ RUN_FEEDS = """
 select distinct g.feed from intake.reading g where g.run_id = :run_id order by g.feed
 """
 
-IS_RUN = "select exists (select from intake.run where run_id = :run_id)"
+# What is read outside a run, pushed forms and rows that are read again, has no record but what it read.
+IS_RUN = """
+select exists (select from intake.run where run_id = :run_id)
+    or exists (select from intake.reading where run_id = :run_id)
+"""

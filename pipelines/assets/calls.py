@@ -33,6 +33,6 @@ def calls_asset(retry: dg.RetryPolicy) -> dg.AssetsDefinition:
             "calls_taken": followed.calls.taken,
             "calls_served": followed.calls.served,
         }
-        return dg.MaterializeResult(metadata=counts)
+        return dg.MaterializeResult(metadata={"run_id": str(followed.run_id), **counts})
 
     return serve

@@ -24,6 +24,7 @@ from pipelines.commands.console import (
     write_anew,
 )
 from pipelines.operations.deliveries import sweep
+from pipelines.operations.following import LOG as FOLLOWING
 from pipelines.operations.following import follow, follow_once
 from pipelines.operations.preference_links import fill_links, mailing_links
 from pipelines.operations.sessions import Session
@@ -61,6 +62,7 @@ def sync(
 ) -> None:
     """Tell the CRM at once of what people do at the door; take in forms that were pushed. Until Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    FOLLOWING.setLevel(logging.INFO)
     with speaking():
         workspace = open_workspace(settings_for(config))
         crm = dataverse_client(workspace.settings, workspace.policy)
@@ -74,6 +76,7 @@ def sync(
             crm.close()
             workspace.engine.dispose()
     told = {
+        "run_id": str(followed.run_id),
         "pushed_forms": followed.deliveries,
         "changes_of_address": followed.moves,
         "calls_taken": followed.calls.taken,

@@ -11,7 +11,7 @@ from schemas.errors import ConfigurationError
 
 
 def undo(
-    run: Annotated[str, typer.Argument(help="The id of the run, as `run --json` or the Dagster UI show it.")],
+    run: Annotated[str, typer.Argument(help="The id of the run, as whatever read something and `explain` show it.")],
     by: Annotated[str, typer.Option("--by", help="Who undoes it, by name.")],
     feed: Annotated[
         list[str] | None, typer.Option("--feed", help="Only what it read of this feed; repeatable.")
@@ -55,6 +55,15 @@ def _show(report: UndoReport, *, is_rehearsal: bool) -> None:
             **counts
         )
     )
+    if counts["rows_as_received"]:
+        CONSOLE.print(
+            "{rows_as_received} rows that were mended are as received, and in quarantine again.".format(**counts)
+        )
+    if counts["batches_read_when_they_come_again"]:
+        CONSOLE.print(
+            "{batches_read_when_they_come_again} later batches told some of it too and have left the landing: they are read "
+            "again when their source gives them again.".format(**counts)
+        )
     if report.writes is not None:
         writes = [{"phase_and_table": name, "rows": n} for name, n in report.writes.items()]
         print_table("The next plan would write", writes, ("phase_and_table", "rows"))

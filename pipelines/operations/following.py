@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg
 from sqlalchemy import text
@@ -32,8 +33,9 @@ _LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True)
 class Followed:
-    """One round: pushed forms taken in, changes of address made, calls served."""
+    """One round: pushed forms taken in, changes of address made, calls served. `run_id` is what took the forms in."""
 
+    run_id: UUID
     deliveries: int
     moves: int
     calls: NarrowReport
@@ -50,8 +52,9 @@ def follow_once(workspace: Workspace, crm: Crm) -> Followed:
     calls = serve_calls(workspace, crm)
     deliveries = take_in_deliveries(session)
     if deliveries:
+        LOG.info("Run %s took in pushed forms (%d).", session.run_id, deliveries)
         calls = calls + serve_calls(workspace, crm)
-    return Followed(deliveries, moves, calls)
+    return Followed(session.run_id, deliveries, moves, calls)
 
 
 def follow(workspace: Workspace, crm: Crm, *, until: Callable[[], bool], look_every_s: float = LOOK_EVERY_S) -> None:

@@ -75,7 +75,7 @@ def land_feed(session: Session, mapping: Mapping, window: Window) -> LandReport:
 
 def _is_known(batch: BatchRow, mapping: Mapping) -> bool:
     is_read = batch.state in (BatchState.APPLIED, BatchState.UNDONE)
-    return is_read and batch.mapping_hash == mapping_hash(mapping)
+    return is_read and batch.mapping_hash == mapping_hash(mapping) and not batch.comes_anew
 
 
 def land_source(session: Session, source: str, window: Window) -> list[FeedLanding]:

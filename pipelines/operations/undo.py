@@ -11,16 +11,20 @@ other, with its blast radius. A withdrawal that the bad mapping read aright is v
 feed, and what the mended mapping reads in the same batches is merged before anybody may plan.
 
 The same mapping does not read an undone batch again, and a grant that was voided does not come back by it from another
-batch either; a withdrawal does. A mended mapping (any other content, down to its title) reads all of it anew.
+batch either; a withdrawal does. A mended mapping (any other content, down to its title) reads all of it anew. Batches that came
+later and told some of it too are read again as well: what they told was known by then, and is not now.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from connectors.store import batches, narrow_calls, undo
+from connectors.store.mending import get_mended, put_mended
 from connectors.store.merge import MergeRequest, StagedTables
 from connectors.store.undo import Undone, UndoRequest
 from pipelines.operations.intake import Gated, apply_batches, mended_batches
@@ -62,6 +66,8 @@ class UndoReport:
             "lowered": self.undone.lowered,
             "batches_read_again": len(self.read_again),
             "batches_waiting_for_a_mended_mapping": len(self.undone.undone) - self._mended(),
+            "batches_read_when_they_come_again": self.undone.awaited,
+            "rows_as_received": sum(map(len, self.undone.parts.values())),
         }
 
     def _mended(self) -> int:
@@ -79,8 +85,8 @@ def undo_run(session: Session, run_id: UUID, *, by: str, feeds: Sequence[str] | 
             batches.start_run(conn, session.run_id, "undo", at=session.now)
             request = UndoRequest(run_id, session.run_id, by, session.now, tuple(feeds) if feeds else None)
             undone = undo.undo_readings(conn, request, refresh=refresh_request(session), resolve=resolve_subjects)
-        report = UndoReport(run_id, session.run_id, undone, [])
-        report.read_again = apply_batches(session, _to_read_again(session, undone))
+            _take_mendings_back(session, conn, undone, by=by)
+        report = UndoReport(run_id, session.run_id, undone, _read_again(session, undone))
         with session.transaction() as conn:
             narrow_calls.call_lowered(conn, session.run_id)
             counts = {**report.counts(), "by": by}
@@ -109,16 +115,29 @@ def _alone(session: Session) -> Iterator[None]:
 
 def _require_known(conn: Any, run_id: UUID, feeds: Sequence[str] | None) -> None:
     if not undo.has_run(conn, run_id):
-        raise ConfigurationError(f"There is no run {run_id}. `crm-intake run --json` shows the ids of its runs.")
+        raise ConfigurationError(
+            f"There is no run {run_id}. `crm-intake run --json` shows the ids of its runs, `crm-intake explain` those of events."
+        )
     known = undo.feeds_of_run(conn, run_id)
     unknown = sorted(set(feeds or ()) - set(known))
     if unknown:
         raise ConfigurationError(f"Run {run_id} read nothing of {', '.join(unknown)}; it read {', '.join(known)}.")
 
 
-def _to_read_again(session: Session, undone: Undone) -> list[UUID]:
-    mended = mended_batches(session)
-    return [*undone.reopened, *(batch_id for batch_id in mended if batch_id in set(undone.undone))]
+def _take_mendings_back(session: Session, conn: Connection, undone: Undone, *, by: str) -> None:
+    """Rows that were read by themselves are as received again: what was put into their cells does not count."""
+    keys = session.workspace.keys
+    for batch_id, row_nos in undone.parts.items():
+        cells = [cell for cell in get_mended(conn, batch_id, keys=keys) if cell.row_no in row_nos]
+        received = [replace(cell, value=cell.received) for cell in cells]
+        put_mended(conn, batch_id, received, keys=keys, signed=(by, "the reading with the mended value was undone"))
+
+
+def _read_again(session: Session, undone: Undone) -> list[Gated]:
+    """What is to be read again by now; later deliveries each by itself, so that to undo what had read one undoes this too."""
+    mended = [batch_id for batch_id in mended_batches(session) if batch_id in set(undone.undone)]
+    gated = apply_batches(session, [*undone.reopened, *mended])
+    return [*gated, *(one for batch_id in undone.shared for one in apply_batches(session, [batch_id]))]
 
 
 def refresh_request(session: Session) -> MergeRequest:

@@ -105,3 +105,129 @@ def test_i2_a_retry_reads_what_was_undone_once_its_mapping_is_mended(undone: Wor
     assert [one.stop for one in retry(session(undone))] == [None]
     assert len(registered(undone)) == 31 and not list_entries(session(undone))
     assert batch_states(undone) == ["applied"]
+
+
+def test_i2_a_retry_reads_no_stopped_batch_whose_lowering_was_undone(world: World) -> None:
+    world.perform([answer(1, AINO, T0, stop="Yes"), *(broken(answer(n, BO, T0, stop="Yes")) for n in range(2, 30))])
+    run_id = run_on(world, 0)
+    assert batch_states(world) == ["stopped"] and standing(world) == [(AINO.key, "withdraw")]
+    undo(world, run_id)
+    assert retry(session(world)) == []
+    assert batch_states(world) == ["undone"] and standing(world) == []
+
+
+# Rows that were read again by themselves, outside a run.
+
+
+def test_i2_a_row_that_was_mended_wrongly_is_undone_by_itself_and_can_be_mended_again(world: World) -> None:
+    acts = [answer(n, Who(address_of(n), "aino"), T0, newsletter="Yes") for n in range(30)]
+    world.perform([*acts, broken(answer(30, BO, T0, newsletter="Yes"))])
+    run_on(world, 0)
+    (entry,) = list_entries(session(world))
+    number = entry["quarantine_id"]
+    world.at(NOW + timedelta(hours=1))
+    wrong = mend_cell(session(world), number, column=None, value="other@example.org", signature=ME)
+    assert not list_entries(session(world))
+    told = explain(session(world), address="other@example.org")
+    assert {event["run_id"] for event in told["consent_events"]} == {wrong.run_id}
+    world.at(NOW + timedelta(hours=2))
+    counts = undo(world, wrong.run_id).counts()
+    assert (counts["rows_as_received"], counts["by_feed"]) == (1, {"answers": {"grant": 1, "submission": 1}})
+    assert len(standing(world)) == 30 and batch_states(world) == ["applied"]
+    assert [one["quarantine_id"] for one in list_entries(session(world))] == [number]
+    (row,) = world.query("select state, reason from intake.row_outcome where row_no = 31")
+    assert tuple(row) == ("quarantined", "email: email_invalid")
+    retry(session(world))
+    assert [one["quarantine_id"] for one in list_entries(session(world))] == [number], "the mended value does not count"
+    assert len(standing(world)) == 30
+    assert mend_cell(session(world), number, column=None, value=BO.address, signature=ME).still_open == 0
+    assert (BO.key, "grant") in standing(world) and len(standing(world)) == 31
+
+
+def test_i2_what_was_mended_again_since_stands_when_the_wrong_one_is_undone(world: World) -> None:
+    acts = [answer(n, Who(address_of(n), "aino"), T0, newsletter="Yes") for n in range(30)]
+    world.perform([*acts, broken(answer(30, BO, T0, newsletter="Yes"))])
+    run_on(world, 0)
+    number = list_entries(session(world))[0]["quarantine_id"]
+    world.at(NOW + timedelta(hours=1))
+    wrong = mend_cell(session(world), number, column="Email", value="other@example.org", signature=ME)
+    world.at(NOW + timedelta(hours=2))
+    mend_cell(session(world), number, column="Email", value=BO.address, signature=ME)
+    world.at(NOW + timedelta(hours=3))
+    assert undo(world, wrong.run_id).counts()["rows_as_received"] == 0
+    assert not list_entries(session(world))
+    retry(session(world))
+    assert (BO.key, "grant") in standing(world) and len(standing(world)) == 31
+
+
+# Later deliveries of the same.
+
+
+EARLIER = [answer(1, AINO, T0, stop="Yes"), answer(2, MAIJA, T0, newsletter="Yes"), register(3, BO, T0)]
+LATER = [answer(4, Who(address_of(4), "aino"), T0, stop="Yes"), register(5, Who(address_of(5), "aino"), T0)]
+
+
+@pytest.fixture
+def exported(world: World) -> tuple[World, UUID, UUID]:
+    """Two full exports of two feeds, the second with what the first has and more; the runs that read them."""
+    world.perform(EARLIER)
+    first = run_on(world, 0)
+    world.perform([*EARLIER, *LATER])
+    return world, first, run_on(world, 1)
+
+
+Exported = tuple[World, UUID, UUID]
+LOWERED = [(AINO.key, "withdraw"), (address_of(4), "withdraw")]
+
+
+def test_i2_what_a_later_export_told_as_well_is_read_from_it(exported: Exported) -> None:
+    world, first, _ = exported
+    world.at(NOW + timedelta(hours=2))
+    foretold = rehearse_undo(session(world), first, by=BY)
+    report = undo(world, first)
+    assert foretold.counts() == report.counts()
+    assert standing(world) == sorted(LOWERED), "a no that was told there too, and no yes by the same mapping"
+    assert [address for (address,) in registered(world)] == sorted([BO.key, address_of(5)])
+    assert sorted(batch_states(world)) == ["applied", "applied", "undone", "undone"]
+    run_on(world, 3)
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+
+
+def test_i2_a_later_export_that_is_undone_too_takes_along_what_was_read_from_it_again(exported: Exported) -> None:
+    world, first, second = exported
+    for hours, run_id in ((2, first), (3, second)):
+        undo(world.at(NOW + timedelta(hours=hours)), run_id)
+    assert standing(world) == [] and registered(world) == []
+    assert set(batch_states(world)) == {"undone"}
+    assert undo(world, second).is_nothing
+
+
+def test_i2_a_later_export_that_left_the_landing_is_read_when_it_comes_again(exported: Exported) -> None:
+    world, first, _ = exported
+    forget_payloads(world)
+    world.at(NOW + timedelta(hours=2))
+    assert undo(world, first).counts()["batches_read_when_they_come_again"] == 2
+    assert standing(world) == LOWERED[1:] and len(registered(world)) == 1
+    for hours, landed in ((3, 1), (4, 0)):
+        world.perform([*EARLIER, *LATER])
+        ran = world.at(NOW + timedelta(hours=hours)).run()
+        assert {feed: len(ran.landed[feed].landed) for feed in ("answers", "courses")} == {
+            "answers": landed,
+            "courses": landed,
+        }
+        assert standing(world) == sorted(LOWERED) and len(registered(world)) == 2
+
+
+def forget_payloads(world: World) -> None:
+    """As when the landing's time is over."""
+    with world.owner.begin() as conn:
+        for table in ("landing_payload", "landing_key"):
+            conn.execute(text(f"delete from intake.{table}"))
+
+
+def test_i2_a_mended_mapping_reads_the_later_export_at_once(exported: Exported) -> None:
+    world, first, _ = exported
+    world.with_mapping("answers", title="answers, mended").with_mapping("courses", title="courses, mended")
+    undo(world.at(NOW + timedelta(hours=2)), first)
+    assert standing(world) == sorted([*LOWERED, (MAIJA.key, "grant")])
+    assert len(registered(world)) == 2

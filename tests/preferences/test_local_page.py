@@ -203,11 +203,13 @@ def test_a_whole_entry_is_in_the_ledger_at_once(page: Page, served: Served) -> N
     page.get_by_role("button", name=texts("fi")["take_down"]).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(texts("fi")["taken"])
     [event] = served.world.query(
-        "select e.value, v.collected_by, v.method from intake.consent_event e"
-        " join intake.consent_evidence v using (event_key) join intake.contact_point c"
+        "select e.value, v.collected_by, v.method, g.run_id from intake.consent_event e"
+        " join intake.consent_evidence v using (event_key) join intake.reading g using (reading_id)"
+        " join intake.contact_point c"
         " on c.contact_point_id = e.contact_point_id where c.address = 'sanottu@example.org'"
     )
-    assert tuple(event) == ("grant", "Maija Meri", "puhelin")
+    assert tuple(event[:3]) == ("grant", "Maija Meri", "puhelin")
+    expect(page.locator("main")).to_contain_text(str(event.run_id))
 
 
 def test_everything_can_be_done_by_keyboard(page: Page, served: Served) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import logging
 import random
 import re
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from connectors.fetching import HttpSettings
 from connectors.mappings import load_mappings
 from connectors.store.webhook_deliveries import forget_deliveries, forget_signatures
 from connectors.web_forms import WebFormsSettings
+from pipelines.operations.sessions import Session
+from pipelines.operations.undo import undo_run
 from pipelines.operations.webform_handler import webform_handler
 from preferences.secrets_file import DoorSecrets, load_door_secrets
 from sandbox.drupal import remote_post
@@ -171,6 +174,21 @@ def test_a_signup_does_not_wait_for_the_night(hooked: House, organisation: Organ
     assert hooked.world.query("select from intake.consent_event") == []
     hooked.follow()
     assert any(hooked.world.holds().consents.values())
+
+
+def test_what_was_pushed_is_undone_by_the_run_that_is_told_of(
+    hooked: House, organisation: Organisation, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(hooked, pushed(organisation.row(organisation.as_of(FEED, UNTIL)[0]))).status_code == 202
+    with caplog.at_level(logging.INFO, logger="pipelines.operations.following"):
+        followed = hooked.follow()
+    assert f"Run {followed.run_id} took in pushed forms (1)." in caplog.messages
+    assert any(hooked.world.holds().consents.values())
+    report = undo_run(Session(hooked.world.workspace), followed.run_id, by="Maija")
+    assert (report.undone.lowered, report.counts()["by_feed"][FEED]["grant"]) == (1, 1)
+    states = hooked.world.query("select distinct state from intake.consent_state")
+    assert "granted" not in {row.state for row in states}
+    assert hooked.world.query("select state from intake.batch") == [("undone",)]
 
 
 def test_defaults_of_drupal_are_named_with_what_to_switch_on(hooked: House, organisation: Organisation) -> None:
