@@ -7,17 +7,27 @@
 ADD_PENDING = """
 insert into intake.pending_grant (
     confirmation_id, purpose, topic, source, submission_id, address, address_key, given_name, family_name, given_key,
-    wording_hash, notice_version, channel, occurred_at, precision_s, asked_at, expires_at)
+    wording_hash, notice_version, channel, occurred_at, precision_s, asked_at, expires_at, reading_id)
 select distinct on (r.maker_id, d.purpose, coalesce(d.topic, ''))
        r.maker_id, d.purpose, coalesce(d.topic, ''), r.source, r.submission_id, r.address, r.address_key, r.given_name,
        r.family_name, r.given_key, d.wording_hash, d.notice_version, d.channel, d.occurred_at, d.precision_s, :now,
-       :now + make_interval(days => :confirmation_days)
+       :now + make_interval(days => :confirmation_days), :reading_id
 from {decisions} d join t_row r on r.row_no = d.row_no
 where d.value = 'pending' and r.is_usable and r.is_winner and r.class <> 'unchanged' and r.address_key is not null
   and not (r.is_same_content and d.occurred_at + make_interval(days => :confirmation_days) <= :now)
   and d.occurred_at + make_interval(days => greatest(:remembered_days, :confirmation_days)) > :now
 order by r.maker_id, d.purpose, coalesce(d.topic, ''), r.row_no
 on conflict (confirmation_id, purpose, topic) do nothing
+"""
+
+# The same mapping does not ask again for what it asked for in a row whose reading was undone, from whatever batch.
+HOLD_UNDONE = """
+delete from {decisions} d using t_row r
+where r.row_no = d.row_no and d.value = 'pending' and exists (
+    select from intake.undone_reading u join intake.reading g using (reading_id)
+    join intake.row_outcome o on o.batch_id = any(g.batch_ids) and coalesce(o.row_no = any(g.row_nos), true)
+    where g.mapping_hash = :mapping_hash and o.submission_id = r.submission_id
+      and 'pending:' || d.purpose || coalesce('/' || d.topic, '') = any(o.effects))
 """
 
 _IS_OPEN = "p.confirmed_at is null and p.expires_at > :now"

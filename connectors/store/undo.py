@@ -86,6 +86,7 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
     conn.execute(text(undo_sql.MARK_UNDONE), {**stamp, "by": request.by})
     conn.execute(text(undo_sql.VOID_EVENTS), {**stamp, "group_id": uuid4()})
     conn.execute(text(undo_sql.ADD_VOIDS))
+    unasked = Counter(conn.execute(text(undo_sql.FORGET_PENDING)).scalars())
     for table, keys in _KEYS.items():
         _put_back(conn, table, keys, stamp)
     for statement in (undo_sql.REMOVE_ANSWERS, undo_sql.PUT_BACK_ANSWERS, undo_sql.FIND_SUBJECTS):
@@ -102,6 +103,7 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
     touched = list(conn.execute(text("select contact_point_id from t_touched order by 1")).scalars())
     refresh_addresses(conn, refresh, touched, resolve=resolve)
     undone = _counted(conn, Undone(readings=readings, addresses=len(touched)))
+    undone.voided.update({(feed, "sign_up"): number for feed, number in unasked.items()})
     _reopen(conn, undone)
     return undone
 

@@ -50,6 +50,13 @@ with added as (
 {ADD_GROUP.format(kind="void")}
 """
 
+# A sign-up that nobody has confirmed is not asked any more; what somebody confirmed is their own act.
+FORGET_PENDING = """
+delete from intake.pending_grant p using t_reading g
+where p.reading_id = g.reading_id and p.confirmed_at is null
+returning g.feed
+"""
+
 # What an event that stands came with stands, too.
 FIND_GONE = """
 create temporary table t_gone_{table} as

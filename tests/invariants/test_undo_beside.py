@@ -160,6 +160,60 @@ def test_i2_what_was_mended_again_since_stands_when_the_wrong_one_is_undone(worl
     assert (BO.key, "grant") in standing(world) and len(standing(world)) == 31
 
 
+# Sign-ups that wait.
+
+
+@pytest.fixture
+def waiting(world: World) -> tuple[World, UUID, str]:
+    """A sign-up of Aino's that waits for its link; the run that read it, and the link's token."""
+    world.with_mapping("newsletter", consents=DOUBLE).perform([sign_up(1, AINO, T0)])
+    run_id = run_on(world, 0)
+    (one,) = confirmations_to_mail(session(world))
+    return world, run_id, one.token
+
+
+Waiting = tuple[World, UUID, str]
+
+
+def test_i2_a_sign_up_that_waits_is_not_asked_any_more(waiting: Waiting) -> None:
+    world, run_id, token = waiting
+    assert undo(world, run_id).counts()["by_feed"]["newsletter"]["sign_up"] == 1
+    assert confirmations_to_mail(session(world)) == []
+    with pytest.raises(ActRefused):
+        confirm(session(world), token)
+    assert standing(world) == []
+    assert world.query("select reason from intake.row_outcome") == [("undone",)]
+
+
+def test_i2_the_same_mapping_does_not_ask_again_from_another_batch(waiting: Waiting) -> None:
+    world, run_id, token = waiting
+    undo(world, run_id)
+    world.perform([sign_up(1, AINO, T0), sign_up(2, MAIJA, T0)])
+    run_on(world, 1)
+    assert [one.address for one in confirmations_to_mail(session(world))] == [MAIJA.address]
+    with pytest.raises(ActRefused):
+        confirm(session(world), token)
+
+
+def test_i18_a_sign_up_that_is_read_again_by_a_mended_mapping_has_its_wording(waiting: Waiting) -> None:
+    world, run_id, _ = waiting
+    words = {"text": "Send me the newsletter of the campus.", "language": "en", "version": "2"}
+    world.with_mapping("newsletter", consents=[{**consent, "wording": words} for consent in DOUBLE])
+    undo(world, run_id)
+    (one,) = confirmations_to_mail(session(world))
+    confirm(session(world), one.token)
+    (found,) = world.query("select text from intake.consent_evidence join intake.consent_wording using (wording_hash)")
+    assert found.text == words["text"]
+
+
+def test_i2_what_somebody_confirmed_is_their_own_act(waiting: Waiting) -> None:
+    world, run_id, token = waiting
+    confirm(session(world), token)
+    undo(world, run_id)
+    assert standing(world) == [(AINO.key, "grant")]
+    assert not confirm(session(world), token).is_new
+
+
 # Later deliveries of the same.
 
 
