@@ -5,6 +5,7 @@ The event itself holds ids, codes, times and a salted commitment; address, names
 """
 
 from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
+from schemas.acts import DOUBLE_OPT_IN
 
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
 # store or earlier in the batch. At first sight its plain "no" is a default and no event. With a changed address a
@@ -13,19 +14,23 @@ from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
 # was stated on unless that source had the address withdrawn by then; what is in time is not compared with it.
 _STATED_AT = "least(greatest(r.version_at, d.effective_at), r.received_at)"
 
+# Whether a submission (of a row r) gave the grant e with the evidence v: by itself, or by the link that was mailed for it, whose
+# events bear its `maker_id`.
+_GAVE = f"""(e.source = r.source and v.submission_id = r.submission_id
+    or e.source = '{DOUBLE_OPT_IN}' and v.submission_id = replace(r.maker_id::text, '-', ''))"""
+
 # A box that is not ticked says nothing, unless an earlier version of the submission had it ticked, in the store or the batch.
-COUNT_UNTICKED = """
+COUNT_UNTICKED = f"""
 with ticked as (
     select r.submission_id, g.purpose, coalesce(g.topic, '') as topic
-    from {decisions} g join t_row r on r.row_no = g.row_no where g.value = 'grant'
+    from {{decisions}} g join t_row r on r.row_no = g.row_no where g.value = 'grant'
 ), turned as (
-    update {decisions} d set value = 'withdraw' from t_row r
+    update {{decisions}} d set value = 'withdraw' from t_row r
     where r.row_no = d.row_no and d.value = 'unticked' and r.is_winner and (
         (r.submission_id, d.purpose, coalesce(d.topic, '')) in (select submission_id, purpose, topic from ticked)
         or exists (
             select from intake.consent_event e join intake.consent_evidence v using (event_key)
-            where e.contact_point_id in (r.old_contact_point_id, r.moved_from_id)
-              and e.source = r.source and v.submission_id = r.submission_id and e.purpose = d.purpose
+            where e.contact_point_id in (r.old_contact_point_id, r.moved_from_id) and {_GAVE} and e.purpose = d.purpose
               and e.topic = coalesce(d.topic, '') and e.value = 'grant'
               and not exists (select from intake.consent_void w where w.event_key = e.event_key)))
     returning d.row_no
@@ -180,6 +185,7 @@ delete from t_event t using intake.consent_event e where e.event_key = t.event_k
 # An answer that was a yes in an earlier version of the submission, in the store or in the batch, and of which no change is told
 # since, turned into a no some time until it was received. A change is told where the no may be later than all that the yes may
 # be; or, where the form's time is as coarse as a date, where the row itself is newer than that version, and no newer than the no.
+# That a link was followed says when that was, and of the yes on the form only that it was before.
 _DATE_TURNED_ANSWERS = """
 update t_event t set effective_at = t.received_at,
     precision_s = round(extract(epoch from t.received_at - t.occurred_at))
@@ -188,24 +194,33 @@ where r.row_no = t.row_no and r.is_winner
   and t.value = 'withdraw' and not t.states_current_value and t.effective_at < t.received_at
   and exists (
     select from {version_that_said} e
-    where e.contact_point_id in (t.contact_point_id, r.moved_from_id) and e.source = t.source and e.purpose = t.purpose
-      and (t.topic is null or e.topic = t.topic) and e.value = 'grant' and {is_earlier_version}
-      and e.occurred_at + make_interval(secs => e.precision_s) >= t.occurred_at + make_interval(secs => t.precision_s)
+    where e.purpose = t.purpose and (t.topic is null or e.topic = t.topic) and {is_earlier_version}
+      and {said_until} >= t.occurred_at + make_interval(secs => t.precision_s)
       and not coalesce(r.version_at > {version_at} and r.version_at <= t.effective_at, false))
 """
+_IS_OF_THE_ADDRESS = "e.contact_point_id in (t.contact_point_id, r.moved_from_id) and e.value = 'grant'"
+_UNTIL = "e.occurred_at + make_interval(secs => e.precision_s)"
 
 DATE_TURNED_ANSWERS = _DATE_TURNED_ANSWERS.format(
     version_that_said="intake.consent_evidence v cross join intake.consent_event",
-    is_earlier_version="""v.event_key = e.event_key and v.submission_id = t.submission_id
+    is_earlier_version=f"""{_IS_OF_THE_ADDRESS} and v.event_key = e.event_key and {_GAVE}
       and not exists (select from intake.consent_void w where w.event_key = e.event_key)""",
+    said_until=f"greatest({_UNTIL}, case when e.source = '{DOUBLE_OPT_IN}' then r.submitted_to end)",
     version_at="""(
         select p.version_at from intake.submission p where p.source = r.source and p.submission_id = r.submission_id)""",
 )
 
 DATE_TURNED_TOGETHER = _DATE_TURNED_ANSWERS.format(
     version_that_said="t_row y cross join t_event",
-    is_earlier_version="y.row_no = e.row_no and y.row_no <> t.row_no and e.submission_id = t.submission_id",
+    is_earlier_version=f"""{_IS_OF_THE_ADDRESS} and e.source = t.source
+      and y.row_no = e.row_no and y.row_no <> t.row_no and e.submission_id = t.submission_id""",
+    said_until=_UNTIL,
     version_at="y.version_at",
+)
+
+# A yes that waited for its link, or was confirmed by it, was one on the form all the same (pending_sql.FIND_ASKED).
+DATE_TURNED_ASKED = _DATE_TURNED_ANSWERS.format(
+    version_that_said="t_asked", is_earlier_version="e.row_no = r.row_no", said_until=_UNTIL, version_at="e.version_at"
 )
 
 # What they agreed to before they moved on their page does not go along: newsletters are chosen anew.

@@ -32,7 +32,7 @@ from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_ke
 
 TEMPORARY = (
     *("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_match", "t_refused", "t_occasion"),
-    *("t_latest", "t_fold", "t_person_state", "t_address_state", "t_purpose"),
+    *("t_taken_back", "t_asked", "t_latest", "t_fold", "t_person_state", "t_address_state", "t_purpose"),
 )
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
@@ -137,6 +137,7 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
     run(intake_sql.READ_AS_MOVED)
+    run(pending_sql.TAKE_BACK)
     run(ledger_sql.COUNT_UNTICKED)
     run(ledger_sql.FORGET_UNTICKED)
     _merge_people(conn, request, run, resolve)
@@ -196,6 +197,8 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         ledger_sql.DROP_KNOWN_EVENTS,
         ledger_sql.DATE_TURNED_ANSWERS,
         ledger_sql.DATE_TURNED_TOGETHER,
+        pending_sql.FIND_ASKED,
+        ledger_sql.DATE_TURNED_ASKED,
         ledger_sql.LEAVE_GRANTS,
         ANALYSE_EVENTS,
         ledger_sql.ADD_EVENTS,

@@ -1,10 +1,54 @@
 """SQL of double opt-in: a batch's sign-ups that wait, and what staff cannot do for the person meanwhile."""
 
+# Whether a row lowers a purpose and topic ('' = the whole): by a no to it or to the whole, or by an empty box of its own. The
+# plain no of a flag may be a default.
+_LOWERS = """exists (
+    select from {{decisions}} n
+    where n.row_no = r.row_no and n.purpose = {purpose} and (
+        n.value = 'unticked' and coalesce(n.topic, '') = {topic}
+        or n.value = 'withdraw' and coalesce(n.topic, '') in ('', {topic})
+           and not (n.states_current_value and n.reason is not distinct from 'refused')))"""
+
+# A sign-up whose submission says no by now, or is deleted, does not wait any more, and its link is good for nothing. Before
+# anything looks for what was granted: whoever follows the link at this moment is waited for, or finds it gone.
+TAKE_BACK = f"""
+create temporary table t_taken_back as
+with gone as (
+    delete from intake.pending_grant p using t_row r
+    where p.confirmation_id = r.maker_id and p.confirmed_at is null and r.is_winner
+      and (r.is_deleted or {_LOWERS.format(purpose="p.purpose", topic="p.topic")})
+    returning p.confirmation_id, p.purpose, p.topic, p.occurred_at, p.precision_s
+)
+select * from gone
+"""
+
+# What versions of the submissions that withdraw had asked for, followed by a link or not, in the store or in the batch, and
+# when these versions were made.
+FIND_ASKED = """
+create temporary table t_asked as
+select r.row_no, g.purpose, g.topic, g.occurred_at, g.precision_s, (
+           select u.version_at from intake.submission u
+           where u.source = r.source and u.submission_id = r.submission_id) as version_at
+from t_row r join (
+    select * from t_taken_back
+    union all select confirmation_id, purpose, topic, occurred_at, precision_s from intake.pending_grant
+) g on g.confirmation_id = r.maker_id
+where r.is_winner and r.withdraws
+union all
+select r.row_no, d.purpose, coalesce(d.topic, ''), d.occurred_at, d.precision_s, y.version_at
+from {decisions} d
+join t_row y on y.row_no = d.row_no
+join t_row r on r.submission_id = y.submission_id and r.row_no <> y.row_no
+where d.value = 'pending' and r.is_winner and r.withdraws and not exists (
+    select from {decisions} n where n.row_no = r.row_no and n.value = 'pending' and n.purpose = d.purpose
+       and n.topic is not distinct from d.topic)
+"""
+
 # One that was read before is not asked again: the same content makes no second link, nor does it under another mapping once
 # the first may have been forgotten. Nor is one so old that the store may have forgotten it: where nobody followed the link
 # its row goes as the quarantine does (connectors.store.retention_sql), and a full export would bring it back for ever. Every
-# sign-up that is read within that time is asked once.
-ADD_PENDING = """
+# sign-up that is read within that time is asked once. Nor is one asked that its own row forbids.
+ADD_PENDING = f"""
 insert into intake.pending_grant (
     confirmation_id, purpose, topic, source, submission_id, address, address_key, given_name, family_name, given_key,
     wording_hash, notice_version, channel, occurred_at, precision_s, asked_at, expires_at, reading_id)
@@ -12,10 +56,11 @@ select distinct on (r.maker_id, d.purpose, coalesce(d.topic, ''))
        r.maker_id, d.purpose, coalesce(d.topic, ''), r.source, r.submission_id, r.address, r.address_key, r.given_name,
        r.family_name, r.given_key, d.wording_hash, d.notice_version, d.channel, d.occurred_at, d.precision_s, :now,
        :now + make_interval(days => :confirmation_days), :reading_id
-from {decisions} d join t_row r on r.row_no = d.row_no
+from {{decisions}} d join t_row r on r.row_no = d.row_no
 where d.value = 'pending' and r.is_usable and r.is_winner and r.class <> 'unchanged' and r.address_key is not null
   and not (r.is_same_content and d.occurred_at + make_interval(days => :confirmation_days) <= :now)
   and d.occurred_at + make_interval(days => greatest(:remembered_days, :confirmation_days)) > :now
+  and not {_LOWERS.format(purpose="d.purpose", topic="coalesce(d.topic, '')")}
 order by r.maker_id, d.purpose, coalesce(d.topic, ''), r.row_no
 on conflict (confirmation_id, purpose, topic) do nothing
 """
