@@ -90,15 +90,24 @@ def usable_keys(conn: Connection, keys: KeyRing | Sequence[Key]) -> list[Key]:
     return [key for key in known[:-1] if key.key_id in used] + known[-1:]
 
 
-def erased_at(conn: Connection, address_key: str, keys: KeyRing, *, given_key: str | None = None) -> datetime | None:
-    """When everybody at an address was last erased, or whoever had this name there; None where nobody was."""
+def erased_at(
+    conn: Connection,
+    address_key: str,
+    keys: KeyRing,
+    *,
+    given_key: str | None = None,
+    submission: tuple[str, str] | None = None,
+) -> datetime | None:
+    """When everybody at an address was last erased, or whoever had this name there or had sent this submission (source, id);
+    None where nobody was.
+    """
     usable = usable_keys(conn, keys)
     hashes = [keyed_hash(key, Kind.ADDRESS, address_key) for key in usable]
     if given_key is not None:
         hashes += [keyed_hash(key, Kind.SUBJECT, f"{address_key}|{given_key}") for key in usable]
-    statement = (
-        "select max(erased_at) from intake.tombstone where kind in ('address', 'subject') and key_hash = any(:hashes)"
-    )
+    if submission is not None:
+        hashes += [keyed_hash(key, Kind.SUBMISSION, "|".join(submission)) for key in usable]
+    statement = "select max(erased_at) from intake.tombstone where kind <> 'crm_row' and key_hash = any(:hashes)"
     found: datetime | None = conn.execute(text(statement), {"hashes": hashes}).scalar() if hashes else None
     return found
 

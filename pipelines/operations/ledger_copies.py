@@ -112,9 +112,15 @@ def _append(session: Session, conn: Connection, lines: Sequence[dict[str, Any]],
 
 
 def _is_erased(session: Session, conn: Connection, line: dict[str, Any]) -> bool:
-    # A withdrawal of somebody who was erased at a shared address still lowers; a grant would bring them back.
-    given_key = line.get("given_key") if line["value"] == "grant" else None
-    gone_at = erased_at(conn, line["address_key"], session.workspace.keys, given_key=given_key)
+    # Of somebody who was erased at a shared address a withdrawal would bring the name back, too: for the others there it does
+    # not count since.
+    gone_at = erased_at(
+        conn,
+        line["address_key"],
+        session.workspace.keys,
+        given_key=line.get("given_key"),
+        submission=(line["source"], line["submission_id"]) if line.get("submission_id") else None,
+    )
     return gone_at is not None and (line.get("occurred_at") or line["received_at"]) <= gone_at.isoformat()
 
 

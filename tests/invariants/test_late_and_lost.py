@@ -12,10 +12,11 @@ import pytest
 
 from connectors.dataverse import RowResult
 from pipelines.operations.acts import record_acts
-from pipelines.operations.erasure import find_person
+from pipelines.operations.erasure import alone, find_person
 from pipelines.operations.ledger_copies import export_ledger, import_ledger
 from pipelines.operations.narrow_sync import serve_calls
 from pipelines.operations.quarantine import retry
+from pipelines.operations.restores import replay
 from pipelines.operations.rights import lift, restrict
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import sync_crm
@@ -30,10 +31,10 @@ from tests.invariants.crm_hands import (
     edit_contact,
     set_crm_clock,
 )
-from tests.invariants.erasing import erase
+from tests.invariants.erasing import erase, traces
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.test_acts import make_act, states
-from tests.invariants.world import World, take_in
+from tests.invariants.world import World, empty_store, take_in
 
 AINO, MAIJA = Who("aino@example.org", "aino"), Who("aino@example.org", "maija")
 DAY = timedelta(days=1)
@@ -234,6 +235,25 @@ def test_whoever_was_erased_at_a_shared_address_does_not_come_back_by_an_old_act
     assert refused.value.code == "erased"
     import_ledger(world.session(), tmp_path / "ledger")
     assert world.query("select given_name from intake.person") == [("Maija",)]
+
+
+def test_whoever_was_erased_at_a_shared_address_does_not_come_back_by_a_copy_in_a_new_store(
+    world: World, tmp_path: Any
+) -> None:
+    world.perform([sign_up(1, AINO, T0), sign_up(2, MAIJA, T0), answer(3, AINO, T0 + DAY, stop="Yes")])
+    world.run()
+    export_ledger(world.session(), tmp_path / "ledger")
+    ((aino,),) = world.query("select person_id from intake.person where given_name = 'Aino'")
+    erase(world, person=str(aino))
+    left = states(world)
+    empty_store(world.owner)
+    with alone(session := Session(world.workspace)):
+        replay(session)
+    assert import_ledger(world.session(), tmp_path / "ledger") == {"known": 0, "erased": 3, "added": 1}
+    assert traces(world, "virtanen") == set()
+    assert world.query("select distinct given_key from intake.subject") == [("maija",)]
+    assert states(world) == left
+    assert left["marketing", ""] == "granted", "Maija's"
 
 
 def test_what_staff_take_down_is_told_to_the_crm_at_once(world: World) -> None:
