@@ -63,11 +63,57 @@ on conflict (table_name, row_id) do update set
     contact_point_id = excluded.contact_point_id, columns = excluded.columns, edits = old.edits || excluded.edits
 """
 
-_WITHDRAWALS = """
-select purpose, topic, clock, max(effective_at) as effective_at from intake.consent_event e
-where contact_point_id = :id and value = 'withdraw'
-  and not exists (select from intake.consent_void v where v.event_key = e.event_key)
-group by purpose, topic, clock order by purpose, topic, clock
+# A withdrawal (w) that does not hold yet for whoever reads another address: it is not there as of that time, nor is a later one
+# without a name by the same clock.
+_IS_MISSING = """
+w.value = 'withdraw' and not exists (select from intake.consent_void v where v.event_key = w.event_key) and not exists (
+    select from intake.contact_point t
+    join intake.consent_event e on e.contact_point_id = t.contact_point_id
+    left join intake.subject s on s.subject_id = e.subject_id
+    where t.address_key = {key} and e.value = 'withdraw' and e.purpose = w.purpose and e.topic = w.topic
+      and e.clock = w.clock and (e.effective_at = w.effective_at or (e.effective_at > w.effective_at and s.given_key = ''))
+      and not exists (select from intake.consent_void v where v.event_key = e.event_key))
+"""
+
+_MISSING = f"""
+select distinct purpose, topic, clock, effective_at from intake.consent_event w
+where contact_point_id = :id and {_IS_MISSING.format(key=":key")} order by purpose, topic, clock, effective_at
+"""
+
+# Merges are few: the search begins at them. A contact that was not ours bears an address of its own.
+_UNCARRIED = f"""
+with shared as (
+    select distinct row_id from intake.crm_link
+    where state = 'merged' and (cast(:among as uuid[]) is null or row_id in (
+        select coalesce(l.row_id, p.person_id) from intake.person p left join intake.crm_link l using (person_id)
+        where p.contact_point_id = any(:among)))
+), bearer as (
+    select s.row_id, p.person_id, p.contact_point_id, p.given_name, p.family_name,
+           case when l.state = 'merged' then l.since_at else '-infinity' end as since_at
+    from shared s join intake.crm_link l on l.row_id = s.row_id join intake.person p on p.person_id = l.person_id
+    union all
+    select s.row_id, p.person_id, p.contact_point_id, p.given_name, p.family_name, '-infinity'
+    from shared s join intake.person p on p.person_id = s.row_id
+    where not exists (select from intake.crm_link l where l.person_id = p.person_id)
+), borne as (
+    select b.row_id, c.address, c.address_key, true as is_persons, b.given_name, b.family_name, b.since_at
+    from bearer b join intake.contact_point c using (contact_point_id)
+    union all
+    select r.row_id, m.address, lower(m.address), false, null, null, '-infinity'
+    from shared s join intake.crm_row r on r.table_name = 'contact' and r.row_id = s.row_id
+    cross join lateral (select r.columns ->> 'emailaddress1' as address) m
+    where m.address <> '' and not exists (
+        select from bearer b join intake.contact_point c using (contact_point_id)
+        where b.row_id = r.row_id and c.address_key = lower(m.address))
+)
+select distinct b.contact_point_id, o.address, w.purpose, w.topic, w.clock, w.effective_at,
+       w.effective_at <= greatest(b.since_at, o.since_at) as was_before, b.given_name, b.family_name,
+       o.is_persons, o.given_name as other_given_name, o.family_name as other_family_name
+from bearer b
+join intake.contact_point c on c.contact_point_id = b.contact_point_id
+join intake.consent_event w on w.contact_point_id = b.contact_point_id
+join borne o on o.row_id = b.row_id and o.address_key <> c.address_key
+where {_IS_MISSING.format(key="o.address_key")} order by b.contact_point_id, o.address, w.effective_at
 """
 
 _SUPPRESSED = """
@@ -81,10 +127,11 @@ _AMONG = "(cast(:among as uuid[]) is null or c.contact_point_id = any(:among))"
 _UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version and {_AMONG} order by c.contact_point_id"
 
 _NOT_SUPPRESSED_ANY_MORE = f"""
-update intake.contact_point c set sought_at = null
+select c.contact_point_id, c.address, c.address_key from intake.contact_point c
 where c.sought_at is not null and c.version > c.acked_version and {_AMONG} and not exists (
     select from intake.consent_state s where s.contact_point_id = c.contact_point_id
        and s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn')
+order by c.contact_point_id
 """
 
 
@@ -131,15 +178,35 @@ def mark_gone(conn: Connection, row_id: UUID, *, at: datetime) -> None:
     conn.execute(text(_LINK), {"row_id": row_id, "to": row_id, "state": "gone", "at": at})
 
 
-def withdrawals_at(conn: Connection, contact_point_id: UUID) -> Sequence[RowMapping]:
-    """The latest withdrawal at an address by purpose, topic ('' = the whole) and clock."""
-    return conn.execute(text(_WITHDRAWALS), {"id": contact_point_id}).mappings().all()
+def missing_withdrawals(conn: Connection, contact_point_id: UUID, key: str) -> Sequence[RowMapping]:
+    """The withdrawals at an address that do not hold at another (its canonical key) yet: purpose, topic ('' = the whole),
+    clock, effective_at.
+    """
+    return conn.execute(text(_MISSING), {"id": contact_point_id, "key": key}).mappings().all()
+
+
+def uncarried(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[RowMapping]:
+    """Withdrawals at an address (of some, and those that share a contact with them) that do not hold yet at another `address`
+    of a contact that staff merged theirs into: contact_point_id, purpose, topic, clock, effective_at.
+
+    With whether it was made before that merge, and the names of who has the contact, and of who has it under the other address
+    (`is_persons`: somebody of ours).
+    """
+    return conn.execute(text(_UNCARRIED), {"among": None if among is None else list(among)}).mappings().all()
 
 
 def address_of(conn: Connection, contact_point_id: UUID) -> str:
     """The address of a contact point."""
     statement = "select address from intake.contact_point where contact_point_id = :id"
     return str(conn.execute(text(statement), {"id": contact_point_id}).scalar_one())
+
+
+def points_of_keys(conn: Connection, keys: Sequence[str]) -> list[UUID]:
+    """The contact points of canonical addresses; those that nobody knows are absent."""
+    statement = (
+        "select contact_point_id from intake.contact_point where address_key = any(:keys) order by contact_point_id"
+    )
+    return list(conn.execute(text(statement), {"keys": list(keys)}).scalars())
 
 
 def suppressed_keys(conn: Connection, keys: Sequence[str]) -> frozenset[str]:
@@ -154,16 +221,18 @@ def suppressed_unsought(conn: Connection) -> list[UUID]:
 
 
 def addresses_to_seek(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[Any]:
-    """Those of them (of some) that are about to be planned: contact_point_id, address, address_key.
+    """Those of them (of some) that are about to be planned: contact_point_id, address, address_key."""
+    return conn.execute(text(_UNSOUGHT_AND_DUE), {"among": None if among is None else list(among)}).all()
 
-    An address that is suppressed no more will be sought anew when it is again.
+
+def addresses_let_go(conn: Connection, *, among: Sequence[UUID] | None = None) -> Sequence[Any]:
+    """Addresses (of some) about to be planned whose contacts were sought, and which are suppressed no more; as above."""
+    return conn.execute(text(_NOT_SUPPRESSED_ANY_MORE), {"among": None if among is None else list(among)}).all()
+
+
+def mark_sought(conn: Connection, contact_point_ids: Sequence[UUID], *, at: datetime | None) -> None:
+    """All contacts with these addresses are known; those that come to bear one will be read as changed. `at` None: they will be
+    sought anew when they are suppressed again.
     """
-    values = {"among": None if among is None else list(among)}
-    conn.execute(text(_NOT_SUPPRESSED_ANY_MORE), values)
-    return conn.execute(text(_UNSOUGHT_AND_DUE), values).all()
-
-
-def mark_sought(conn: Connection, contact_point_ids: Sequence[UUID], *, at: datetime) -> None:
-    """All contacts with these addresses are known; those that come to bear one will be read as changed."""
     statement = "update intake.contact_point set sought_at = :at where contact_point_id = any(:ids)"
     conn.execute(text(statement), {"at": at, "ids": list(contact_point_ids)})

@@ -436,6 +436,7 @@ CRM_LINK = Table(
     _at("since_at", nullable=False),
     CheckConstraint("state in ('adopted', 'merged', 'gone')", name="state"),
     Index("ix_crm_link_row", "row_id"),
+    Index("ix_crm_link_merged", "row_id", postgresql_where=sql("state = 'merged'")),
 )
 
 # A contact that the CRM has and that may be one of these persons' (or nobody's of ours): a person decides by name.

@@ -16,10 +16,8 @@ from connectors.dataverse import TableName
 from connectors.store import adoption as store
 from connectors.store import crm_rows
 from connectors.store.adoption import Address, Doubtful, FoundRow
-from connectors.store.bulk import drop_staged
-from connectors.store.merge import merge_batch
 from connectors.store.planning import take_up_listed
-from pipelines.operations.crm_merging import stage_decisions
+from pipelines.operations.crm_merging import record_decisions
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adopted_rows import (
@@ -42,10 +40,9 @@ from pipelines.transforms.adoption import (
     match_address,
     read_contacts,
 )
-from pipelines.transforms.crm_changes import CrmDecision, Told, each_once
+from pipelines.transforms.crm_changes import Told, each_once
 from pipelines.transforms.crm_consents import purposes_of, read_consent
 from pipelines.transforms.crm_contacts import Addresses, read_contact
-from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.names import name_key
 from schemas.tables import CONSENT, CONTACT
 
@@ -128,19 +125,6 @@ def adopt_all(session: Session, crm: SearchableCrm) -> Adoption:
 def opt_ins_left(session: Session, conn: Connection, found: Found) -> list[OptIn]:
     """Opt-ins in the CRM that the ledger knows nothing of."""
     return opt_ins_without_evidence(found.contacts, found.consents, store.evidenced(conn, now=session.now))
-
-
-def record_decisions(session: Session, found: Sequence[CrmDecision]) -> None:
-    """Bring what rows of the CRM say into the ledger, as one batch."""
-    request = stage_decisions(session, found)
-    if request is None:
-        return
-    with session.transaction() as conn:
-        merge_batch(conn, request, resolve=resolve_subjects)
-        if not session.is_rehearsal:
-            drop_staged(conn, session.staged)
-    if not session.is_rehearsal:
-        session.staged.clear()
 
 
 def read_whole_crm(session: Session, crm: SearchableCrm) -> Found:

@@ -1,25 +1,29 @@
 """Merges in the CRM, followed: whose contact is which row from now on, and the withdrawals that go along.
 
-What a person withdrew at one address of a merged contact holds at the other; a grant does not. So no union of two
-records allows more than either did. A merge that somebody takes back, by making the contact active again, gives each
-their own; what was withdrawn meanwhile stays so.
+What was withdrawn at one address of a merged contact holds at the other, whether it is read before the merge or after; a grant
+does not. So no union of two records allows more than either did. What the person withdraws after the merge holds at both as
+well; several people who only share the contact each speak for themselves. A merge that somebody takes back, by making the
+contact active again, gives each their own; what was withdrawn meanwhile stays so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from connectors.store import crm_links, crm_rows
+from connectors.store import crm_links, crm_rows, narrow_calls
+from pipelines.operations.crm_merging import record_decisions
 from pipelines.operations.crm_reading import ReadableCrm
 from pipelines.operations.delivery import table_name
 from pipelines.operations.sessions import Session
+from pipelines.transforms.adoption import is_compatible
 from pipelines.transforms.crm_changes import CrmDecision, Merged, Split, Told, as_tracked, selected_columns
 from pipelines.transforms.crm_contacts import ADDRESS, FLAG, MARKETING, master_edits, merged_flag
 from pipelines.transforms.emails import canonical_address
+from pipelines.transforms.names import name_key
 from schemas.consent import Actor, Value
 from schemas.tables import CONTACT
 
@@ -99,23 +103,46 @@ def _carried_both_ways(
 
 
 def carried(conn: Connection, point: UUID, address: str) -> list[CrmDecision]:
-    """The withdrawals at one address, as of when and by whose clock they were made, for another address."""
-    if canonical_address(crm_links.address_of(conn, point)).key == canonical_address(address).key:
+    """The withdrawals at one address, as of when and by whose clock they were made, for another address that has them not."""
+    key = canonical_address(address).key
+    if key is None or canonical_address(crm_links.address_of(conn, point)).key == key:
         return []
-    return [
-        CrmDecision(
-            TABLE,
-            point,
-            address,
-            row["purpose"],
-            row["topic"] or None,
-            Value.WITHDRAW,
-            Actor.STAFF,
-            row["effective_at"],
-            row["clock"],
-        )
-        for row in crm_links.withdrawals_at(conn, point)
-    ]
+    return [_along(point, address, row) for row in crm_links.missing_withdrawals(conn, point, key)]
+
+
+def _along(point: UUID, address: str, row: RowMapping) -> CrmDecision:
+    named = row["purpose"], row["topic"] or None
+    return CrmDecision(
+        TABLE, point, address, *named, Value.WITHDRAW, Actor.STAFF, row["effective_at"], clock=row["clock"]
+    )
+
+
+def carry_late(session: Session, *, among: Sequence[UUID] | None = None) -> int:
+    """Carry along what was withdrawn before a merge and came after it, or was withdrawn since by a person of the same name.
+    Returns how many decisions.
+
+    Of addresses that share a contact with some, where `among` is given; of the others of these the CRM is to be told next.
+    """
+    with session.transaction() as conn:
+        found = crm_links.uncarried(conn, among=among)
+    decisions = [_along(row["contact_point_id"], row["address"], row) for row in found if _holds_for_both(row)]
+    record_decisions(session, decisions)
+    if decisions and among is not None:
+        keys = {str(canonical_address(one.address).key) for one in decisions}
+        with session.transaction() as conn:
+            others = set(crm_links.points_of_keys(conn, sorted(keys))) - set(among)
+            narrow_calls.call(conn, sorted(others))
+    return len(decisions)
+
+
+def _holds_for_both(row: RowMapping) -> bool:
+    """Whether a withdrawal holds at the other address: whoever merged the two took them for one, but of several people by their
+    names, who only share the contact, each speaks for themselves from then on.
+    """
+    if row["was_before"] or not row["is_persons"]:
+        return True
+    other = name_key(row["other_given_name"], row["other_family_name"])
+    return is_compatible(name_key(row["given_name"], row["family_name"]), other)
 
 
 def follow(conn: Connection, merges: Merges) -> None:

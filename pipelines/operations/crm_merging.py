@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from connectors.store import batches
 from connectors.store.arrow_columns import table_from_frame
-from connectors.store.bulk import stage_tables
-from connectors.store.merge import MergeRequest, StagedTables
+from connectors.store.bulk import drop_staged, stage_tables
+from connectors.store.merge import MergeRequest, StagedTables, merge_batch
 from connectors.store.migrate import PIPELINE_ROLE
 from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import purpose_rules
 from pipelines.transforms.crm_changes import CrmDecision
 from pipelines.transforms.emails import canonical_address, is_role_address
+from pipelines.transforms.identity import resolve_subjects
 from pipelines.transforms.readings import conform
 from pipelines.transforms.row_ids import row_ids
 from pipelines.transforms.wordings import wording_row
@@ -33,6 +34,19 @@ from schemas.records import (
 
 FEED = "dataverse_readback"
 CHANNEL = "crm"
+
+
+def record_decisions(session: Session, found: Sequence[CrmDecision]) -> None:
+    """Bring what rows of the CRM say into the ledger, as one batch."""
+    request = stage_decisions(session, found)
+    if request is None:
+        return
+    with session.transaction() as conn:
+        merge_batch(conn, request, resolve=resolve_subjects)
+        if not session.is_rehearsal:
+            drop_staged(conn, session.staged)
+    if not session.is_rehearsal:
+        session.staged.clear()
 
 
 def stage_decisions(session: Session, found: Sequence[CrmDecision]) -> MergeRequest | None:
@@ -144,7 +158,8 @@ def _decision(decision: CrmDecision, row_no: int, session: Session) -> dict[str,
         "clock": decision.clock or str(Source.DATAVERSE),
         "occurred_at": decision.at,
         "precision_s": 0,
-        "effective_at": min(decision.at, session.now),
+        # What is carried along from another address was dated when it was received there, maybe since this run began.
+        "effective_at": decision.at if decision.clock else min(decision.at, session.now),
         "states_current_value": False,
         "reason": decision.reason,
         "channel": CHANNEL,

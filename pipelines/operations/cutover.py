@@ -10,14 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connectors.store import cutover as store
-from pipelines.operations.adoption import (
-    Adoption,
-    SearchableCrm,
-    adopt_all,
-    opt_ins_left,
-    read_whole_crm,
-    record_decisions,
-)
+from pipelines.operations.adoption import Adoption, SearchableCrm, adopt_all, opt_ins_left, read_whole_crm
+from pipelines.operations.crm_merging import record_decisions
 from pipelines.operations.sessions import Session
 from pipelines.transforms.adopted_rows import OptIn
 from pipelines.transforms.crm_changes import CrmDecision

@@ -37,7 +37,7 @@ def read_back(session: Session, crm: ReadableCrm) -> int:
     """Bring what changed in the CRM since the last read-back into the store; returns how many decisions it made."""
     suppressed = _suppressed_before(session)
     readings = [read_table(session, crm, table) for table in READ_TABLES]
-    decided = _keep_readings(session, crm, readings, suppressed)
+    decided = _keep_readings(session, crm, readings, suppressed) + crm_merges.carry_late(session)
     seek_bearers(session, crm)
     return decided
 
@@ -46,6 +46,7 @@ def read_back_addresses(session: Session, crm: ReadableCrm, contact_point_ids: S
     """The same for the rows that are known of some addresses, as they are now; no delta link moves."""
     readings = [read_rows_of(session, crm, table, contact_point_ids) for table in READ_TABLES]
     decided = _keep_readings(session, crm, readings, [], among=contact_point_ids)
+    decided += crm_merges.carry_late(session, among=contact_point_ids)
     seek_bearers(session, crm, among=contact_point_ids)
     return decided
 

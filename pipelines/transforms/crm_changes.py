@@ -32,6 +32,8 @@ _BESIDE: dict[str, tuple[str, ...]] = {
 INACTIVE = 1
 # Marks in `edits` beside the columns: the row's state, and what stands on no column.
 STATE, DO_NOT_EMAIL, MERGED, GONE, UNREGISTERED = "statecode", "donotemail", "merged", "gone", "unregistered"
+# Of a contact of ours: beside its main address it bears one that is not to be mailed.
+BESIDE = "beside"
 # Of one that was merged away: others use it, and its owner has a task.
 HANDED_OVER = "handed_over"
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pipelines.transforms.adoption import ADDRESSES
 from pipelines.transforms.crm_changes import (
+    BESIDE,
     DO_NOT_EMAIL,
     INACTIVE,
     MERGED,
@@ -52,6 +53,11 @@ class Addresses:
         keys = [self.keys[str(row[name])] for name in ADDRESSES if str(row.get(name)) in self.keys]
         return list(dict.fromkeys(keys))
 
+    def is_beside(self, row: Mapping[str, Any]) -> bool:
+        """Whether a contact bears an address that is not to be mailed beside its main one."""
+        main = self.keys.get(str(row.get(ADDRESS)))
+        return any(key in self.suppressed and key != main for key in self.of(row))
+
 
 def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, addresses: Addresses) -> None:
     """Add to `told` what a contact comes to."""
@@ -62,7 +68,7 @@ def read_contact(row: Mapping[str, Any], known: KnownRow | None, told: Told, add
         master_id = UUID(str(row["_masterid_value"]))
         told.merges.append(Merged(row_id_of(TABLE, row), master_id, modified_at(row), columns))
     elif known is not None and known.is_managed:
-        _read_ours(row, known, told)
+        _read_ours(row, known, told, addresses)
     else:
         _read_other(row, known, told, addresses)
 
@@ -82,10 +88,11 @@ def _read_merged(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
         told.noted.append(Noted(TABLE, row_id_of(TABLE, row), changed))
 
 
-def _read_ours(row: Mapping[str, Any], known: KnownRow, told: Told) -> None:
+def _read_ours(row: Mapping[str, Any], known: KnownRow, told: Told, addresses: Addresses) -> None:
     row_id, changed = row_id_of(TABLE, row), differences(TABLE, row, known.columns)
     edits: dict[str, str | None] = {name: row["modifiedon"] for name in changed if name in OWNED_COLUMNS}
     edits |= state_edit(row, known) | _do_not_email(row, known, told)
+    edits |= beside_edit(addresses.is_beside(row), known.edits, row["modifiedon"])
     purposes = _forbidden(changed.get(FLAG) is True, edits.get(DO_NOT_EMAIL) is not None)
     borne = dict.fromkeys([known.columns.get(ADDRESS), *_written(row)])
     told.decisions += [_withdrawal(row, address, purpose) for address in borne if address for purpose in purposes]
@@ -121,6 +128,13 @@ def _do_not_email(row: Mapping[str, Any], known: KnownRow | None, told: Told) ->
         told.findings.append(Finding("do_not_email", TABLE, row_id_of(TABLE, row)))
         return {DO_NOT_EMAIL: row["modifiedon"]}
     return {DO_NOT_EMAIL: None} if was and row.get(DO_NOT_EMAIL) is not True else {}
+
+
+def beside_edit(is_beside: bool, edits: Mapping[str, str], at: str) -> dict[str, str | None]:
+    """The mark of a contact of ours that bears a suppressed address beside its main one, or its end."""
+    if is_beside is (BESIDE in edits):
+        return {}
+    return {BESIDE: at if is_beside else None}
 
 
 def _forbidden(by_flag: bool, by_do_not_email: bool) -> list[str]:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from pipelines.transforms.crm_changes import BESIDE
 from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.row_ids import row_id
 from schemas.policy import RESTRICTED_KINDS, CrmPurpose, Policy
@@ -150,7 +151,8 @@ def minimise_contact(person: PersonView, view: AddressView, policy: Policy, *, n
     }
     columns: dict[str, Any] = {name: value for name, value in values.items() if name in shown and value is not None}
     is_granted = "marketing" in living_purposes(person, now=now)
-    columns["donotbulkemail"] = not is_granted or view.is_restricted or _is_moved(person, view)
+    is_shut = view.is_restricted or _is_moved(person, view) or BESIDE in person.edited
+    columns["donotbulkemail"] = not is_granted or is_shut
     columns["followemail"] = False
     link_column = policy.crm.preference_link_column
     if link_column is not None and person.preference_link and _has_newsletters(person, policy, now=now):
