@@ -22,6 +22,12 @@ insert into intake.narrow_call (contact_point_id) select distinct unnest(cast(:i
 on conflict (contact_point_id) do update set called_at = clock_timestamp(), due_at = clock_timestamp()
 """
 
+# One that is called already is served sooner, and looked at again then.
+_CALL_LATER = """
+insert into intake.narrow_call (contact_point_id, due_at)
+select unnest(cast(:ids as uuid[])), clock_timestamp() + :after on conflict (contact_point_id) do nothing
+"""
+
 _LEASE = """
 update intake.narrow_call set leased_until = clock_timestamp() + :lease
 where contact_point_id in (
@@ -76,6 +82,12 @@ def call(conn: Connection, contact_point_ids: Sequence[UUID]) -> None:
     """Ask for the CRM to be told of these addresses, in the transaction of what was done; wakes whoever listens."""
     conn.execute(text(_CALL), {"ids": list(contact_point_ids)})
     conn.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
+
+
+def call_later(conn: Connection, contact_point_ids: Sequence[UUID], *, after: timedelta) -> None:
+    """Ask for these addresses to be looked at after a while, where they are not called anyhow."""
+    if contact_point_ids:
+        conn.execute(text(_CALL_LATER), {"ids": list(contact_point_ids), "after": after})
 
 
 def call_by_events(conn: Connection, event_ids: Sequence[UUID]) -> None:

@@ -8,7 +8,7 @@ that stand on it and nothing else; no row is given up for good, since the next p
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -254,6 +254,13 @@ def acknowledged_columns(conn: Connection, table: str, row_ids: Sequence[UUID]) 
     """What the CRM last acknowledged from us of the given rows."""
     statement = "select row_id, columns from intake.crm_row where table_name = :table and row_id = any(:ids)"
     return {row.row_id: row.columns for row in conn.execute(text(statement), {"table": table, "ids": list(row_ids)})}
+
+
+def may_be_raised_late(conn: Connection, table: str, *, within: timedelta) -> list[UUID]:
+    """The addresses with a row of a table that was lowered after a request to make it was given up for lost, a while ago at
+    most: it may be carried out still.
+    """
+    return list(conn.execute(text(outbox_sql.MAY_BE_RAISED_LATE), {"table": table, "within": within}).scalars())
 
 
 def close_addresses(conn: Connection, run_id: UUID, *, now: datetime) -> None:

@@ -96,6 +96,8 @@ with answered as materialized (
 ), settled as (
     update intake.outbox_intent i set state = a.state, status = a.status, code = a.code, request_id = a.request_id,
         finished_at = case when a.state = 'pending' then null else now() end,
+        lost_at = case when a.state in ('pending', 'superseded') and a.status is null and a.code is null then now()
+                       else i.lost_at end,
         before = case when a.held is null then null when a.method = 'delete' then a.held else (
             select coalesce(jsonb_object_agg(n.name, a.held -> n.name), '{}')
             from jsonb_object_keys(a.columns) as n (name)) end
@@ -126,6 +128,15 @@ where i.intent_id = any(:ids) and (exists (
       and not exists (
         select from intake.outbox_intent t where t.row_id = f.row_id and t.table_name = f.table_name
           and t.state = 'acknowledged' and t.claimed_at > f.claimed_at)))
+"""
+
+# Rows that were lowered after a request to make them had been given up for lost: the server may carry it out even now. A
+# correction it cannot, for the row has another version by then.
+MAY_BE_RAISED_LATE = """
+select distinct r.contact_point_id from intake.outbox_intent r join intake.contact_point using (contact_point_id)
+where r.lost_at > clock_timestamp() - :within and r.is_raising and r.method = 'upsert' and r.table_name = :table and exists (
+    select from (select * from intake.outbox_intent where row_id = r.row_id offset 0) l
+    where l.table_name = r.table_name and l.phase = 0 and l.state = 'acknowledged' and l.intent_id > r.intent_id)
 """
 
 CLOSE_ADDRESSES = """

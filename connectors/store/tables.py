@@ -511,6 +511,7 @@ OUTBOX_INTENT = Table(
     Column("before", JSONB),
     _at("purged_at"),
     Column("sent_etag", Text),
+    _at("lost_at"),
     CheckConstraint(
         "state in ('waiting', 'pending', 'claimed', 'acknowledged', 'superseded', 'refused', 'conflict')", name="state"
     ),
@@ -519,6 +520,7 @@ OUTBOX_INTENT = Table(
     Index("ix_outbox_row", "row_id"),
     Index("ix_outbox_address", "contact_point_id", "run_id", "phase"),
     Index("ix_outbox_run", "run_id"),
+    Index("ix_outbox_lost", "lost_at", postgresql_where=sql("lost_at is not null")),
 )
 
 CRM_CURSOR = Table(

@@ -8,9 +8,12 @@ the CRM itself keeps failing at holds back no other (trials.py).
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
-from connectors.store import outbox
+from sqlalchemy import Connection
+
+from connectors.store import narrow_calls, outbox
 from connectors.store.outbox import Claimed, Settled
 from pipelines.operations.dispatching import Dispatch, Group
 from pipelines.operations.sending import Crm, chunks_by_table, read_back_chunk, table_name
@@ -18,6 +21,7 @@ from pipelines.operations.sessions import Session
 from pipelines.operations.trials import Trials
 from schemas.errors import CrmUnavailable
 from schemas.intents import IntentState, Method, Phase
+from schemas.tables import CONSENT
 
 __all__ = [
     "STAGES",
@@ -25,12 +29,16 @@ __all__ = [
     "DeliveryReport",
     "deliver_phase",
     "deliver_phases",
+    "look_again",
     "look_up_lost",
     "recover",
     "table_name",
 ]
 
 MAX_ROUNDS = 20
+# A request of which nothing is heard any more may be carried out as long as the server works at one: two minutes, and what it
+# waited before. https://learn.microsoft.com/power-apps/developer/data-platform/analyze-performance
+MAY_STILL_HAPPEN = timedelta(minutes=10)
 
 # What may be on its way together. Within an address the claim keeps the phases in their order; a stage ends where the
 # rows of one address stand on those of another: all is lowered before anything is raised, a registration names a contact
@@ -126,6 +134,15 @@ def _deliver_stage(
     raise CrmUnavailable(
         "The CRM keeps failing or losing answers; run again when it is well. Nothing is lost or sent twice."
     )
+
+
+def look_again(conn: Connection) -> None:
+    """Call for a later look at addresses that were lowered after a request to opt them in was lost.
+
+    Was it carried out after all, they are lowered again.
+    """
+    late = outbox.may_be_raised_late(conn, CONSENT.logical_name, within=MAY_STILL_HAPPEN)
+    narrow_calls.call_later(conn, late, after=MAY_STILL_HAPPEN)
 
 
 def look_up_lost(session: Session, crm: Crm) -> None:

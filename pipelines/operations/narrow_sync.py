@@ -19,7 +19,7 @@ from connectors.store import bearers, narrow_calls, narrow_planning, outbox
 from connectors.store.narrow_calls import WAIT_AFTER_REFUSAL, WAIT_FOR_CRM, Call
 from connectors.store.planning import await_listing
 from pipelines.operations.adoption import look_up
-from pipelines.operations.delivery import deliver_phase, recover
+from pipelines.operations.delivery import deliver_phase, look_again, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse
 from pipelines.operations.link_maker import link_maker
 from pipelines.operations.own_organisation import require_own_organisation
@@ -214,5 +214,6 @@ def _settle(session: Session, calls: Sequence[Call], done: Synced) -> None:
     with session.transaction() as conn:
         narrow_calls.release(conn, calls)
         narrow_calls.mark_served(conn, [one for one in calls if one.contact_point_id in done.served])
+        look_again(conn)
         narrow_calls.put_off(conn, refused, most=WAIT_AFTER_REFUSAL)
         narrow_calls.put_off(conn, [one for one in left if one not in refused], most=WAIT_FOR_CRM)

@@ -13,7 +13,7 @@ from connectors.store import outbox
 from pipelines.operations import delivery
 from pipelines.operations.adoption import Adoption, SearchableCrm, look_up
 from pipelines.operations.crm_reading import ReadableCrm
-from pipelines.operations.delivery import DeliveryReport, deliver_phases, recover
+from pipelines.operations.delivery import DeliveryReport, deliver_phases, look_again, recover
 from pipelines.operations.doctor.guard import reasons_to_refuse, require_safe
 from pipelines.operations.double_opt_in import forget_expired
 from pipelines.operations.handing_over import HandingCrm, hand_over_used
@@ -164,6 +164,7 @@ def close(session: Session) -> None:
     """
     with session.transaction() as conn:
         outbox.close_addresses(conn, session.run_id, now=session.now)
+        look_again(conn)
         unanswered = len(outbox.claimed_intents(conn, is_narrow=False))
     forget_expired(session)
     note_run(session)

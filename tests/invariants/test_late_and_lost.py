@@ -24,6 +24,7 @@ from schemas.errors import ActRefused
 from schemas.tables import CONSENT, CONTACT
 from tests.invariants.acts import NOW, T0, Who, answer, iso, register, sign_up
 from tests.invariants.crm_hands import (
+    OPTED_IN,
     OPTED_OUT,
     PREFERENCE_PAGE,
     consents_of,
@@ -55,6 +56,24 @@ class LosingCrm:
             return results
         self.lost += 1
         return [replace(result, outcome="unresolved") for result in results]
+
+
+class LateCrm(LosingCrm):
+    """The answer that a consent to marketing was made does not come, and the server makes it long after."""
+
+    late: list[Any]
+
+    def upsert_many(self, table: Any, rows: Sequence[Any]) -> Any:
+        if self.lost or not any(row.get("msdynmkt_value") == OPTED_IN for row in rows):
+            return self._crm.upsert_many(table, rows)
+        self.lost += 1
+        self.late = [table, list(rows)]
+        self._between()
+        return [RowResult(str(row[table.primary_key]), "unresolved", None, None, None) for row in rows]
+
+    def carry_out(self) -> None:
+        """What the server does at last."""
+        self._crm.upsert_many(*self.late)
 
 
 class LosingCorrections(LosingCrm):
@@ -141,6 +160,49 @@ def test_who_opts_out_in_the_crm_before_a_lost_answer_is_looked_up_is_not_opted_
     world.run()
     assert not world.holds().consents[AINO.key, "marketing", ""]
     assert states(world)["marketing", ""] == "withdrawn"
+
+
+@pytest.mark.parametrize("by_run", [False, True])
+def test_an_opt_in_that_the_server_makes_long_after_its_answer_was_lost_is_lowered_soon(
+    world: World, by_run: bool
+) -> None:
+    def withdraw() -> bool:
+        record_acts(world.session(), None, [make_act("withdraw", evidence={"wording": None})])
+        return True
+
+    world.perform([sign_up(1, AINO, T0)])
+    take_in(world.session())
+    crm = LateCrm(world.crm, withdraw)
+    sync_crm(world.session(), crm)  # type: ignore[arg-type]
+    if by_run:
+        world.run()
+    assert serve_calls(world.workspace, world.crm).served == 1
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+    crm.carry_out()
+    assert world.holds().consents[AINO.key, "marketing", ""]
+    assert serve_calls(world.workspace, world.crm).taken == 0
+    ((wait,),) = world.query("select due_at - clock_timestamp() from intake.narrow_call")
+    assert timedelta(minutes=9) < wait <= timedelta(minutes=10)
+    with world.owner.begin() as conn:
+        conn.exec_driver_sql("update intake.narrow_call set due_at = clock_timestamp()")
+        conn.exec_driver_sql("update intake.outbox_intent set lost_at = lost_at - interval '10 minutes'")
+    assert serve_calls(world.workspace, world.crm).served == 1
+    assert not world.holds().consents[AINO.key, "marketing", ""]
+    assert world.query("select count(*) from intake.narrow_call") == [(0,)]
+
+
+def test_whoever_is_erased_after_an_answer_was_lost_is_not_looked_at_again(world: World) -> None:
+    def withdraw() -> bool:
+        record_acts(world.session(), None, [make_act("withdraw", evidence={"wording": None})])
+        return True
+
+    world.perform([sign_up(1, AINO, T0)])
+    take_in(world.session())
+    sync_crm(world.session(), LateCrm(world.crm, withdraw))  # type: ignore[arg-type]
+    serve_calls(world.workspace, world.crm)
+    erase(world, AINO.address)
+    world.run()
+    assert world.query("select count(*) from intake.narrow_call") == [(0,)]
 
 
 def flag(value: str, changed_at: Any) -> dict[str, str]:
