@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0057"
-down_revision = "0056"
+revision = "0049"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 
