@@ -133,14 +133,15 @@ def retry(session: Session, entry_id: int | None = None) -> list[Gated]:
     """Read again the row of one entry, or the batch of every open one and every stopped batch.
 
     Where the mapping is another than the one that read the batch, the whole batch of an entry is read again. What was undone
-    is left out until then (`left_out`). The CRM is told at once of whom it withdraws.
+    is left out until then (`left_out`), and so is a feed that has no mapping. The CRM is told at once of whom it withdraws.
     """
     if entry_id is not None:
         entry = find_entry(session, entry_id)
         return retry_rows(session, entry["batch_id"], [entry["row_no"]])
     with as_merger(session):
         with session.transaction() as conn:
-            ids = {batch.batch_id for batch in _open_batches(conn) if not is_still_undone(session.workspace, batch)}
+            known = [batch for batch in _open_batches(conn) if batch.feed in session.workspace.mappings]
+            ids = {batch.batch_id for batch in known if not is_still_undone(session.workspace, batch)}
             replayable = batches.replayable(conn, sorted(ids, key=str))
         gated = apply_batches(session, replayable)
     _call_lowered(session)

@@ -223,6 +223,15 @@ def test_the_counts_of_a_single_retry_are_of_the_one_row(courses: World) -> None
     assert tuple(counted) == (1, 1)
 
 
+def test_a_feed_whose_mapping_is_gone_keeps_nobody_elses_entries_from_being_read_again(courses: World) -> None:
+    world, (rows, done) = courses, broken_rows()
+    take(world, rows)
+    gone, left = sorted({broken.how.feed for broken in done})[:2]
+    world.workspace = replace(world.workspace, mappings={name: one for name, one in FEEDS.items() if name != gone})
+    assert left in {gated.batch.feed for gated in retry(world.session())}
+    assert {entry["feed"] for entry in list_entries(world.session(), Filter())} >= {gone, left}
+
+
 def test_under_another_mapping_the_whole_batch_is_read_again(courses: World) -> None:
     world = courses
     rows = [{**clean_row("contact", n), "Newsletter": "Monthly"} for n in range(3)] + [clean_row("contact", 9)]
