@@ -5,15 +5,14 @@ body lies in the encrypted landing as every batch does; here stand hashes alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import insert
 
-from connectors.store.batches import BATCH, BatchState
+from connectors.store.batches import Stay, add_batch
 from connectors.store.keys import KeyRing
 from connectors.store.landing import put_batch
 from schemas.records import ReceivedBatch
@@ -90,31 +89,15 @@ def land_delivery(conn: Connection, delivery: Delivery, *, keys: KeyRing, keep: 
     if conn.execute(text(_IS_KNOWN), values).scalar():
         return False
     conn.execute(text(_NOTE), values)
-    if not _add_batch(conn, received, batch_id, content_hash=received.content_hash, keep=keep):
+    pushed, stay = (
+        replace(received, origin=f"{ORIGIN}/{received.origin}"),
+        Stay(received.received_at, received.received_at + keep),
+    )
+    if not add_batch(conn, pushed, batch_id, stay=stay):
         again = sha256(f"{received.content_hash}|{batch_id}".encode()).hexdigest()
-        _add_batch(conn, received, batch_id, content_hash=again, keep=keep)
+        add_batch(conn, replace(pushed, content_hash=again), batch_id, stay=stay)
     put_batch(conn, received, batch_id, keys=keys)
     return True
-
-
-def _add_batch(
-    conn: Connection, received: ReceivedBatch, batch_id: UUID, *, content_hash: str, keep: timedelta
-) -> bool:
-    """Whether it was added: not where the feed has a batch of that content."""
-    values = {
-        "batch_id": batch_id,
-        "source": received.source,
-        "feed": received.feed,
-        "received_on": received.received_on,
-        "received_at": received.received_at,
-        "media_type": received.media_type,
-        "origin": f"{ORIGIN}/{received.origin}",
-        "content_hash": content_hash,
-        "state": str(BatchState.LANDED),
-        "landed_at": received.received_at,
-        "expires_at": received.received_at + keep,
-    }
-    return conn.execute(insert(BATCH).values(values).on_conflict_do_nothing()).rowcount > 0
 
 
 def is_first_sight(conn: Connection, feed: str, signature: bytes) -> bool:

@@ -167,7 +167,7 @@ class _Page:
         if wrong:
             return self._entry(request, form, wrong=wrong)
         outcome = take_entry(session, mapping, cells, wait_s=self._wait_s)
-        return self._render(request, "taken.html", outcome=outcome, run_id=session.run_id)
+        return self._render(request, "taken.html", outcome=outcome)
 
     def _entry(self, request: Request, form: dict[str, Any], *, wrong: list[Any]) -> Response:
         mapping = manual_mapping(Session(self._workspace))

@@ -5,7 +5,7 @@ who, when, how or the words of a yes, or that names neither an event nor a purpo
 """
 
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import count
@@ -53,10 +53,14 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an entry ended and, where not all of it counts, why: rules and faults by their names, or whole sentences."""
+    """How an entry ended and, where not all of it counts, why: rules and faults by their names, or whole sentences.
+
+    `run_id` is the run that read it; None where none has.
+    """
 
     end: End
     reasons: tuple[str, ...] = ()
+    run_id: UUID | None = None
 
 
 def manual_mapping(session: Session) -> Mapping:
@@ -127,7 +131,8 @@ def take_entry(
         return Outcome(End.WAITS)
     with session.transaction() as conn:
         narrow_calls.call_lowered(conn, session.run_id)
-        return _outcome(conn, batch.batch_id)
+        run_id = batches.run_that_read(conn, batch.batch_id)
+        return replace(_outcome(conn, batch.batch_id), run_id=run_id)
 
 
 def _landed(session: Session, conn: Connection, mapping: Mapping, cells: Fields[str, str | None]) -> BatchRow:
