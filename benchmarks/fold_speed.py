@@ -21,7 +21,7 @@ from benchmarks.inputs import fresh_database
 from benchmarks.known_day import opened
 from benchmarks.limits import Limit
 from benchmarks.report import Report, Summary
-from benchmarks.seeding import GRANTED_AT, seed_known
+from benchmarks.seeding import GRANTED_AT, POINT, seed_known
 from connectors.store import folding_sql, merge
 from connectors.store.merge import refresh_addresses, statement_runner
 from pipelines.operations.acts import fold_request
@@ -109,11 +109,10 @@ def _seconds(session: Session, statement: str) -> float:
 
 def _one_person(session: Session, people: int) -> dict[str, list[float]]:
     """Milliseconds for one address: folded anew in the store with all that follows from it, and by the pure rule."""
-    points = [
-        f"md5('contact_point {1 + n * max(1, people // ONE_PERSON_TRIES)}')::uuid" for n in range(ONE_PERSON_TRIES)
-    ]
+    numbers = [1 + nth * max(1, people // ONE_PERSON_TRIES) for nth in range(ONE_PERSON_TRIES)]
     with session.transaction() as conn:
-        ids: list[UUID] = [conn.execute(sa.text(f"select {point}")).scalar_one() for point in points]
+        found = conn.execute(sa.text(f"select {POINT} from unnest(cast(:numbers as int[])) n"), {"numbers": numbers})
+        ids: list[UUID] = list(found.scalars())
     stored = []
     for one in ids:
         with session.transaction() as conn:

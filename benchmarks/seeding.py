@@ -1,8 +1,8 @@
 """A store with many known people, put there by SQL alone: what a long life of intakes would have left, without living it.
 
 Each person has a contact point, a subject, one submission, one grant of marketing with its evidence and folded states,
-a living purpose, and a contact that the CRM acknowledged; so nobody is dirty. Ids follow from the
-number: `md5('contact_point ' || n)`. Events are of before the ledger was chained.
+a living purpose, and a contact that the CRM acknowledged; so nobody is dirty. Ids follow from the number, and an address's
+begins alike for the thousand that came on one day. Events are of before the ledger was chained.
 """
 
 import os
@@ -22,36 +22,38 @@ GRANTED_AT = datetime(2026, 1, 15, 10, tzinfo=UTC)
 # People put in at a time, so that a transaction's memory does not grow with the whole.
 _AT_A_TIME = 250_000
 _READ_BYTES = 1 << 20
-_POINT, _SUBJECT, _PERSON = (f"md5('{name} ' || n)::uuid" for name in ("contact_point", "subject", "person"))
+POINT = "(left(md5('day ' || n / 1000), 8) || right(md5('contact_point ' || n), 24))::uuid"
+_SUBJECT = "(left(md5('group ' || n / 1000), 24) || lpad(to_hex(n), 8, '0'))::uuid"
+_PERSON = "md5('person ' || n)::uuid"
 _ADDRESS = "'person.' || lpad(n::text, 9, '0') || '@example.org'"
 _NAMES = "'Aino', 'Esimerkki'"
 _AT = "timestamptz '2026-01-15 10:00+00'"
-_KEY = "sha256(convert_to('event ' || n, 'UTF8'))"
+_KEY = "int4send(20468) || sha256(convert_to('event ' || n, 'UTF8'))"
 _SEEDS = (
     f"insert into intake.contact_point (contact_point_id, address, address_key, is_role_address, version, acked_version)"
-    f" select {_POINT}, {_ADDRESS}, {_ADDRESS}, false, 1, 1 from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {POINT}, {_ADDRESS}, {_ADDRESS}, false, 1, 1 from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.person (person_id, contact_point_id, given_name, family_name)"
-    f" select {_PERSON}, {_POINT}, {_NAMES} from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {_PERSON}, {POINT}, {_NAMES} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.subject (subject_id, contact_point_id, given_key, has_ground, person_id)"
-    f" select {_SUBJECT}, {_POINT}, 'aino', true, {_PERSON} from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {_SUBJECT}, {POINT}, 'aino', true, {_PERSON} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.submission (source, submission_id, feed, kind, content_hash, version_at, received_at, batch_id,"
     f" row_no, contact_point_id, subject_id, given_name, family_name, is_enquiry)"
     f" select 'web_forms', 'seed-' || n, 'web_forms_campaign', 'mailing_list', md5(n::text), {_AT}, {_AT},"
-    f" md5('batch')::uuid, n, {_POINT}, {_SUBJECT}, {_NAMES}, false from generate_series(%(a)s::int, %(b)s::int) n",
+    f" md5('batch')::uuid, n, {POINT}, {_SUBJECT}, {_NAMES}, false from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.consent_event (event_key, subject_id, contact_point_id, purpose, topic, value, actor, clock,"
     f" occurred_at, precision_s, effective_at, received_at, source, batch_id, commitment)"
-    f" select {_KEY}, {_SUBJECT}, {_POINT}, 'marketing', '', 'grant', 'subject', 'web_forms', {_AT}, 1, {_AT}, {_AT},"
+    f" select {_KEY}, {_SUBJECT}, {POINT}, 'marketing', '', 'grant', 'subject', 'web_forms', {_AT}, 1, {_AT}, {_AT},"
     f" 'web_forms', md5('batch')::uuid, {_KEY} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.consent_evidence (event_key, salt, submission_id, address, given_name, family_name)"
     f" select {_KEY}, {_KEY}, 'seed-' || n, {_ADDRESS}, {_NAMES} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.person_consent (contact_point_id, person_id, purpose, topic, state, granted_at)"
-    f" select {_POINT}, {_PERSON}, 'marketing', '', 'granted', {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {POINT}, {_PERSON}, 'marketing', '', 'granted', {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.consent_state (contact_point_id, purpose, topic, state)"
-    f" select {_POINT}, 'marketing', '', 'granted' from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {POINT}, 'marketing', '', 'granted' from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.person_purpose (person_id, purpose, contact_point_id, begins_at)"
-    f" select {_PERSON}, 'marketing', {_POINT}, {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
+    f" select {_PERSON}, 'marketing', {POINT}, {_AT} from generate_series(%(a)s::int, %(b)s::int) n",
     f"insert into intake.crm_row (table_name, row_id, contact_point_id, is_ours, columns, written)"
-    f" select 'contact', {_PERSON}, {_POINT}, true, c, c from generate_series(%(a)s::int, %(b)s::int) n,"
+    f" select 'contact', {_PERSON}, {POINT}, true, c, c from generate_series(%(a)s::int, %(b)s::int) n,"
     f" lateral (select jsonb_build_object('firstname', 'Aino', 'lastname', 'Esimerkki', 'emailaddress1', {_ADDRESS}) c) j",
 )
 

@@ -49,8 +49,8 @@ select a.*, a.address_key as said_key, null::uuid as batch_id, 'new' as class,
 from jsonb_to_recordset(cast(:rows as jsonb)) as a (
     row_no bigint, source text, submission_id text, address text, address_key text, is_role_address boolean,
     given_key text,
-    given_name text, family_name text, phone text, organisation text, maker_id uuid, received_at timestamptz,
-    version_at timestamptz, has_ground boolean, withdraws boolean, of_age_at timestamptz)
+    given_name text, family_name text, phone text, organisation text, maker_id uuid, submitted_from timestamptz,
+    received_at timestamptz, version_at timestamptz, has_ground boolean, withdraws boolean, of_age_at timestamptz)
 """
 
 _DECISIONS = """
@@ -145,7 +145,7 @@ def append_acts(
         intake_sql.FIND_SUBJECTS,
         _DIRTY,
         ANALYSE_DIRTY,
-        _COPIED_EVENTS if is_copy else ledger_sql.NEW_EVENTS,
+        *((_COPIED_EVENTS,) if is_copy else (ledger_sql.NEW_EVENTS, ledger_sql.KEEP_BARE_KEYS)),
     ):
         run(statement)
     keys = [bytes(row.event_key) for row in conn.execute(text("select event_key from t_event"))]

@@ -13,11 +13,12 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, text
 
+from connectors.store.due_sql import DUE
 from connectors.store.planning import MAY_BE_WRITTEN
 
 _ADDRESSES = f"""
 select contact_point_id, address, address_key from intake.contact_point
-where (:every or version > acked_version or next_end_at <= :now)
+where contact_point_id in (select contact_point_id from intake.contact_point where :every union all {DUE})
   and {MAY_BE_WRITTEN}
   and (cast(:among as uuid[]) is null or contact_point_id = any(:among))
 order by contact_point_id

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from connectors.store.due_sql import DUE
 from schemas.tables import REGISTRATION
 
 # A contact that somebody deleted in the CRM is not made again, unless its person acts anew.
@@ -34,7 +35,7 @@ select o.person_id, o.contact_point_id, 0 from intake.person o
 where o.person_id = {{0}} and {_LIVES} and not exists (select from intake.crm_link k where k.person_id = o.person_id)
 """
 
-_DUE = "(c.version > c.acked_version or c.next_end_at <= :now)"
+_DUE = f"c.contact_point_id in ({DUE})"
 _AMONG = "c.contact_point_id = any(:among)"
 
 # Contacts that are under an address other than that of who is to show them, where anything may have changed of somebody

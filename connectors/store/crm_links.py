@@ -124,11 +124,12 @@ where s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn'
 
 _UNSOUGHT = f"{_SUPPRESSED} and c.sought_at is null"
 _AMONG = "(cast(:among as uuid[]) is null or c.contact_point_id = any(:among))"
-_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and c.version > c.acked_version and {_AMONG} order by c.contact_point_id"
+_IS_DIRTY = "c.contact_point_id in (select contact_point_id from intake.dirty_address)"
+_UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and {_IS_DIRTY} and {_AMONG} order by c.contact_point_id"
 
 _NOT_SUPPRESSED_ANY_MORE = f"""
 select c.contact_point_id, c.address, c.address_key from intake.contact_point c
-where c.sought_at is not null and c.version > c.acked_version and {_AMONG} and not exists (
+where c.sought_at is not null and {_IS_DIRTY} and {_AMONG} and not exists (
     select from intake.consent_state s where s.contact_point_id = c.contact_point_id
        and s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn')
 order by c.contact_point_id

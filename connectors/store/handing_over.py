@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from connectors.store.bearers import BEARERS_OF
+from connectors.store.due_sql import DUE
 
 _LEAVING = f"""
 select r.row_id from intake.contact_point c
 join intake.crm_row r on r.contact_point_id = c.contact_point_id and r.table_name = 'contact' and r.is_ours
-where (c.version > c.acked_version or c.next_end_at <= :now)
+where c.contact_point_id in ({DUE})
   and (cast(:allowed as text[]) is null or c.address_key = any(:allowed))
   and not exists ({BEARERS_OF.format("r.row_id")})
 union
@@ -19,7 +20,7 @@ select r.row_id from intake.contact_point c
 join intake.crm_row r on r.contact_point_id = c.contact_point_id and r.table_name = 'contact'
     and r.edits ? 'merged' and not r.edits ? 'handed_over'
 join intake.person p on p.person_id = r.row_id
-where (c.version > c.acked_version or c.next_end_at <= :now)
+where c.contact_point_id in ({DUE})
   and (cast(:allowed as text[]) is null or c.address_key = any(:allowed))
   and not exists (
       select from intake.person_purpose u where u.person_id = r.row_id and u.purpose = any(:showing)

@@ -20,8 +20,9 @@ where i.phase = 0 and i.state in ('pending', 'claimed') and e.value = 'withdraw'
 """
 _UNPLANNED_LOWERINGS = f"""
 select count(distinct contact_point.contact_point_id) as open, min(e.recorded_at) as oldest_at
-from intake.contact_point join intake.consent_event e using (contact_point_id)
-where version > acked_version and e.value = 'withdraw' and e.recorded_at > coalesce((
+from intake.contact_point join intake.dirty_address using (contact_point_id)
+join intake.consent_event e using (contact_point_id)
+where e.value = 'withdraw' and e.recorded_at > coalesce((
     select max(r.acked_at) from intake.crm_row r where r.contact_point_id = contact_point.contact_point_id), '-infinity')
   and {MAY_BE_WRITTEN}
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
@@ -29,11 +30,11 @@ where version > acked_version and e.value = 'withdraw' and e.recorded_at > coale
 # What the CRM did not take, though it took other rows of the address since. It waits since the newest withdrawal at least.
 _REFUSED_LOWERINGS = """
 select count(*) as open, min(w.newest_at) as oldest_at
-from intake.contact_point c cross join lateral (
+from intake.contact_point c join intake.dirty_address using (contact_point_id) cross join lateral (
     select max(e.recorded_at) as newest_at from intake.consent_event e
     where e.contact_point_id = c.contact_point_id and e.value = 'withdraw'
       and not exists (select from intake.consent_void v where v.event_key = e.event_key)) w
-where c.version > c.acked_version and w.newest_at is not null and exists (
+where w.newest_at is not null and exists (
     select from intake.outbox_intent i
     where i.contact_point_id = c.contact_point_id and i.phase = 0 and i.state in ('refused', 'conflict')
       and i.planned_version > c.acked_version

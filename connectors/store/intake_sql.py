@@ -12,11 +12,11 @@ A version that arrives after a newer one of its submission still makes events, b
 versions that tell no time, or the same, the newer is that of the batch received later; of what was pulled, landed later.
 """
 
-from connectors.store.made_ids_sql import MADE_ID
+from connectors.store.made_ids_sql import BESIDE_ITS_DAY, MADE_ID, in_group
 from connectors.store.routing_sql import organiser_of
 
 _MADE_ID = MADE_ID.format(
-    table="intake.contact_point", key="contact_point_id", maker="n.maker_id", nth="n.nth", elsewhere=""
+    table="intake.contact_point", key="contact_point_id", maker="n.day_maker_id", nth="n.nth", elsewhere=""
 )
 
 CLASSIFY_ROWS = """
@@ -87,9 +87,9 @@ ADD_CONTACT_POINTS = f"""
 insert into intake.contact_point (contact_point_id, address, address_key, is_role_address)
 select {_MADE_ID}, n.address, n.address_key, n.is_role_address
 from (
-    select *, row_number() over (partition by maker_id order by row_no) as nth
+    select *, row_number() over (partition by maker_id order by row_no) as nth, {BESIDE_ITS_DAY} as day_maker_id
     from (
-        select distinct on (r.address_key) r.address_key, r.address, r.is_role_address, r.maker_id, r.row_no
+        select distinct on (r.address_key) r.address_key, r.address, r.is_role_address, r.maker_id, r.submitted_from, r.row_no
         from t_row r
         where (r.has_ground or r.withdraws) and r.class <> 'unchanged'
           and not exists (select from intake.contact_point c where c.address_key = r.address_key)
@@ -111,9 +111,11 @@ update t_row r set contact_point_id = c.contact_point_id
 from intake.contact_point c where c.address_key = r.address_key
 """
 
-ADD_SUBJECTS = """
-insert into intake.subject (contact_point_id, given_key, has_ground)
-select contact_point_id, given_key, bool_or(has_ground)
+# Their ids lie beside each other, as those of a group's events do (ledger_sql.ADD_EVENTS).
+ADD_SUBJECTS = f"""
+insert into intake.subject (subject_id, contact_point_id, given_key, has_ground)
+select {in_group("row_number() over (order by contact_point_id, given_key)")},
+       contact_point_id, given_key, bool_or(has_ground)
 from t_row where contact_point_id is not null and (has_ground or withdraws) and class <> 'unchanged'
 group by contact_point_id, given_key
 order by contact_point_id, given_key

@@ -5,6 +5,7 @@ The event itself holds ids, codes, times and a salted commitment; address, names
 """
 
 from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
+from connectors.store.made_ids_sql import in_group
 from schemas.acts import DOUBLE_OPT_IN
 
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
@@ -40,6 +41,9 @@ update t_row r set withdraws = r.address_key is not null from turned t where t.r
 
 FORGET_UNTICKED = "delete from {decisions} where value = 'unticked'"
 
+# An event's key begins with the day that it happened on, so that a day's are found in a few pages of the indexes of millions.
+_DAY = "int4send(cast(coalesce(floor(extract(epoch from s.occurred_at) / 86400), 0) as integer))"
+
 NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (
@@ -65,7 +69,7 @@ with stated as (
     window w as (partition by s.submission_id, s.purpose, s.topic, s.known_at <= s.stated_at
                  order by s.stated_at, s.row_no)
 ), keyed as (
-    select s.*, sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.said_key, s.given_key,
+    select s.*, {_DAY} || sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.said_key, s.given_key,
                s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
@@ -76,6 +80,12 @@ with stated as (
         else true end)
 )
 select distinct on (event_key) * from keyed order by event_key, effective_at, is_winner desc, row_no
+"""
+
+# Keys of before had no day in front: an event that is known by such a one keeps it.
+KEEP_BARE_KEYS = """
+update t_event t set event_key = e.event_key
+from intake.consent_event e where octet_length(e.event_key) = 32 and e.event_key = substring(t.event_key from 5)
 """
 
 # A record that withdraws under another address than before withdraws for the one that it had, too, and for whatever other one
@@ -234,13 +244,11 @@ _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, 
     precision_s, effective_at, received_at, reason, source, batch_id, commitment, recorded_at, reading_id, base_key,
     group_id, nth"""
 
-# The ids of one group's events lie beside each other: its own first twelve bytes, then the number. So what comes together
-# is found in a few pages of the index, and not in one each.
 ADD_EVENTS = f"""
 with numbered as (
     select *, cast(row_number() over (order by event_key) as integer) as nth from t_event
 ), made as (
-    select encode(substring(uuid_send(:group_id) from 1 for 12) || int4send(nth), 'hex')::uuid as event_id,
+    select {in_group("nth")} as event_id,
            event_key, subject_id, contact_point_id, purpose,
            coalesce(topic, '') as topic, value, actor, clock, occurred_at, cast(precision_s as integer) as precision_s,
            effective_at, received_at, reason, source, batch_id, {COMMITMENT} as commitment, now() as recorded_at,

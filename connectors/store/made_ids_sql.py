@@ -11,3 +11,16 @@ else coalesce((
     where not exists (select from {table} m where m.{key} = a.id) order by a.k offset {nth} - 1 limit 1
 ), gen_random_uuid()) end
 """
+
+# An address made by a submission that tells its day has the day's digest for its first four bytes, the maker's for the rest:
+# what is made on one day is found in a few pages of each index of millions, and not in one each.
+BESIDE_ITS_DAY = """
+case when submitted_from is null then maker_id else encode(overlay(uuid_send(maker_id) placing substring(sha256(
+    :ledger_key || int4send(cast(floor(extract(epoch from submitted_from) / 86400) as integer))) from 1 for 4) from 1 for 4),
+    'hex')::uuid end
+"""
+
+
+def in_group(nth: str) -> str:
+    """The id of a group's n-th row, which lies beside the group's others: its own first twelve bytes, then the number."""
+    return f"encode(substring(uuid_send(:group_id) from 1 for 12) || int4send(cast({nth} as integer)), 'hex')::uuid"

@@ -39,7 +39,8 @@ _ADDRESS = f"contact_point_id, address, version, is_held, {_IS_LISTED} as is_lis
 # a million people went through all of them. The few that have ended are put in order afterwards (`offset 0`).
 _DIRTY = f"""
 (select {_ADDRESS} from intake.contact_point
- where version > acked_version and contact_point_id > :after {_FREE} order by contact_point_id limit :limit)
+ where contact_point_id in (select contact_point_id from intake.dirty_address) and contact_point_id > :after {_FREE}
+ order by contact_point_id limit :limit)
 union
 (select * from (
      select {_ADDRESS} from intake.contact_point

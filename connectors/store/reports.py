@@ -68,7 +68,7 @@ def rows_received(conn: Connection, *, after: date) -> list[dict[str, Any]]:
 def is_anything_left(conn: Connection) -> bool:
     """Whether the CRM is yet to be told of anything: an address that changed since, or a write without its end."""
     statement = (
-        "select exists (select from intake.contact_point where version > acked_version)"
+        "select exists (select from intake.dirty_address)"
         " or exists (select from intake.outbox_intent where finished_at is null)"
     )
     return bool(conn.execute(text(statement)).scalar())

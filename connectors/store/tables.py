@@ -1,7 +1,7 @@
 """The tables of the store, by what they are for. Columns only: how they are merged stands in the modules beside.
 
 received   batch, staged_group, watermark, read_days, row_outcome, quarantine      (landing_* stand in landing.py)
-people     contact_point, subject, person, submission, moved_submission, answer, unfolded
+people     contact_point, dirty_address, subject, person, submission, moved_submission, answer, unfolded
 occasions  occasion, registration, person_purpose
 ledger     consent_event and consent_void (append-only), consent_evidence (erasable), consent_wording, consent_state,
            person_consent
@@ -147,11 +147,13 @@ CONTACT_POINT = Table(
     Column("is_held", Boolean, nullable=False, server_default=sql("false")),
     Column("awaits_listing", Boolean, nullable=False, server_default=sql("false")),
     _at("created_at", nullable=False, now=True),
-    Index("ix_contact_point_dirty", "contact_point_id", postgresql_where=sql("version > acked_version")),
     Index("ix_contact_point_ending", "next_end_at", postgresql_where=sql("next_end_at is not null")),
     Index("ix_contact_point_held", "contact_point_id", postgresql_where=sql("is_held")),
     Index("ix_contact_point_awaiting", "contact_point_id", postgresql_where=sql("awaits_listing")),
 )
+
+# Those whose version is past the acknowledged one: kept by triggers of contact_point (connectors.store.due_sql).
+DIRTY_ADDRESS = Table("dirty_address", METADATA, Column("contact_point_id", UUID, primary_key=True))
 
 SUBJECT = Table(
     "subject",
@@ -325,6 +327,7 @@ CONSENT_EVENT = Table(
     Column("nth", Integer),
     Column("link", BYTEA),
     CheckConstraint("value in ('grant', 'withdraw')", name="value"),
+    Index("ix_consent_event_bare_key", "event_key", postgresql_where=sql("octet_length(event_key) = 32")),
     Index("ix_consent_event_reading", "reading_id"),
     Index("ix_consent_event_contact_point", "contact_point_id"),
 )

@@ -130,6 +130,7 @@ def _row(line: dict[str, Any], row_no: int, salt: UUID) -> dict[str, Any]:
         **{name: line.get(name) for name in (*names, "given_name", "family_name")},
         "row_no": row_no,
         "maker_id": str(row_id(salt, f"{line['source']}|{line.get('submission_id')}")),
+        "submitted_from": line.get("occurred_at"),
         "version_at": line["effective_at"],
         "has_ground": line["value"] == "grant",
         "withdraws": line["value"] != "grant",

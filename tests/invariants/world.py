@@ -333,10 +333,21 @@ def _purpose_of(row: dict[str, Any], policy: Policy) -> tuple[str, str]:
     return purpose, topics[topic_id] if topic_id else ""
 
 
+MISNOTED = """
+select count(*) from intake.contact_point c full join intake.dirty_address d using (contact_point_id)
+where (d.contact_point_id is not null) is distinct from coalesce(c.version > c.acked_version, false)
+"""
+
+
 def assert_holds(world: World, wanted: Crm) -> None:
-    """The CRM holds exactly what the model says; the AssertionError lists what differs, held before wanted."""
+    """The CRM holds exactly what the model says, and the store knows exactly whom it is behind of.
+
+    The AssertionError lists what differs, held before wanted.
+    """
     held = world.holds()
-    found = [*_differing(held.consents, wanted.consents), *_differing(held.contacts, wanted.contacts)]
+    ((misnoted,),) = world.query(MISNOTED)
+    found = [f"{misnoted} addresses are noted as dirty and are not, or the other way round"] if misnoted else []
+    found += [*_differing(held.consents, wanted.consents), *_differing(held.contacts, wanted.contacts)]
     registered = [(person, f"Course {occasion}", status) for person, occasion, status in wanted.registrations.values()]
     if sorted(held.registrations.values()) != sorted(registered):
         found.append(f"registrations: {sorted(held.registrations.values())} instead of {sorted(registered)}")
