@@ -72,9 +72,10 @@ IF_MISSED: dict[str, Unmet] = {
         "leave what a first report does not need out of the first installation.",
     ),
     "b13": Unmet(
-        "A day touches pages all over larger tables and indexes, each written whole into the log at its first touch; ten million"
-        " people are more than the machine's memory besides, and are read from the disk a page at a time.",
-        "evidence under its event's id, and an address's version in a table of its own, so that fewer indexes are touched.",
+        "What is known of five hundred people lies in some twenty pages each, anywhere: of ten million people they are read from"
+        " all over the machine's memory and, where that is less than the store, from the disk, a page at a time.",
+        "a machine with more memory than the store; a person's id that begins with its day, as an address's does; whether"
+        " a thousandth is more than our contacts told without counting them.",
     ),
     "b14": Unmet(
         "Every step is a task, and on small days its way over the broker costs more than the step.",

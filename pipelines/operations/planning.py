@@ -119,8 +119,10 @@ def _plan_occasion(row: RowMapping) -> list[Intent]:
     return plan_occasion(row["occasion_pk"], columns, row["columns"], version=row["version"])
 
 
-def _judged(session: Session, conn: Connection, tally: _Tally) -> Plan:
-    name, limit = str(tally.name), blast_radius(session, conn, guarded=tally.guarded)
+def _judged(session: Session, conn: Connection, tally: _Tally, *, limit: int | None = None) -> Plan:
+    name = str(tally.name)
+    if limit is None:
+        limit = blast_radius(session, conn, guarded=tally.guarded)
     waits = tally.guarded > limit and not is_approved(conn, name, since=approvals_since(session))
     return Plan(name, tally.counted, waits, tally.guarded, limit)
 
@@ -191,7 +193,7 @@ def write_plan(session: Session, conn: Connection, *, refused: tuple[str, ...] =
                 written = outbox.copy_intents(conn, some, writing=writing, run_id=session.run_id, guarded_wait=held)
     outbox.close_unchanged(conn, aside.unchanged, now=session.now)
     await_listing(conn, aside.unlisted)
-    plan = replace(_judged(session, conn, tally), refused=refused)
+    plan = replace(_judged(session, conn, tally, limit=outlook.limit_for(tally.guarded)), refused=refused)
     if outlook.has_erred(held=plan.waits or bool(refused)):
         outbox.settle_waiting(conn, writing, run_id=session.run_id, guarded_wait=plan.waits or bool(refused))
     outbox.analyse(conn)
@@ -233,6 +235,7 @@ class _Outlook:
         self._session, self._conn, self._is_refused = session, conn, is_refused
         self._may_be_approved = is_any_approved(conn, since=approvals_since(session))
         self._limit, self._is_large = max(session.workspace.policy.crm.blast_radius.rows, COPIED_AT_ONCE), False
+        self._decides_to = 0
         self._told: set[bool] = set()
 
     def next_piece(self, guarded: int) -> tuple[bool, int]:
@@ -241,12 +244,17 @@ class _Outlook:
         As many as cannot make the plan too large, so that few are to be told otherwise then.
         """
         if guarded > self._limit and not self._is_large:
-            self._limit = blast_radius(self._session, self._conn, guarded=2 * guarded)
+            self._decides_to = 2 * guarded
+            self._limit = blast_radius(self._session, self._conn, guarded=self._decides_to)
             self._is_large = guarded > self._limit
         holds = self._is_refused or (self._is_large and not self._may_be_approved)
         self._told.add(holds)
         left = COPIED_AT_ONCE if self._is_large else self._limit - guarded + 1
         return holds, min(max(left, LEAST_COPIED), COPIED_AT_ONCE)
+
+    def limit_for(self, guarded: int) -> int | None:
+        """The blast radius, where it was counted for at least so many already."""
+        return self._limit if guarded <= self._decides_to else None
 
     def has_erred(self, *, held: bool) -> bool:
         """Whether anything may have been written that should be otherwise."""
