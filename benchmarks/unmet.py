@@ -74,8 +74,8 @@ IF_MISSED: dict[str, Unmet] = {
     "b13": Unmet(
         "What is known of five hundred people lies in some twenty pages each, anywhere: of ten million people they are read from"
         " all over the machine's memory and, where that is less than the store, from the disk, a page at a time.",
-        "a machine with more memory than the store; a person's id that begins with its day, as an address's does; whether"
-        " a thousandth is more than our contacts told without counting them.",
+        "a machine with more memory than the store; a person's id that begins with its day, as an address's does; telling"
+        " a plan beyond its share of our contacts without counting these.",
     ),
     "b14": Unmet(
         "Every step is a task, and on small days its way over the broker costs more than the step.",
