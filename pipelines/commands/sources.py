@@ -81,9 +81,11 @@ def check(
     config: ConfigOption = None,
 ) -> None:
     """Would this file be understood? A dry run with a verdict per column and row; nothing is kept and no value is shown."""
+    with speaking():
+        asked = _asked(feed, mapping)
     with session_for(config) as session:
         listed = questions.read_bytes() if questions else None
-        verdict = check_file(session, _asked(feed, mapping), file.read_bytes(), questions=listed)
+        verdict = check_file(session, asked, file.read_bytes(), questions=listed)
     if as_json:
         print_json(verdict)
     else:

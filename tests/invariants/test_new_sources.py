@@ -224,7 +224,7 @@ def test_the_pattern_of_a_suggestion_takes_the_very_file_that_it_was_made_from(n
 
 
 def test_a_mapping_is_checked_before_it_is_one_of_the_configuration(
-    new_world: tuple[World, str], tmp_path: Path
+    new_world: tuple[World, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, _ = new_world
     mapping = mapping_of_text(survey(world))
@@ -233,9 +233,11 @@ def test_a_mapping_is_checked_before_it_is_one_of_the_configuration(
     assert (verdict.is_understood, verdict.states) == (True, {"taken in": 2})
     with pytest.raises(ConfigurationError, match="There is no feed"):
         check_file(world.session(), mapping.feed, SURVEY.encode())
+    monkeypatch.chdir(tmp_path)
     called = CliRunner().invoke(APP, ["sources", "check", __file__])
     assert called.exit_code == 2
     assert "--mapping FILE.yaml" in called.output.replace("\n", " ")
+    assert not Path(".intake").exists(), "no store is made for a question that is put wrongly"
 
 
 def test_a_saved_mapping_is_never_overwritten(new_world: tuple[World, str]) -> None:
