@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from connectors.store.ledger_sql import day_of
+
 _LINES = """
 select encode(e.event_key, 'hex') as event_key, e.source, v.submission_id, c.address, c.address_key,
        c.is_role_address, s.given_key, v.given_name, v.family_name, e.purpose, e.topic, e.value, e.actor, e.clock,
@@ -18,10 +20,14 @@ left join intake.consent_wording w on w.wording_hash = v.wording_hash
 where not exists (select from intake.consent_void n where n.event_key = e.event_key)
 order by e.recorded_at, e.event_key
 """
-_KNOWN = "select encode(event_key, 'hex') from intake.consent_event where event_key = any(:keys)"
-_VOIDED = (
-    "select encode(base_key, 'hex') from intake.consent_void where base_key = any(:keys) or event_key = any(:keys)"
-)
+# A copy of before has keys without a day in front, under which the ledger may know the same event since.
+_KNOWN = f"""
+select encode(k.event_key, 'hex')
+from unnest(cast(:keys as bytea[]), cast(:occurred_at as timestamptz[])) as k (event_key, occurred_at)
+cross join lateral (select array[k.event_key, {day_of("k.occurred_at")} || k.event_key] as either) b
+where exists (select from intake.consent_event e where e.event_key = any(b.either))
+   or exists (select from intake.consent_void v where v.base_key = any(b.either) or v.event_key = any(b.either))
+"""
 
 
 def iter_lines(conn: Connection, *, rows: int) -> Iterator[list[dict[str, Any]]]:
@@ -33,7 +39,7 @@ def iter_lines(conn: Connection, *, rows: int) -> Iterator[list[dict[str, Any]]]
         yield [dict(row) for row in part]
 
 
-def known_keys(conn: Connection, keys: Sequence[str]) -> set[str]:
-    """Which of these events the ledger has, or had and voided."""
-    raw = {"keys": [bytes.fromhex(key) for key in keys]}
-    return {*conn.execute(text(_KNOWN), raw).scalars(), *conn.execute(text(_VOIDED), raw).scalars()}
+def known_keys(conn: Connection, keys: Sequence[str], occurred_at: Sequence[str | None]) -> set[str]:
+    """Which of these events, of each its key and when it happened, the ledger has, or had and voided."""
+    raw = {"keys": [bytes.fromhex(key) for key in keys], "occurred_at": list(occurred_at)}
+    return set(conn.execute(text(_KNOWN), raw).scalars())

@@ -41,8 +41,11 @@ update t_row r set withdraws = r.address_key is not null from turned t where t.r
 
 FORGET_UNTICKED = "delete from {decisions} where value = 'unticked'"
 
-# An event's key begins with the day that it happened on, so that a day's are found in a few pages of the indexes of millions.
-_DAY = "int4send(cast(coalesce(floor(extract(epoch from s.occurred_at) / 86400), 0) as integer))"
+
+def day_of(column: str) -> str:
+    """The first bytes of an event's key: the day that it happened on, so that a day's lie together in the indexes of millions."""
+    return f"int4send(cast(coalesce(floor(extract(epoch from {column}) / 86400), 0) as integer))"
+
 
 NEW_EVENTS = f"""
 create temporary table t_event as
@@ -69,8 +72,8 @@ with stated as (
     window w as (partition by s.submission_id, s.purpose, s.topic, s.known_at <= s.stated_at
                  order by s.stated_at, s.row_no)
 ), keyed as (
-    select s.*, {_DAY} || sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id, s.said_key, s.given_key,
-               s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
+    select s.*, {day_of("s.occurred_at")} || sha256(:ledger_key || convert_to(concat_ws('|', s.source, s.submission_id,
+               s.said_key, s.given_key, s.purpose, coalesce(s.topic, ''), s.value, extract(epoch from s.occurred_at),
                case when s.states_current_value then extract(epoch from s.effective_at) end), 'UTF8')) as event_key,
            decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, null::bytea as base_key
     from sequenced s

@@ -96,7 +96,7 @@ def _chunks(path: Path) -> Iterator[list[dict[str, Any]]]:
 
 def _append(session: Session, conn: Connection, lines: Sequence[dict[str, Any]], counts: Counter[str]) -> None:
     told = [line for line in lines if "event_key" in line]
-    known = known_keys(conn, [line["event_key"] for line in told])
+    known = known_keys(conn, [line["event_key"] for line in told], [line.get("occurred_at") for line in told])
     unknown = [line for line in told if line["event_key"] not in known]
     new = [line for line in unknown if not _is_erased(session, conn, line)]
     counts.update({"known": len(told) - len(unknown), "erased": len(unknown) - len(new)})

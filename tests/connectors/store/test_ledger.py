@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 
 from connectors.store import outbox
 from connectors.store.address import ServerAddress
+from connectors.store.ledger_copies import known_keys
 from connectors.store.migrate import PIPELINE_ROLE, RETENTION_ROLE
 from schemas.errors import StoreError
 from schemas.intents import Intent, IntentState, Method, Phase
@@ -526,6 +527,20 @@ def test_an_event_that_is_known_by_a_key_without_its_day_is_not_made_again(store
         email=email,
     )
     assert [row.size for row in known] == [32, 36]
+
+
+def test_a_copy_from_before_a_day_stood_in_the_keys_is_known(store: ServerAddress, email: str) -> None:
+    sign_up(store, email)
+    known = rows(
+        store,
+        "select e.event_key, e.occurred_at from intake.consent_event e join intake.contact_point c"
+        " using (contact_point_id) where c.address_key = :email",
+        email=email,
+    )
+    bare, at = bytes(known[0].event_key)[4:].hex(), known[0].occurred_at
+    with acting(store) as conn:
+        assert known_keys(conn, [bare, "00"], [at.isoformat(), None]) == {bare}
+        assert known_keys(conn, [bare], [(at + timedelta(days=1)).isoformat()]) == set()
 
 
 def test_what_comes_of_one_day_lies_together_in_the_indexes(store: ServerAddress) -> None:
