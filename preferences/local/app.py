@@ -1,5 +1,6 @@
 """The local page as an application: upload a sample, map it, look, save; and the form for manual entries."""
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 
@@ -62,9 +64,14 @@ class _Page:
     def __init__(self, workspace: Workspace, keys: Keys, wait_s: float) -> None:
         self._workspace, self._keys, self._wait_s = workspace, keys, wait_s
         self._samples = Samples()
+        # One entry at a time: each that waits for a run holds a connection of the few that there are.
+        self._entering = threading.Lock()
 
     def guarded(self, handler: Callable[[Request, dict[str, Any]], Any]) -> Callable[[Request], Any]:
-        """A handler of a form: its token is looked at before anything of it is, and errors of ours become words."""
+        """A handler of a form: its token is looked at before anything of it is, and errors of ours become words.
+
+        It works in a thread, so that other pages are answered meanwhile.
+        """
 
         async def handle(request: Request) -> Response:
             async with request.form(max_files=1, max_fields=2000) as sent:
@@ -75,7 +82,9 @@ class _Page:
             if not self.guard.is_ours(form.pop("token", None)):
                 return PlainTextResponse("This form was not sent from this page. Open the page again.", 403)
             try:
-                return handler(request, {**form, "name": names.get("file") or ""})  # type: ignore[no-any-return]
+                given = {**form, "name": names.get("file") or ""}
+                answer: Response = await run_in_threadpool(handler, request, given)
+                return answer
             except IntakeError as error:
                 return self._render(request, "refused.html", status=422, problem=str(error))
 
@@ -166,7 +175,8 @@ class _Page:
         wrong = check_entry(session, mapping, cells)
         if wrong:
             return self._entry(request, form, wrong=wrong)
-        outcome = take_entry(session, mapping, cells, wait_s=self._wait_s)
+        with self._entering:
+            outcome = take_entry(session, mapping, cells, wait_s=self._wait_s)
         return self._render(request, "taken.html", outcome=outcome)
 
     def _entry(self, request: Request, form: dict[str, Any], *, wrong: list[Any]) -> Response:

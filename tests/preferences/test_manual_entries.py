@@ -1,5 +1,8 @@
 """Manual entries: each counts as often as it is typed, the CRM is told at once, and the page says what became of each."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -18,7 +21,7 @@ from tests.invariants.erasing import erase
 from tests.invariants.feeds import MAPPINGS
 from tests.invariants.world import CONFIG, take_in
 from tests.preferences.people import AINO, House, subscribed
-from tests.preferences.test_local_page import serving
+from tests.preferences.test_local_page import Served, serving
 
 WORDS = texts("en")
 MANUAL = load_mapping(CONFIG / "sources" / "manual_entries.yaml")
@@ -43,13 +46,17 @@ def takes(house: House, manual: Mapping) -> House:
 def typed(house: House, entry: dict[str, str], **given: Any) -> str:
     """The page that answers an entry."""
     with serving(house.world, **given) as served:
-        answer = requests.post(
-            f"{served.url}/entry",
-            data={**entry, "token": served.keys.form},
-            cookies={COOKIE: served.keys.door},
-            headers={"Accept-Language": "en"},
-            timeout=60,
-        )
+        return type_in(served, entry)
+
+
+def type_in(served: Served, entry: dict[str, str]) -> str:
+    answer = requests.post(
+        f"{served.url}/entry",
+        data={**entry, "token": served.keys.form},
+        cookies={COOKIE: served.keys.door},
+        headers={"Accept-Language": "en"},
+        timeout=60,
+    )
     assert answer.status_code == 200, answer.text
     return unescape(answer.text)
 
@@ -66,6 +73,18 @@ def is_on(house: House) -> bool:
         key=AINO.key,
     )
     return bool(state[0] == "granted")
+
+
+def landed(house: House) -> int:
+    """How many entries are kept."""
+    return len(house.world.query("select 1 from intake.batch where source = 'manual'"))
+
+
+def wait_until(is_so: Callable[[], bool], *, within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, "It did not come about."
+        time.sleep(0.05)
 
 
 def events(house: House) -> list[Any]:
@@ -150,3 +169,15 @@ def test_an_entry_beside_a_run_that_merges_is_kept_and_the_next_run_takes_it_in(
     assert events(desk) == []
     take_in(desk.world.session())
     assert set(events(desk)) == {"withdraw"}
+
+
+def test_while_entries_wait_for_a_run_that_merges_other_pages_answer(desk: House) -> None:
+    entries = [REFUSAL | {"email": f"person{n}@example.org"} for n in range(10)]
+    with serving(desk.world) as served, ThreadPoolExecutor(len(entries)) as browsers:
+        with as_merger(Session(desk.world.workspace)):
+            typing = [browsers.submit(type_in, served, entry) for entry in entries]
+            wait_until(lambda: landed(desk) > 0)
+            form = requests.get(f"{served.url}/entry", cookies={COOKIE: served.keys.door}, timeout=5)
+        assert form.status_code == 200
+        assert {heading(page.result()) for page in typing} == {WORDS["taken"]}
+    assert len(events(desk)) == 2 * len(entries)
