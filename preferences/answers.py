@@ -1,6 +1,7 @@
 """Answers that several pages give alike: a link that is no good, a mail on its way; and reading what was posted."""
 
 import ipaddress
+import logging
 from datetime import timedelta
 from secrets import token_bytes
 from urllib.parse import parse_qs
@@ -15,6 +16,7 @@ from preferences.door import Door
 from preferences.languages import Texts
 from preferences.rendering import Pages
 
+LOG = logging.getLogger(__name__)
 MOST_BYTES = 8 * 1024
 PROOF_LASTS = timedelta(hours=1)
 _MAILS_AN_HOUR = 5
@@ -81,8 +83,13 @@ def too_many(pages: Pages, request: Request) -> HTMLResponse:
     return answer
 
 
-def mail_sent(pages: Pages, request: Request) -> HTMLResponse:
-    """The one answer to every wish for a mail, whether the address is known or not."""
+def mail_answer(door: Door, pages: Pages, request: Request) -> HTMLResponse:
+    """The one answer to every wish for a mail, whether the address is known or not: that it is sent, or cannot be now."""
+    if not door.mailer.is_set:
+        LOG.error("A link was asked for, and none can be mailed. No mail server is set: INTAKE_SMTP_HOST.")
+        t = pages.texts(request)["errors"]
+        said = t["no_mail"].format(contact=pages.contact)
+        return pages.show(request, "message", status=503, heading=t["no_mail_heading"], lines=[said], is_readable=False)
     t = pages.texts(request)["sent"]
     return pages.show(request, "message", heading=t["heading"], lines=[t["intro"]], is_readable=False)
 
@@ -90,7 +97,12 @@ def mail_sent(pages: Pages, request: Request) -> HTMLResponse:
 def mail_proof(
     door: Door, texts: Texts, language: str, mailbox: tuple[UUID, str], *, new_address: str | None = None
 ) -> None:
-    """Mail a one-time link to a mailbox, or to the new address that is to be proven; not more often than is of use."""
+    """Mail a one-time link to a mailbox, or to the new address that is to be proven; not more often than is of use.
+
+    Without a mail server there is no link.
+    """
+    if not door.mailer.is_set:
+        return
     contact_point_id, address = mailbox
     now = door.now()
     expires_at = now + PROOF_LASTS

@@ -27,6 +27,11 @@ class Mailer:
         self._settings = settings
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mail")
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a server that could take mails."""
+        return self._settings is not None
+
     def send(self, address: str, subject: str, body: str) -> None:
         """Send a mail soon; the address is in no log."""
         self._pool.submit(self._deliver, address, subject, body)

@@ -18,8 +18,8 @@ from preferences import recording
 from preferences.answers import (
     FormRefused,
     client_of,
+    mail_answer,
     mail_proof,
-    mail_sent,
     read_body,
     read_form,
     refused,
@@ -116,7 +116,7 @@ def _mail_routes(router: APIRouter, door: Door, pages: Pages) -> None:
             return too_many(pages, request)
         to = (mailbox.contact_point_id, mailbox.address)
         mail_proof(door, pages.texts(request), pages.language(request), to)
-        return mail_sent(pages, request)
+        return mail_answer(door, pages, request)
 
     @router.head("/", include_in_schema=False)
     @router.get("/", operation_id="start")
@@ -137,7 +137,7 @@ def _ask(door: Door, pages: Pages, request: Request, body: bytes) -> Response:
     typed = canonical_address(read_form(body).get("address", [""])[0][:200])
     texts, language = pages.texts(request), pages.language(request)
     door.mailer.run(lambda: _mail_if_known(door, texts, language, typed.key))
-    return mail_sent(pages, request)
+    return mail_answer(door, pages, request)
 
 
 def _mail_if_known(door: Door, texts: Texts, language: str, key: str | None) -> None:

@@ -18,7 +18,7 @@ from pipelines.operations.sessions import Session
 from pipelines.transforms.emails import canonical_address
 from pipelines.transforms.names import normalise_name
 from preferences import recording
-from preferences.answers import FormRefused, client_of, mail_proof, mail_sent, too_many
+from preferences.answers import FormRefused, client_of, mail_answer, mail_proof, too_many
 from preferences.door import Door
 from preferences.own_view import wording_of
 from preferences.rendering import Pages
@@ -112,7 +112,7 @@ def _address(asked: Asked) -> str | Response:
         return too_many(asked.pages, asked.request)
     to, texts = (asked.mailbox.contact_point_id, asked.mailbox.address), asked.pages.texts(asked.request)
     mail_proof(asked.door, texts, asked.pages.language(asked.request), to, new_address=typed.address)
-    return mail_sent(asked.pages, asked.request)
+    return mail_answer(asked.door, asked.pages, asked.request)
 
 
 def _ask_for(kind: str, words: str) -> Deed:

@@ -17,7 +17,9 @@ from connectors.store.naming import name_addresses, name_contact_points
 from pipelines.transforms.preference_links import Expiry, LinkKey, Scope, sign_token
 from preferences.answers import client_of
 from preferences.door import Limits
+from preferences.languages import texts_of
 from preferences.limits import Limiter
+from preferences.mailing import Mailer
 from schemas.errors import StoreError
 from tests.invariants.acts import Who
 from tests.preferences.people import AINO, House, subscribed
@@ -169,6 +171,30 @@ def test_no_mail_can_carry_a_header_of_somebody_else(house: House, caplog: pytes
     house.door.mailer.close()
     assert [mail["To"] for mail in house.mail.messages()] == [AINO.address]
     assert "could not be mailed: ValueError" in caplog.text and "everybody" not in caplog.text
+
+
+@pytest.mark.parametrize("language", ["fi", "sv", "en"])
+def test_without_a_mail_server_no_page_says_that_a_link_is_on_its_way(
+    house: House, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.reset(*subscribed(AINO))
+    house.enter()
+    proofs = len(house.world.query("select from intake.mailbox_proof"))
+    monkeypatch.setattr(house.door, "mailer", Mailer(None))
+    asked = [
+        house.post(f"/ask?lang={language}", data={"address": AINO.address}),
+        house.post(f"/ask?lang={language}", data={"address": "nobody@example.org"}),
+        house.post(f"/p/{house.token()}/manage?lang={language}"),
+        house.post(f"/own/address?lang={language}", data={"form": house.form(), "new_address": "new@example.org"}),
+    ]
+    t, contact = texts_of(language), house.door.workspace.policy.organisation.contact
+    house.door.mailer.close()
+    assert [answer.status_code for answer in asked] == [503] * 4
+    for answer in asked:
+        assert t["sent"]["heading"] not in answer.text
+        assert t["errors"]["no_mail"].format(contact=contact) in answer.text
+    assert asked[0].content == asked[1].content, "whether an address is known, nobody can tell"
+    assert len(house.world.query("select from intake.mailbox_proof")) == proofs, "no link that nobody is sent"
 
 
 def test_the_doors_role_can_do_what_it_needs_and_nothing_else(house: House) -> None:
