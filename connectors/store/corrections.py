@@ -57,6 +57,15 @@ select :known_id, :to, reason, restricted_by, restricted_at from intake.restrict
 on conflict (person_id) do update set contact_point_id = excluded.contact_point_id
 """
 
+# What is owed an answer still (GDPR Art. 12(3)): whoever gives it looks where the person is. An address that they alone read
+# was theirs to ask for, also where a request names nobody.
+_REQUESTS_GO_ALONG = (
+    """update intake.data_request set contact_point_id = :to, person_id = :known_id
+       where state = 'open' and contact_point_id = :from and (person_id is null or person_id = :person_id)""",
+    """update intake.person_request set contact_point_id = :to
+       where state = 'open' and contact_point_id = :from and kind <> 'move'""",
+)
+
 _CARRY_AGE = f"""
 update intake.subject n set is_child = a.is_child, age_told_at = a.age_told_at, age_reading_id = a.age_reading_id
 from (select s.* from intake.subject s
@@ -189,14 +198,14 @@ def add_address(conn: Connection, contact_point_id: UUID, *, address: str, key: 
 def move_person(conn: Connection, person_id: UUID, *, from_id: UUID, to_id: UUID, at: datetime) -> None:
     """Move a person with registrations and rows in the CRM to another address; consents stay where they were given.
 
-    That they are known as a child, or as none, goes along, and so does a restriction. Where somebody of the same name is
-    known at the other address already, that is the person, and has from now on what they had here. What told of them here is
-    remembered, for sources go on to say it.
+    That they are known as a child, or as none, goes along, and so do a restriction and open requests. Where somebody of the
+    same name is known at the other address already, that is the person, and has from now on what they had here. What told of
+    them here is remembered, for sources go on to say it.
     """
     values = {"person_id": person_id, "from": from_id, "to": to_id, "at": at}
     subject = conn.execute(text(_ADD_SUBJECT), values).one()
     values |= {"subject_id": subject.subject_id, "known_id": subject.person_id}
-    for statement in (_RESTRICT_THERE, _CARRY_AGE, *_MOVES):
+    for statement in (_RESTRICT_THERE, *_REQUESTS_GO_ALONG, _CARRY_AGE, *_MOVES):
         conn.execute(text(statement), values)
     for statement in _MOVE_PERSON if subject.person_id == person_id else _JOIN_PERSON:
         conn.execute(text(statement), values)

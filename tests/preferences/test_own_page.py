@@ -12,13 +12,13 @@ import requests
 import sqlalchemy as sa
 import yaml
 
-from connectors.store.data_requests import list_requests
+from connectors.store.data_requests import answer_requests, list_requests
 from pipelines.operations import corrections
 from pipelines.operations.deliveries import sweep
 from pipelines.operations.disclosing import to_tell
 from pipelines.operations.erasure import find_person
 from pipelines.operations.person_export import gather
-from pipelines.operations.rights import lift, restrict
+from pipelines.operations.rights import lift, restrict, take_request
 from preferences.door import open_door
 from schemas.errors import ActRefused, ConfigurationError
 from tests.invariants.acts import T0, Who, answer, prohibit, register
@@ -423,6 +423,34 @@ def test_whoever_is_restricted_is_so_at_the_new_address_too(house: House, is_kno
     house.tick(minutes=1)
     house.world.run()
     assert (new.key, "aino") in house.world.holds().contacts
+
+
+@pytest.mark.parametrize("is_known_there", [False, True])
+def test_what_somebody_asked_for_before_they_moved_is_found_and_answered_at_the_new_address(
+    house: House, is_known_there: bool
+) -> None:
+    new = Who("aino.new@example.org", "aino")
+    house.reset(*subscribed(AINO, new) if is_known_there else subscribed(AINO), paid_course())
+    session = house.world.session()
+    with session.transaction() as conn:
+        theirs = find_person(conn, address=AINO.address)
+    for scope, kind in ((theirs, "rectification"), (replace(theirs, person_ids=()), "objection")):
+        take_request(session, scope, kind=kind, asked_at=None, by="Tiina Tietosuoja")
+    house.enter()
+    house.post("/own/export", data={"form": house.form()})
+    house.http.cookies.clear()
+    move(house, new.address)
+    session = house.world.session()
+    with session.transaction() as conn:
+        scope = find_person(conn, address=new.address)
+        found = gather(session, scope, crm=None)["data"]
+        assert {row["kind"] for row in found["requests"]} == {"rectification", "objection"}
+        assert [row["state"] for row in found["requests_on_your_page"]] == ["open"]
+        answered = {"by": "Tiina Tietosuoja", "at": session.now, "outcome": "done"}
+        one = replace(scope, is_whole=False)
+        assert answer_requests(conn, one, ["rectification", "objection"], **answered) == 2, "they name the person"
+        answer_requests(conn, scope, ["access"], **answered)
+        assert list_requests(conn, now=session.now) == []
 
 
 def test_a_move_takes_the_record_of_disclosures_along(house: House) -> None:
