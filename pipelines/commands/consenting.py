@@ -9,6 +9,7 @@ import typer
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
+    TOLD_AT_ONCE,
     ConfigOption,
     JsonOption,
     print_json,
@@ -66,7 +67,8 @@ def record(
 ) -> None:
     """Take down what a person said. A yes needs the person's own words: the rest of standard input.
 
-    With `-` the first line of standard input is the address. A no needs neither words nor notice.
+    With `-` the first line of standard input is the address. A no needs neither words nor notice, and the CRM is told of it
+    at once where `crm-intake preferences sync` or Dagster runs; of a yes, by the next run.
     """
     with session_for(config) as session:
         who = _who(person)
@@ -89,7 +91,8 @@ def record(
     if as_json:
         print_json({"events": events})
     else:
-        CONSOLE.print(f"Recorded: {len(events)} event{'s' if len(events) > 1 else ''}. The next run tells the CRM.")
+        when = "The next run tells the CRM." if deed is Deed.GRANT else TOLD_AT_ONCE
+        CONSOLE.print(f"Recorded: {len(events)} event{'s' if len(events) > 1 else ''}. {when}")
 
 
 @CONSENT.command("receipt")

@@ -29,6 +29,11 @@ from schemas.errors import (
 
 DONE, INCOMPLETE, WRONG_USE, OUTSIDE_FAILED = 0, 1, 2, 3
 
+# Said of what lowers: it calls for a narrow synchronisation (`connectors.store.narrow_calls`).
+TOLD_AT_ONCE = (
+    "The CRM is told at once where `crm-intake preferences sync` or Dagster runs; else the next run tells it."
+)
+
 # A command that shows personal data says so in its help, and every use of it is written down.
 SHOWS_A_PERSON = "shows a person's data"
 

@@ -12,6 +12,7 @@ from connectors.store import data_requests as store
 from connectors.store.erasure import Scope
 from pipelines.commands.console import (
     CONSOLE,
+    TOLD_AT_ONCE,
     ConfigOption,
     JsonOption,
     named,
@@ -96,7 +97,7 @@ def restrict_person(
             return
         if not reason.strip():
             raise ConfigurationError("Give --reason, or --lift.")
-        CONSOLE.print(f"{restrict(session, scope, reason=reason, by=who)} restricted; the next run lowers their mail.")
+        CONSOLE.print(f"{restrict(session, scope, reason=reason, by=who)} restricted. {TOLD_AT_ONCE}")
 
 
 def object_person(
@@ -107,11 +108,11 @@ def object_person(
     everyone: EveryoneOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Record a person's objection to related_events, networking, enquiry or marketing (GDPR Art. 21). The next run lowers."""
+    """Record a person's objection to related_events, networking, enquiry or marketing (GDPR Art. 21)."""
     with session_for(config) as session:
         scope = _meant(session, person, everyone=everyone)
         events = object_to(session, scope, purpose, by=named(by, "An objection"), reference=reference)
-    CONSOLE.print(f"{len(events)} events recorded.")
+    CONSOLE.print(f"{len(events)} events recorded. {TOLD_AT_ONCE}")
 
 
 @REQUESTS.command("list")

@@ -53,6 +53,13 @@ def test_a_spoken_yes_that_lacks_something_is_refused(world: World, lacking: tup
     assert not world.query("select 1 from intake.consent_event")
 
 
+def test_it_is_said_when_the_crm_is_told(world: World) -> None:
+    granted = " ".join(say(world, *YES, typed=f"{ADDRESS}\nYes.\n").stdout.split())
+    assert "The next run tells the CRM." in granted and not world.query("select from intake.narrow_call")
+    withdrawn = " ".join(say(world, *ENTRY, "--deed", "withdraw", typed=ADDRESS).stdout.split())
+    assert "The CRM is told at once" in withdrawn and len(world.query("select from intake.narrow_call")) == 1
+
+
 def test_a_spoken_no_needs_the_address_alone_and_is_an_objection_too(world: World) -> None:
     say(world, *ENTRY, "--deed", "withdraw", typed=ADDRESS)
     assert {(e["purpose"], e["value"], e["reason"]) for e in shown(world)["consent_events"]} == {

@@ -44,9 +44,10 @@ def test_a_person_asks_is_answered_and_goes(world: World, says: SaysPrivacy, tmp
     assert len(noted.contact_point_ids) == 1, "who looked, and at whom"
     assert says("requests", "list", "--json") == [], "answered by the export"
     assert "Rectified: family_name" in says("rectify", "-", *BY, lines=f"{address}family_name=Toinen\n")
-    assert "1 restricted" in says("restrict", "-", "--reason", "contested", *BY, lines=address)
+    assert "1 restricted. The CRM is told at once" in says("restrict", "-", "--reason", "contested", *BY, lines=address)
     assert "1 restrictions lifted" in says("restrict", "-", "--lift", *BY, lines=address)
-    assert "events recorded" in says("object", "-", "--purpose", "marketing", *BY, lines=address)
+    objected = says("object", "-", "--purpose", "marketing", *BY, lines=address)
+    assert "events recorded. The CRM is told at once" in objected
     assert "by a named person" in says("erase", "-", code=2, lines=address)
     assert "Nobody is known" in says("erase", "-", *BY, code=2, lines="nobody@example.org\n")
     told = says("erase", "-", *BY, "--json", lines=address)
