@@ -1,7 +1,7 @@
 """`crm adopt` and `crm review`: what the CRM had before us, matched once; what is in doubt, decided by name."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from connectors.dataverse import DataverseClient
 from connectors.store import batches
 from pipelines.commands.console import (
     CONSOLE,
@@ -74,8 +75,8 @@ def _acting(session: Session, kind: str, *, apply: bool) -> Iterator[Session]:
 
 
 def _adopt(session: Session, *, apply: bool, as_json: bool) -> None:
-    with _acting(session, "adopt", apply=apply) as acting:
-        outcome = adopt_all(acting, dataverse_client(session.workspace.settings, session.workspace.policy))
+    with _acting(session, "adopt", apply=apply) as acting, closing(_client(session)) as crm:
+        outcome = adopt_all(acting, crm)
     if as_json:
         print_json({"applied": apply, **asdict(outcome)})
         return
@@ -109,13 +110,13 @@ def _show_evidence(outcome: Evidenced, *, apply: bool) -> None:
 
 
 def _cut_over(session: Session, *, approve: str | None, by: str | None, as_json: bool) -> None:
-    crm = dataverse_client(session.workspace.settings, session.workspace.policy)
-    if approve is None:
-        outcome = cutover.propose(session, crm)
-    else:
-        name = named(by, "A cut-over")
-        with _acting(session, "cutover", apply=True) as acting:
-            outcome = cutover.cut_over(acting, crm, approve, by=name)
+    with closing(_client(session)) as crm:
+        if approve is None:
+            outcome = cutover.propose(session, crm)
+        else:
+            name = named(by, "A cut-over")
+            with _acting(session, "cutover", apply=True) as acting:
+                outcome = cutover.cut_over(acting, crm, approve, by=name)
     if as_json:
         print_json(asdict(outcome))
         return
@@ -163,8 +164,8 @@ def decide(
     with session_for(config) as session:
         said: dict[str, Any] = {"by": by or ""}
         if link is not None:
-            crm = dataverse_client(session.workspace.settings, session.workspace.policy)
-            reviews.decide_link(session, crm, review, person=link, **said)
+            with closing(_client(session)) as crm:
+                reviews.decide_link(session, crm, review, person=link, **said)
         elif new:
             reviews.decide_new(session, review, **said)
         else:
@@ -173,3 +174,7 @@ def decide(
         print_json({"decided": review})
     else:
         CONSOLE.print(f"Review {review} is decided.")
+
+
+def _client(session: Session) -> DataverseClient:
+    return dataverse_client(session.workspace.settings, session.workspace.policy)

@@ -1,9 +1,11 @@
 """`crm`: the CRM as it is, beside what the ledger says it should be."""
 
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
+from connectors.dataverse import DataverseClient
 from pipelines.commands import adopting, doctoring
 from pipelines.commands.console import (
     CONSOLE,
@@ -15,6 +17,7 @@ from pipelines.commands.console import (
     session_for,
 )
 from pipelines.operations.reconciliation import Reconciliation, reconcile
+from pipelines.operations.sessions import Session
 from pipelines.operations.workspace import dataverse_client
 from pipelines.transforms.differences import RULES
 
@@ -32,14 +35,17 @@ def reconcile_crm(
     config: ConfigOption = None,
 ) -> None:
     """Compare every row of ours with the ledger; writes nothing. Exit 1 where a difference has no explanation."""
-    with session_for(config) as session:
-        crm = dataverse_client(session.workspace.settings, session.workspace.policy)
+    with session_for(config) as session, closing(_client(session)) as crm:
         outcome = reconcile(session, crm, sample=sample)
     if as_json:
         print_json(_told(outcome))
     else:
         _show(outcome)
     raise typer.Exit(INCOMPLETE if outcome.unexplained else 0)
+
+
+def _client(session: Session) -> DataverseClient:
+    return dataverse_client(session.workspace.settings, session.workspace.policy)
 
 
 def _told(outcome: Reconciliation) -> dict[str, Any]:

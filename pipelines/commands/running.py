@@ -1,6 +1,7 @@
 """`run` and `plan`: the job with its writes, and the same engine without them."""
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
@@ -185,12 +186,12 @@ def predict(
             _warn_stopped(stage_source(rehearsal, source))
             merge_staged(rehearsal, source)
         if workspace.settings.dataverse_url:
-            crm = dataverse_client(workspace.settings, workspace.policy)
-            require_own_organisation(rehearsal, crm)
-            read_back(rehearsal, crm)
-            look_up(rehearsal, crm)
-            used = hand_over_used(rehearsal, crm)
-            refused = (*settle_policy(rehearsal), *reasons_to_refuse(crm, workspace.policy), *used)
+            with closing(dataverse_client(workspace.settings, workspace.policy)) as crm:
+                require_own_organisation(rehearsal, crm)
+                read_back(rehearsal, crm)
+                look_up(rehearsal, crm)
+                used = hand_over_used(rehearsal, crm)
+                refused = (*settle_policy(rehearsal), *reasons_to_refuse(crm, workspace.policy), *used)
         counts = [_flat(row) for row in batches.run_counts(conn, [rehearsal.run_id])]
         each = None if listed is None else listed.append
         return counts, replace(make_plan(rehearsal, conn, each=each), refused=refused)

@@ -5,7 +5,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -88,7 +88,8 @@ def run_demo(settings: Settings, *, people: int, days: int, seed: int) -> dict[s
             say = partial(_describe, bar, task, f"{window.first_on} to {window.last_on}: ")
             reports += _run_and_approve(session, window, approved, say=say)
             bar.advance(task)
-        outcome = reconcile(session, dataverse_client(settings, session.workspace.policy))
+        with closing(dataverse_client(settings, session.workspace.policy)) as crm:
+            outcome = reconcile(session, crm)
         session.workspace.engine.dispose()
     return _demo_result(reports, approved, outcome, settings)
 

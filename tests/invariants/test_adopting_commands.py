@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from connectors.dataverse import DataverseClient
 from pipelines.cli import APP
 from tests.invariants.acts import T0, sign_up
 from tests.invariants.test_adoption import AINO, contact, contacts, seed
@@ -58,6 +59,32 @@ def test_adopting_is_a_dry_run_until_it_is_told_to_apply(world: World, says: Say
     assert world.query("select state from intake.run where kind = 'adopt'") == [("done",)]
     assert "Nothing was kept" in says("adopt")
     assert not world.writes()
+
+
+def test_commands_let_go_of_their_connections_to_the_crm(
+    world: World, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed(world, contact("Maija", "Lahti"))
+    world.perform([sign_up(1, AINO, T0)])
+    world.run()
+    [entry] = says("review", "list", "--json")
+    opened: list[DataverseClient] = []
+    closed: list[DataverseClient] = []
+    made, close = DataverseClient.__init__, DataverseClient.close
+    monkeypatch.setattr(DataverseClient, "__init__", lambda self, *args: (opened.append(self), made(self, *args))[1])
+    monkeypatch.setattr(DataverseClient, "close", lambda self: (closed.append(self), close(self))[1])
+    for words in (
+        ("crm", "adopt"),
+        ("crm", "adopt", "--cutover"),
+        ("crm", "adopt", "--cutover", "--approve", "none", "--by", "Reviewer"),
+        ("crm", "review", "decide", str(entry["review_id"]), "--link", entry["persons"][0], "--by", "Reviewer"),
+        ("crm", "reconcile"),
+        ("plan",),
+    ):
+        CliRunner().invoke(APP, list(words), env=says.environment)
+        assert len(opened) == 1 and closed == opened, words
+        opened.clear()
+        closed.clear()
 
 
 def test_a_review_is_listed_and_decided_by_name(world: World, says: Says) -> None:
