@@ -17,6 +17,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
+from connectors.new_files import new_file
 from connectors.workbooks import read_sheet
 from connectors.xlsx_files import refuse_merged, refuse_unsound_zip
 from schemas.errors import BatchRefused
@@ -48,7 +49,12 @@ class Baseline:
 
 
 def write_workbook(path: Path, baseline: Baseline) -> None:
-    """Write the workbook; who can read the folder can read people's data in it."""
+    """Write the workbook, readable by its owner alone; ConfigurationError where it is there already, perhaps filled in."""
+    with new_file(path) as file:
+        _made(baseline).save(file)
+
+
+def _made(baseline: Baseline) -> Workbook:
     workbook = Workbook(write_only=True)
     sheet = workbook.create_sheet(ROWS_SHEET)
     sheet.freeze_panes = "C2"
@@ -64,7 +70,7 @@ def write_workbook(path: Path, baseline: Baseline) -> None:
     kept.append([_text(kept, text) for text in (_MARK, baseline.feed, *baseline.titles)])
     for row in baseline.rows:
         kept.append([_text(kept, _reference(row)), None, *(_text(kept, row.cells.get(t)) for t in baseline.titles)])
-    workbook.save(path)
+    return workbook
 
 
 def read_workbook(path: Path) -> tuple[Baseline, dict[tuple[UUID, int], dict[str, str | None]]]:

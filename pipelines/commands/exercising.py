@@ -38,7 +38,9 @@ REQUESTS = typer.Typer(help="What people have asked for, and by when it is to be
 
 def export(
     person: PersonArgument,
-    to: Annotated[Path, typer.Option("--to", help="The directory for person.json and person.html.")],
+    to: Annotated[
+        Path, typer.Option("--to", help="The directory for person.json and person.html; not one that has them.")
+    ],
     by: ByOption,
     everyone: EveryoneOption = False,
     as_json: JsonOption = False,

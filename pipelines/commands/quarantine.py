@@ -128,7 +128,7 @@ def discard(
 @QUARANTINE.command("export")
 def export(
     feed: str,
-    to: Annotated[Path, typer.Option("--to", help="The workbook to write (.xlsx). It holds people's data.")],
+    to: Annotated[Path, typer.Option("--to", help="The new workbook to write (.xlsx). It holds people's data.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

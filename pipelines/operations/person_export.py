@@ -15,6 +15,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from connectors.dataverse import TableName
+from connectors.new_files import new_file
 from connectors.store import batches, person_export
 from connectors.store.batches import BatchRow
 from connectors.store.disclosures import list_disclosures
@@ -57,12 +58,16 @@ class Exported:
 
 
 def export_person(session: Session, scope: Scope, directory: Path, *, crm: ExportingCrm | None) -> Exported:
-    """Write `person.json` and `person.html` into a directory, which is made for the owner alone."""
+    """Write `person.json` and `person.html` into a directory, which is made for the owner alone.
+
+    ConfigurationError where one of them is there already, as of somebody else: then neither is written.
+    """
     told = gather(session, scope, crm=crm)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     json_path, page_path = directory / "person.json", directory / "person.html"
-    _write(json_path, orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
-    _write(page_path, render_page(told).encode())
+    with new_file(json_path) as json, new_file(page_path) as page:
+        json.write(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+        page.write(render_page(told).encode())
     return Exported(json_path, page_path, {kind: len(rows) for kind, rows in told["data"].items()})
 
 
@@ -199,8 +204,3 @@ def _unsearched_note(unsearched: Sequence[UUID]) -> str | None:
         f"{len(unsearched)} received batches cannot be understood and so cannot be searched by person; they go with the"
         " retention of the landing, and what was erased is refused when they are read."
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)

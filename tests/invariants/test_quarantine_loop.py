@@ -324,6 +324,15 @@ def test_a_workbook_holds_text_only_and_takes_in_only_what_was_changed(courses: 
     assert not world.query("select 1 from intake.mended_cell")
 
 
+def test_a_workbook_that_was_filled_in_is_not_written_over(courses: World, tmp_path: Path) -> None:
+    take(courses, ONE)
+    path = tmp_path / "out.xlsx"
+    path.write_bytes(b"filled in")
+    with pytest.raises(ConfigurationError, match="is there already"):
+        export_workbook(courses.session(), "contact", path)
+    assert path.read_bytes() == b"filled in"
+
+
 def test_a_workbook_of_somebody_elses_or_of_another_store_is_refused(courses: World, tmp_path: Path) -> None:
     world = courses
     take(world, ONE)

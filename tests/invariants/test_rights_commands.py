@@ -63,6 +63,16 @@ def test_nothing_is_handed_out_for_somebody_without_a_name(says: SaysPrivacy, tm
     assert "by a named person" in told and not out.exists()
 
 
+@pytest.mark.parametrize("name", ["person.json", "person.html"])
+def test_an_export_is_not_written_over_another_ones(says: SaysPrivacy, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("of somebody else")
+    says("requests", "add", "-", "--kind", "access", *BY, lines=f"{AINO.address}\n")
+    told = says("export", "-", "--to", str(tmp_path), *BY, code=2, lines=f"{AINO.address}\n")
+    assert f"{name} is there already" in told
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("person.*")] == [(name, "of somebody else")]
+    assert len(says("requests", "list", "--json")) == 1, "nothing was handed out"
+
+
 def test_retention_is_foretold_held_done_and_certified(world: World, says: SaysPrivacy) -> None:
     says.environment["INTAKE_FIXED_NOW"] = (T0 + timedelta(days=60 + 731)).isoformat()
     foretold = says("retention", "--dry-run", "--json")
