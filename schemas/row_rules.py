@@ -19,7 +19,8 @@ class FormRef(_Strict):
 class SetAside(_Strict):
     """Rows that are nobody's submission, by one of the `values` of a column: each is withheld by `rule`.
 
-    Such as spam and trash of a form engine, or a ticket that bears its buyer's name until somebody is named.
+    Such as spam and trash of a form engine, or a ticket that bears its buyer's name until somebody is named. What was taken
+    in before it was `spam` or `trash` counts no more.
     """
 
     column: str

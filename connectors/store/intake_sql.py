@@ -4,7 +4,9 @@ Each statement is set-based and runs in the caller's transaction; temporary tabl
 
 t_row    the staged rows with what the store already knew of each (`class`: new, changed, unchanged); `source` is one and
          the same, and a column all the same: of a constant the planner believes to know how rare it is, and is wrong.
-         The same content is `unchanged`, but under another mapping where it gave ground for nothing: what it says may count
+         The same content is `unchanged`, but under another mapping where it gave ground for nothing: what it says may count.
+         `is_set_aside`: the newest of its submission, and spam or trash there; `was_set_aside`: what is stored is
+         (set_aside_sql). Its content hash says so, as the same row under another rule is another
 t_dirty  the contact points that the batch touched
 
 A row is stored with names and addresses only where it gives ground for a purpose: a grant, a registration, an enquiry.
@@ -27,9 +29,10 @@ with decided as (
 ), ranked as (
     select s.*, cast(:source as text) as source, row_number() over (
         partition by s.submission_id order by s.version_at desc nulls last, s.row_no desc) as newest_first
-    from {submissions} s
+    from (
+        select s.*, coalesce(s.withheld in ('spam', 'trash'), false) as is_unmeant from {submissions} s) s
 )
-select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.content_hash, s.version_at, s.submitted_from,
+select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, n.content_hash, s.version_at, s.submitted_from,
        s.submitted_to, s.received_at, s.address, s.address_key, s.address_key as said_key, s.is_role_address,
        s.given_name, s.family_name,
        coalesce(s.given_key, '') as given_key, s.phone, s.organisation, s.country, s.postal_code, s.city,
@@ -39,16 +42,20 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, s.conten
        s.is_usable and :raises as is_usable,
        s.newest_first = 1 and n.is_newer as is_winner,
        n.is_newer,
+       case when s.is_unmeant and s.newest_first = 1 and n.is_newer
+            then not exists (select from {faults} f where f.row_no = s.row_no and f.blocks = 'row')
+            else false end as is_set_aside,
+       p.submission_id is not null and split_part(p.content_hash, ':', 1) in ('spam', 'trash') as was_set_aside,
        coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
        s.is_usable and :raises and s.address_key is not null and (
            coalesce(d.grants, false) or s.is_enquiry
            or coalesce(s.registration_status in ('active', 'waitlisted'), false)) as has_ground,
        case when p.submission_id is null then 'new'
-            when p.content_hash = s.content_hash and (p.subject_id is not null or not exists (
+            when p.content_hash = n.content_hash and (p.subject_id is not null or not exists (
                 select from intake.reading g where g.reading_id = p.reading_id and g.mapping_hash <> :mapping_hash))
                  then 'unchanged'
             else 'changed' end as class,
-       p.content_hash is not distinct from s.content_hash as is_same_content,
+       p.content_hash is not distinct from n.content_hash as is_same_content,
        p.contact_point_id as old_contact_point_id,
        null::uuid as moved_from_id,
        null::uuid as contact_point_id,
@@ -61,7 +68,8 @@ left join intake.batch sb on sb.batch_id = s.batch_id
 cross join lateral (
     select not coalesce(p.version_at > s.version_at, false)
        and not coalesce(p.version_at is not distinct from s.version_at and case when :is_pulled
-               then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_newer) n
+               then pb.landed_at > sb.landed_at else pb.received_at > sb.received_at end, false) as is_newer,
+       case when s.is_unmeant then s.withheld || ':' else '' end || s.content_hash as content_hash) n
 """
 
 # Who moved on their page is read where they moved to, though the source still has the address before (`said_key`, by which
@@ -247,13 +255,13 @@ on conflict (source, submission_id) do update set
 
 LOWER_REGISTRATIONS = """
 update intake.registration g set
-    status = case when r.is_deleted then 'deleted' else r.registration_status end, version_at = r.version_at,
+    status = case when r.is_deleted or r.is_set_aside then 'deleted' else r.registration_status end, version_at = r.version_at,
     reading_id = :reading_id
 from t_row r
 where g.source = r.source and g.submission_id = r.submission_id and r.is_winner
-  and (r.is_deleted or r.registration_status in ('cancelled', 'deleted'))
+  and (r.is_deleted or r.is_set_aside or r.registration_status in ('cancelled', 'deleted'))
   and coalesce(r.version_at, 'infinity') >= coalesce(g.version_at, '-infinity')
-  and g.status <> case when r.is_deleted then 'deleted' else r.registration_status end
+  and g.status <> case when r.is_deleted or r.is_set_aside then 'deleted' else r.registration_status end
 returning g.contact_point_id
 """
 

@@ -175,10 +175,10 @@ alter table t_moved drop column old_contact_point_id, drop column old_subject_id
 
 ADD_MOVED = "insert into t_event select * from t_moved"
 
-# The same mapping does not bring back what was voided; only a withdrawal, from another batch.
+# The same mapping does not bring back what was undone; only a withdrawal, from another batch.
 DROP_STILL_VOID = """
-delete from t_event t using intake.consent_void v, intake.reading g
-where v.base_key = t.event_key and g.reading_id = v.reading_id and g.mapping_hash = :mapping_hash
+delete from t_event t using intake.consent_void v, intake.undone_reading u, intake.reading g
+where v.base_key = t.event_key and u.reading_id = v.reading_id and g.reading_id = v.reading_id and g.mapping_hash = :mapping_hash
   and (t.value = 'grant' or t.batch_id = v.batch_id)
 """
 

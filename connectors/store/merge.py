@@ -25,6 +25,7 @@ from connectors.store import (
     pending_sql,
     people_sql,
     reading_sql,
+    set_aside_sql,
     tombstone_sql,
 )
 from connectors.store.keys import Key
@@ -33,6 +34,7 @@ from connectors.store.tombstones import hold_off_erasures, key_arrays, usable_ke
 TEMPORARY = (
     *("t_row", "t_decision", "t_dirty", "t_event", "t_moved", "t_match", "t_refused", "t_occasion"),
     *("t_taken_back", "t_asked", "t_latest", "t_fold", "t_person_state", "t_address_state", "t_purpose"),
+    "t_unsaid",
 )
 
 # Where the planner misjudges a table that has no statistics yet, as in a first load, a look-up stays a look-up.
@@ -136,6 +138,8 @@ def merge_batch(conn: Connection, request: MergeRequest, *, resolve: ResolveSubj
     run(children_sql.HOLD_KNOWN)
     run(children_sql.HOLD_AGAIN)
     run(intake_sql.CLASSIFY_ROWS)
+    if run(set_aside_sql.ARE_THERE).scalar():
+        run(set_aside_sql.FORGET_OLDER)
     run(intake_sql.READ_AS_MOVED)
     run(pending_sql.TAKE_BACK)
     run(ledger_sql.COUNT_UNTICKED)
@@ -169,6 +173,7 @@ def refresh_addresses(
 
 
 def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], Any], resolve: ResolveSubjects) -> None:
+    setting_aside = bool(run(set_aside_sql.ARE_NEW).scalar())
     remembering = (reading_sql.KEEP_STATED_VALUES, ledger_sql.REMEMBER_STATED_VALUES) if request.remembers else ()
     for statement in (
         intake_sql.ADD_CONTACT_POINTS,
@@ -209,6 +214,7 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         pending_sql.ADD_PENDING,
         ledger_sql.DIRTY_BY_EVENT,
         ledger_sql.SUPERSEDE_RAISING,
+        *(set_aside_sql.VOID_GRANTS if setting_aside else ()),
         occasions_sql.FOLD_OCCASIONS,
         occasions_sql.KEEP_OCCASIONS,
         occasions_sql.SAVE_OCCASIONS,
@@ -225,6 +231,7 @@ def _merge_people(conn: Connection, request: MergeRequest, run: Callable[[str], 
         intake_sql.SAVE_REGISTRATIONS,
         intake_sql.LOWER_REGISTRATIONS,
         intake_sql.SAVE_ANSWERS,
+        *(set_aside_sql.TAKE_DOWN if setting_aside else ()),
         people_sql.SOLE_SUBJECTS,
     ):
         run(statement)
@@ -296,6 +303,7 @@ def statement_runner(
         "reading_id": None if request.kind == ACT else request.reading_id,
         "group_id": uuid4(),
         "children_group_id": uuid4(),
+        "void_group_id": uuid4(),
         "source": request.source,
         "feed": request.feed,
         "kind": request.kind,

@@ -99,10 +99,13 @@ def call_by_events(conn: Connection, event_ids: Sequence[UUID]) -> None:
 
 
 def call_lowered(conn: Connection, run_id: UUID) -> None:
-    """The same for the addresses at which what a run read withdrew something."""
+    """The same for the addresses at which what a run read withdrew something, or set aside what had agreed."""
     statement = (
         "select distinct e.contact_point_id from intake.reading g join intake.consent_event e using (reading_id)"
         " where g.run_id = :run_id and e.value = 'withdraw'"
+        " union select e.contact_point_id from intake.consent_void v join intake.consent_event e using (event_key)"
+        " where v.undo_run_id = :run_id and e.value = 'grant'"
+        " and not exists (select from intake.undone_reading u where u.reading_id = v.reading_id)"
     )
     found = list(conn.execute(text(statement), {"run_id": run_id}).scalars())
     if found:

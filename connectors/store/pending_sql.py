@@ -9,14 +9,14 @@ _LOWERS = """exists (
         or n.value = 'withdraw' and coalesce(n.topic, '') in ('', {topic})
            and not (n.states_current_value and n.reason is not distinct from 'refused')))"""
 
-# A sign-up whose submission says no by now, or is deleted, does not wait any more, and its link is good for nothing. Before
-# anything looks for what was granted: whoever follows the link at this moment is waited for, or finds it gone.
+# A sign-up whose submission says no by now, or is deleted or set aside, does not wait any more, and its link is good for
+# nothing. Before anything looks for what was granted: whoever follows the link at this moment is waited for, or finds it gone.
 TAKE_BACK = f"""
 create temporary table t_taken_back as
 with gone as (
     delete from intake.pending_grant p using t_row r
     where p.confirmation_id = r.maker_id and p.confirmed_at is null and r.is_winner
-      and (r.is_deleted or {_LOWERS.format(purpose="p.purpose", topic="p.topic")})
+      and (r.is_deleted or r.is_set_aside or {_LOWERS.format(purpose="p.purpose", topic="p.topic")})
     returning p.confirmation_id, p.purpose, p.topic, p.occurred_at, p.precision_s
 )
 select * from gone

@@ -17,7 +17,7 @@ select distinct on (p.submission_id) :reading_id, 'submission', p.source, p.subm
            select coalesce(jsonb_agg(to_jsonb(a)), '[]') from intake.answer a
            where a.source = p.source and a.submission_id = p.submission_id))), :now
 from t_row r join intake.submission p on p.source = r.source and p.submission_id = r.submission_id
-where (r.class = 'changed' and r.is_winner and r.is_usable) or (p.subject_id is null and r.has_ground)
+where (r.class = 'changed' and r.is_winner and (r.is_usable or r.is_set_aside)) or (p.subject_id is null and r.has_ground)
 order by p.submission_id
 """
 

@@ -333,7 +333,8 @@ CONSENT_EVENT = Table(
 )
 
 # Events that count for nothing any more. An event that is read again after it was voided is an event of its own, under
-# another key; `base_key` is the key that it would have had if it had never been voided.
+# another key; `base_key` is the key that it would have had if it had never been voided. `reading_id` is what brought it:
+# undone by the run `undo_run_id`, or not, where that run read that its submission is spam or trash (set_aside_sql).
 CONSENT_VOID = Table(
     "consent_void",
     METADATA,

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from connectors.store import reading_sql, undo_sql
+from connectors.store import ledger_sql, reading_sql, undo_sql
 from connectors.store.batches import replayable
 from connectors.store.merge import MergeRequest, ResolveSubjects, refresh_addresses
 
@@ -26,9 +26,16 @@ _MOVED = {
     "registration": (undo_sql.NAME_MOVED, undo_sql.PUT_BACK_MOVED),
     "stated_value": (undo_sql.STATE_MOVED,),
 }
+_STAND_MEANT = (
+    undo_sql.FIND_MEANT,
+    ledger_sql.STAND_AGAIN,
+    ledger_sql.DROP_KNOWN_EVENTS,
+    ledger_sql.ADD_EVENTS.replace("cast(:reading_id as uuid)", "reading_id"),
+    ledger_sql.ADD_EVIDENCE,
+)
 _TEMPORARY = (
     *("t_reading", "t_voided", "t_subject", "t_touched", "t_before", "t_back_occasion", "t_back_age"),
-    *("t_shared", "t_part"),
+    *("t_shared", "t_part", "t_event"),
     *(f"{name}_{table}" for table in _KEYS for name in ("t_gone", "t_back")),
 )
 
@@ -89,6 +96,9 @@ def undo_readings(conn: Connection, request: UndoRequest, *, refresh: MergeReque
     unasked = Counter(conn.execute(text(undo_sql.FORGET_PENDING)).scalars())
     for table, keys in _KEYS.items():
         _put_back(conn, table, keys, stamp)
+    for statement in _STAND_MEANT:
+        clause = text(statement)
+        conn.execute(clause, {"group_id": uuid4()} if "group_id" in clause._bindparams else {})
     for statement in (undo_sql.REMOVE_ANSWERS, undo_sql.PUT_BACK_ANSWERS, undo_sql.FIND_SUBJECTS):
         conn.execute(text(statement))
     for statement in (

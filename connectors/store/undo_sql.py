@@ -50,6 +50,25 @@ with added as (
 {ADD_GROUP.format(kind="void")}
 """
 
+# Once it is not spam any more, what a submission agreed to counts again (connectors.store.set_aside_sql), by an event that is
+# of the same reading as the one that was voided.
+_IS_SET_ASIDE = "split_part({0}.content_hash, ':', 1) in ('spam', 'trash')"
+
+FIND_MEANT = f"""
+create temporary table t_event as
+select distinct on (d.base_key) d.base_key as event_key, e.subject_id, e.contact_point_id, e.purpose, e.topic, e.value, e.actor,
+       e.clock, e.occurred_at, e.precision_s, e.effective_at, e.received_at, e.reason, e.source, e.batch_id, e.reading_id,
+       null::bytea as base_key, decode(replace(gen_random_uuid()::text, '-', ''), 'hex') as salt, v.submission_id, v.address,
+       v.given_name, v.family_name, v.wording_hash, v.notice_version, v.channel, v.collected_by, v.method
+from t_gone_submission g join t_back_submission b using (source, submission_id)
+join intake.consent_evidence v on v.submission_id = b.submission_id
+join intake.consent_event e on e.event_key = v.event_key and e.source = b.source
+join intake.consent_void d on d.event_key = e.event_key
+where {_IS_SET_ASIDE.format("g")} and not {_IS_SET_ASIDE.format("b")} and e.value = 'grant'
+  and not exists (select from intake.undone_reading u where u.reading_id = d.reading_id)
+order by d.base_key, e.recorded_at
+"""
+
 # A sign-up that nobody has confirmed is not asked any more; what somebody confirmed is their own act.
 FORGET_PENDING = """
 delete from intake.pending_grant p using t_reading g
@@ -190,6 +209,7 @@ select contact_point_id from (
     union select contact_point_id from t_gone_registration
     union select contact_point_id from t_back_registration
     union select contact_point_id from t_back_age
+    union select contact_point_id from t_event
     union select g.contact_point_id from intake.registration g join t_back_occasion b on b.gone_pk = g.occasion_pk) t
 where contact_point_id is not null
 """
