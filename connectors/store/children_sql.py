@@ -6,7 +6,7 @@ A yes is held back at the door where the names alone tell that it is a child's. 
 before, is ended when the address is folded, once it is decided who is who there: by an event, as all that is lowered.
 """
 
-from connectors.store.ledger_sql import ADD_EVENTS, ADD_EVIDENCE, DROP_KNOWN_EVENTS, STAND_AGAIN
+from connectors.store.ledger_sql import ADD_EVENTS, ADD_EVIDENCE, DROP_KNOWN_EVENTS, STAND_AGAIN, supersede_raising
 
 _MARKETS = """
 select t.purpose from unnest(cast(:names as text[]), cast(:begins as text[])) as t (purpose, begins)
@@ -144,13 +144,10 @@ where r.class = 'unchanged' and r.is_child is not null and s.age_reading_id = :r
 """
 
 # Before the turns are taken, in the order in which claiming locks: what waits to be sent on a yes that may be a child's.
-SUPERSEDE_OF_CHILDREN = f"""
-update intake.outbox_intent i set state = 'superseded', finished_at = now()
-where i.state in ('pending', 'waiting') and i.is_raising and i.contact_point_id in (
+SUPERSEDE_OF_CHILDREN = supersede_raising(f"""
     select j.contact_point_id from t_dirty join intake.subject j using (contact_point_id)
     join intake.consent_state c using (contact_point_id)
-    where j.is_child and c.state = 'granted' and c.purpose in ({_MARKETS}))
-"""
+    where j.is_child and c.state = 'granted' and c.purpose in ({_MARKETS})""")
 
 # Nothing is found for who may only delete (retention): the ledger is not added to by that role.
 ARE_THERE = """

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from connectors.store.due_sql import DIRTY
+
 _BEARERS = """
 select p.person_id, p.contact_point_id from intake.person p left join intake.crm_link l using (person_id)
 where coalesce(l.row_id, p.person_id) = :row_id
@@ -124,7 +126,7 @@ where s.purpose = 'marketing' and s.topic = '' and s.state = 'withdrawn'
 
 _UNSOUGHT = f"{_SUPPRESSED} and c.sought_at is null"
 _AMONG = "(cast(:among as uuid[]) is null or c.contact_point_id = any(:among))"
-_IS_DIRTY = "c.contact_point_id in (select contact_point_id from intake.dirty_address)"
+_IS_DIRTY = f"c.contact_point_id in ({DIRTY})"
 _UNSOUGHT_AND_DUE = f"{_UNSOUGHT} and {_IS_DIRTY} and {_AMONG} order by c.contact_point_id"
 
 _NOT_SUPPRESSED_ANY_MORE = f"""

@@ -16,21 +16,22 @@ versions that tell no time, or the same, the newer is that of the batch received
 
 from connectors.store.made_ids_sql import BESIDE_ITS_DAY, MADE_ID, in_group
 from connectors.store.routing_sql import organiser_of
+from connectors.store.set_aside_sql import UNMEANT, is_unmeant
 
 _MADE_ID = MADE_ID.format(
     table="intake.contact_point", key="contact_point_id", maker="n.day_maker_id", nth="n.nth", elsewhere=""
 )
 
-CLASSIFY_ROWS = """
+CLASSIFY_ROWS = f"""
 create temporary table t_row as
 with decided as (
     select row_no, bool_or(value = 'grant') as grants, bool_or(value = 'withdraw') as withdraws
-    from {decisions} group by row_no
+    from {{decisions}} group by row_no
 ), ranked as (
     select s.*, cast(:source as text) as source, row_number() over (
         partition by s.submission_id order by s.version_at desc nulls last, s.row_no desc) as newest_first
     from (
-        select s.*, coalesce(s.withheld in ('spam', 'trash'), false) as is_unmeant from {submissions} s) s
+        select s.*, coalesce(s.withheld in {UNMEANT}, false) as is_unmeant from {{submissions}} s) s
 )
 select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, n.content_hash, s.version_at, s.submitted_from,
        s.submitted_to, s.received_at, s.address, s.address_key, s.address_key as said_key, s.is_role_address,
@@ -43,9 +44,9 @@ select s.row_no, s.source, s.batch_id, s.batch_row_no, s.submission_id, n.conten
        s.newest_first = 1 and n.is_newer as is_winner,
        n.is_newer,
        case when s.is_unmeant and s.newest_first = 1 and n.is_newer
-            then not exists (select from {faults} f where f.row_no = s.row_no and f.blocks = 'row')
+            then not exists (select from {{faults}} f where f.row_no = s.row_no and f.blocks = 'row')
             else false end as is_set_aside,
-       p.submission_id is not null and split_part(p.content_hash, ':', 1) in ('spam', 'trash') as was_set_aside,
+       p.submission_id is not null and {is_unmeant("p.content_hash")} as was_set_aside,
        coalesce(d.withdraws, false) and s.address_key is not null as withdraws,
        s.is_usable and :raises and s.address_key is not null and (
            coalesce(d.grants, false) or s.is_enquiry

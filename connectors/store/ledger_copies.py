@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from connectors.store.ledger_sql import day_of
+from connectors.store.made_ids_sql import day_of
 
 _LINES = """
 select encode(e.event_key, 'hex') as event_key, e.source, v.submission_id, c.address, c.address_key,

@@ -4,8 +4,8 @@ The event itself holds ids, codes, times and a salted commitment; address, names
 `consent_evidence`, which can be erased without touching the ledger.
 """
 
-from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK
-from connectors.store.made_ids_sql import in_group
+from connectors.store.chain_sql import ADD_GROUP, COMMITMENT, EVENT_LINK, VOID_LINK
+from connectors.store.made_ids_sql import day_of, in_group
 from schemas.acts import DOUBLE_OPT_IN
 
 # A flag that states a present value makes an event only when it differs from the last one seen for that record, in the
@@ -41,12 +41,7 @@ update t_row r set withdraws = r.address_key is not null from turned t where t.r
 
 FORGET_UNTICKED = "delete from {decisions} where value = 'unticked'"
 
-
-def day_of(column: str) -> str:
-    """The first bytes of an event's key: the day that it happened on, so that a day's lie together in the indexes of millions."""
-    return f"int4send(cast(coalesce(floor(extract(epoch from {column}) / 86400), 0) as integer))"
-
-
+# An event's key begins with the day that it happened on.
 NEW_EVENTS = f"""
 create temporary table t_event as
 with stated as (
@@ -247,7 +242,7 @@ _EVENT_COLUMNS = """event_id, event_key, subject_id, contact_point_id, purpose, 
     precision_s, effective_at, received_at, reason, source, batch_id, commitment, recorded_at, reading_id, base_key,
     group_id, nth"""
 
-ADD_EVENTS = f"""
+_ADD_EVENTS = f"""
 with numbered as (
     select *, cast(row_number() over (order by event_key) as integer) as nth from t_event
 ), made as (
@@ -255,7 +250,7 @@ with numbered as (
            event_key, subject_id, contact_point_id, purpose,
            coalesce(topic, '') as topic, value, actor, clock, occurred_at, cast(precision_s as integer) as precision_s,
            effective_at, received_at, reason, source, batch_id, {COMMITMENT} as commitment, now() as recorded_at,
-           cast(:reading_id as uuid) as reading_id, base_key, cast(:group_id as uuid) as group_id, nth
+           {{reading_id}} as reading_id, base_key, cast(:group_id as uuid) as group_id, nth
     from numbered
 ), added as (
     insert into intake.consent_event ({_EVENT_COLUMNS}, link)
@@ -265,6 +260,10 @@ with numbered as (
 )
 {ADD_GROUP.format(kind="event")}
 """
+
+ADD_EVENTS = _ADD_EVENTS.format(reading_id="cast(:reading_id as uuid)")
+# Those of several readings, each of its own.
+ADD_EVENTS_OF_READINGS = _ADD_EVENTS.format(reading_id="reading_id")
 
 ADD_EVIDENCE = """
 insert into intake.consent_evidence (
@@ -291,17 +290,40 @@ on conflict (source, submission_id, purpose, topic) do update set
 where excluded.stated_at >= old.stated_at
 """
 
-DIRTY_BY_EVENT = """
+
+def add_voids(table: str) -> str:
+    """The events of a temporary table count for nothing any more; its columns but `link` are those of consent_void."""
+    return f"""
+with added as (
+    insert into intake.consent_void (
+        event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, link)
+    select event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, {VOID_LINK}
+    from {table} order by nth
+    returning group_id, nth, link
+)
+{ADD_GROUP.format(kind="void")}
+"""
+
+
+def dirty_by(table: str) -> str:
+    """The addresses of a temporary table are touched by the batch, too."""
+    return f"""
 insert into t_dirty
-select distinct e.contact_point_id from t_event e
+select distinct e.contact_point_id from {table} e
 where not exists (select from t_dirty d where d.contact_point_id = e.contact_point_id)
 """
 
-SUPERSEDE_RAISING = """
+
+def supersede_raising(addresses: str) -> str:
+    """What waits to be raised at some addresses (a query) is not sent."""
+    return f"""
 update intake.outbox_intent set state = 'superseded', finished_at = now()
-where state in ('pending', 'waiting') and is_raising and contact_point_id in (
-    select contact_point_id from t_event where value = 'withdraw')
+where state in ('pending', 'waiting') and is_raising and contact_point_id in ({addresses})
 """
+
+
+DIRTY_BY_EVENT = dirty_by("t_event")
+SUPERSEDE_RAISING = supersede_raising("select contact_point_id from t_event where value = 'withdraw'")
 
 ADD_WORDINGS = """
 insert into intake.consent_wording (wording_hash, text, language, version)

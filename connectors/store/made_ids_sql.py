@@ -12,12 +12,17 @@ else coalesce((
 ), gen_random_uuid()) end
 """
 
+
+def day_of(column: str) -> str:
+    """The four bytes of the day of a time, by which what is of one day lies together in indexes of millions; null is day 0."""
+    return f"int4send(cast(coalesce(floor(extract(epoch from {column}) / 86400), 0) as integer))"
+
+
 # An address made by a submission that tells its day has the day's digest for its first four bytes, the maker's for the rest:
 # what is made on one day is found in a few pages of each index of millions, and not in one each.
-BESIDE_ITS_DAY = """
-case when submitted_from is null then maker_id else encode(overlay(uuid_send(maker_id) placing substring(sha256(
-    :ledger_key || int4send(cast(floor(extract(epoch from submitted_from) / 86400) as integer))) from 1 for 4) from 1 for 4),
-    'hex')::uuid end
+BESIDE_ITS_DAY = f"""
+case when submitted_from is null then maker_id else encode(overlay(uuid_send(maker_id) placing substring(
+    sha256(:ledger_key || {day_of("submitted_from")}) from 1 for 4) from 1 for 4), 'hex')::uuid end
 """
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from connectors.store.bearers import BEARERS_OF, IS_SHOWN, RANK
+from connectors.store.due_sql import DIRTY
 
 _IS_LISTED = "(cast(:allowed as text[]) is null or address_key = any(:allowed))"
 # Each address is looked up by itself (`offset 0`).
@@ -39,7 +40,7 @@ _ADDRESS = f"contact_point_id, address, version, is_held, {_IS_LISTED} as is_lis
 # a million people went through all of them. The few that have ended are put in order afterwards (`offset 0`).
 _DIRTY = f"""
 (select {_ADDRESS} from intake.contact_point
- where contact_point_id in (select contact_point_id from intake.dirty_address) and contact_point_id > :after {_FREE}
+ where contact_point_id in ({DIRTY}) and contact_point_id > :after {_FREE}
  order by contact_point_id limit :limit)
 union
 (select * from (

@@ -5,7 +5,16 @@ said by themselves stands. So does what its link was followed for, which is a ma
 mark is taken off, its row is read as any other. That it is set aside is told by the content hash that the store keeps of it.
 """
 
-from connectors.store.undo_sql import ADD_VOIDS
+from connectors.store.ledger_sql import add_voids, dirty_by, supersede_raising
+
+# The rules that withhold what nobody meant.
+UNMEANT = "('spam', 'trash')"
+
+
+def is_unmeant(content_hash: str) -> str:
+    """Whether the content of a submission, as it is kept, is that of spam or trash."""
+    return f"split_part({content_hash}, ':', 1) in {UNMEANT}"
+
 
 ARE_THERE = "select exists (select from t_row where is_set_aside or (was_set_aside and not is_newer))"
 ARE_NEW = "select exists (select from t_row where is_set_aside and class <> 'unchanged')"
@@ -33,17 +42,6 @@ where r.is_set_aside and r.class <> 'unchanged' and e.value = 'grant'
   and not exists (select from intake.consent_void w where w.event_key = e.event_key)
 """
 
-_DIRTY = """
-insert into t_dirty
-select distinct u.contact_point_id from t_unsaid u
-where not exists (select from t_dirty d where d.contact_point_id = u.contact_point_id)
-"""
-
-_SUPERSEDE_RAISING = """
-update intake.outbox_intent set state = 'superseded', finished_at = now()
-where state in ('pending', 'waiting') and is_raising and contact_point_id in (select contact_point_id from t_unsaid)
-"""
-
 # A flag that was on is told anew once the mark is taken off.
 _KEEP_STATED_VALUES = """
 insert into intake.row_image (reading_id, table_name, source, submission_id, contact_point_id, rows, kept_at)
@@ -63,9 +61,9 @@ where r.source = v.source and r.submission_id = v.submission_id and r.is_set_asi
 
 VOID_GRANTS = (
     _FIND_SAID,
-    ADD_VOIDS.replace("t_voided", "t_unsaid"),
-    _DIRTY,
-    _SUPERSEDE_RAISING,
+    add_voids("t_unsaid"),
+    dirty_by("t_unsaid"),
+    supersede_raising("select contact_point_id from t_unsaid"),
     _KEEP_STATED_VALUES,
     _LIFT_STATED_VALUES,
 )

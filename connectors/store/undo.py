@@ -30,7 +30,7 @@ _STAND_MEANT = (
     undo_sql.FIND_MEANT,
     ledger_sql.STAND_AGAIN,
     ledger_sql.DROP_KNOWN_EVENTS,
-    ledger_sql.ADD_EVENTS.replace("cast(:reading_id as uuid)", "reading_id"),
+    ledger_sql.ADD_EVENTS_OF_READINGS,
     ledger_sql.ADD_EVIDENCE,
 )
 _TEMPORARY = (

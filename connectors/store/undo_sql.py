@@ -6,7 +6,8 @@ t_subject, t_touched  the subjects and addresses concerned; t_before the consent
 t_shared   later batches that told some of it as well; t_part the rows that were read by themselves
 """
 
-from connectors.store.chain_sql import ADD_GROUP, VOID_LINK
+from connectors.store.ledger_sql import add_voids
+from connectors.store.set_aside_sql import is_unmeant
 
 # What has no payload (a read-back of the CRM, a page, a one-click) is not the reading of one: it is the act itself. Where an
 # undo of something else had a batch of the run read again by the same mapping (FIND_SHARED), that goes with it.
@@ -39,21 +40,10 @@ where e.actor <> 'staff_on_behalf'
   and not exists (select from intake.consent_void v where v.event_key = e.event_key)
 """
 
-ADD_VOIDS = f"""
-with added as (
-    insert into intake.consent_void (
-        event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, link)
-    select event_key, base_key, reading_id, batch_id, undo_run_id, voided_at, group_id, nth, {VOID_LINK}
-    from t_voided order by nth
-    returning group_id, nth, link
-)
-{ADD_GROUP.format(kind="void")}
-"""
+ADD_VOIDS = add_voids("t_voided")
 
 # Once it is not spam any more, what a submission agreed to counts again (connectors.store.set_aside_sql), by an event that is
 # of the same reading as the one that was voided.
-_IS_SET_ASIDE = "split_part({0}.content_hash, ':', 1) in ('spam', 'trash')"
-
 FIND_MEANT = f"""
 create temporary table t_event as
 select distinct on (d.base_key) d.base_key as event_key, e.subject_id, e.contact_point_id, e.purpose, e.topic, e.value, e.actor,
@@ -64,7 +54,7 @@ from t_gone_submission g join t_back_submission b using (source, submission_id)
 join intake.consent_evidence v on v.submission_id = b.submission_id
 join intake.consent_event e on e.event_key = v.event_key and e.source = b.source
 join intake.consent_void d on d.event_key = e.event_key
-where {_IS_SET_ASIDE.format("g")} and not {_IS_SET_ASIDE.format("b")} and e.value = 'grant'
+where {is_unmeant("g.content_hash")} and not {is_unmeant("b.content_hash")} and e.value = 'grant'
   and not exists (select from intake.undone_reading u where u.reading_id = d.reading_id)
 order by d.base_key, e.recorded_at
 """

@@ -89,10 +89,8 @@ def land_delivery(conn: Connection, delivery: Delivery, *, keys: KeyRing, keep: 
     if conn.execute(text(_IS_KNOWN), values).scalar():
         return False
     conn.execute(text(_NOTE), values)
-    pushed, stay = (
-        replace(received, origin=f"{ORIGIN}/{received.origin}"),
-        Stay(received.received_at, received.received_at + keep),
-    )
+    pushed = replace(received, origin=f"{ORIGIN}/{received.origin}")
+    stay = Stay(received.received_at, received.received_at + keep)
     if not add_batch(conn, pushed, batch_id, stay=stay):
         again = sha256(f"{received.content_hash}|{batch_id}".encode()).hexdigest()
         add_batch(conn, replace(pushed, content_hash=again), batch_id, stay=stay)

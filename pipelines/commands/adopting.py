@@ -1,7 +1,7 @@
 """`crm adopt` and `crm review`: what the CRM had before us, matched once; what is in doubt, decided by name."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +9,8 @@ from uuid import UUID
 
 import typer
 
-from connectors.dataverse import DataverseClient
 from connectors.store import batches
+from pipelines.commands.clients import client_for
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -26,7 +26,6 @@ from pipelines.operations.adoption import Adoption, adopt_all
 from pipelines.operations.evidence import Evidenced, bring_evidence
 from pipelines.operations.sessions import Session, rehearse
 from pipelines.operations.sync import as_writer
-from pipelines.operations.workspace import dataverse_client
 
 REVIEW = typer.Typer(help="Contacts of the CRM that may be a person's of ours.", no_args_is_help=True)
 
@@ -75,7 +74,7 @@ def _acting(session: Session, kind: str, *, apply: bool) -> Iterator[Session]:
 
 
 def _adopt(session: Session, *, apply: bool, as_json: bool) -> None:
-    with _acting(session, "adopt", apply=apply) as acting, closing(_client(session)) as crm:
+    with _acting(session, "adopt", apply=apply) as acting, client_for(session.workspace) as crm:
         outcome = adopt_all(acting, crm)
     if as_json:
         print_json({"applied": apply, **asdict(outcome)})
@@ -110,7 +109,7 @@ def _show_evidence(outcome: Evidenced, *, apply: bool) -> None:
 
 
 def _cut_over(session: Session, *, approve: str | None, by: str | None, as_json: bool) -> None:
-    with closing(_client(session)) as crm:
+    with client_for(session.workspace) as crm:
         if approve is None:
             outcome = cutover.propose(session, crm)
         else:
@@ -164,7 +163,7 @@ def decide(
     with session_for(config) as session:
         said: dict[str, Any] = {"by": by or ""}
         if link is not None:
-            with closing(_client(session)) as crm:
+            with client_for(session.workspace) as crm:
                 reviews.decide_link(session, crm, review, person=link, **said)
         elif new:
             reviews.decide_new(session, review, **said)
@@ -174,7 +173,3 @@ def decide(
         print_json({"decided": review})
     else:
         CONSOLE.print(f"Review {review} is decided.")
-
-
-def _client(session: Session) -> DataverseClient:
-    return dataverse_client(session.workspace.settings, session.workspace.policy)

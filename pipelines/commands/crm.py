@@ -1,12 +1,11 @@
 """`crm`: the CRM as it is, beside what the ledger says it should be."""
 
-from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
-from connectors.dataverse import DataverseClient
 from pipelines.commands import adopting, doctoring
+from pipelines.commands.clients import client_for
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -17,8 +16,6 @@ from pipelines.commands.console import (
     session_for,
 )
 from pipelines.operations.reconciliation import Reconciliation, reconcile
-from pipelines.operations.sessions import Session
-from pipelines.operations.workspace import dataverse_client
 from pipelines.transforms.differences import RULES
 
 CRM = typer.Typer(help="The CRM: what it holds, and whether it is as it should be.", no_args_is_help=True)
@@ -35,17 +32,13 @@ def reconcile_crm(
     config: ConfigOption = None,
 ) -> None:
     """Compare every row of ours with the ledger; writes nothing. Exit 1 where a difference has no explanation."""
-    with session_for(config) as session, closing(_client(session)) as crm:
+    with session_for(config) as session, client_for(session.workspace) as crm:
         outcome = reconcile(session, crm, sample=sample)
     if as_json:
         print_json(_told(outcome))
     else:
         _show(outcome)
     raise typer.Exit(INCOMPLETE if outcome.unexplained else 0)
-
-
-def _client(session: Session) -> DataverseClient:
-    return dataverse_client(session.workspace.settings, session.workspace.policy)
 
 
 def _told(outcome: Reconciliation) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """`privacy erase` and `privacy replay`: a person goes for good; after a restore those who went go again."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from connectors.dataverse import DataverseClient
+from pipelines.commands.clients import client_or_none
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -24,7 +23,6 @@ from pipelines.operations.restored import require_replayed
 from pipelines.operations.restores import replay
 from pipelines.operations.sessions import Session
 from pipelines.operations.sync import as_writer
-from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ConfigurationError, CrmError
 
 
@@ -85,20 +83,6 @@ def asked_of(person: str, by: str, *, everyone: bool = False) -> Asked:
     if person == "-":
         return Asked(name, address=sys.stdin.readline().strip(), everyone=everyone)
     return Asked(name, person=person, everyone=everyone)
-
-
-@contextmanager
-def client_or_none(session: Session) -> Iterator[DataverseClient | None]:
-    """The CRM's client; None where no CRM is set up."""
-    workspace = session.workspace
-    if not workspace.settings.dataverse_url:
-        yield None
-        return
-    client = dataverse_client(workspace.settings, workspace.policy)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def _erase(session: Session, asked: Asked, crm: DataverseClient | None) -> ErasureReport:

@@ -10,6 +10,7 @@ import typer
 
 from connectors.store import data_requests as store
 from connectors.store.erasure import Scope
+from pipelines.commands.clients import client_or_none
 from pipelines.commands.console import (
     CONSOLE,
     TOLD_AT_ONCE,
@@ -21,7 +22,6 @@ from pipelines.commands.console import (
     print_table,
     session_for,
 )
-from pipelines.commands.erasing import client_or_none
 from pipelines.operations.erasure import find_person
 from pipelines.operations.person_export import export_person
 from pipelines.operations.rights import lift, object_to, rectify, restrict, take_request

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.commands.clients import client_for
 from pipelines.commands.console import (
     CONSOLE,
     ConfigOption,
@@ -28,7 +29,7 @@ from pipelines.operations.following import LOG as FOLLOWING
 from pipelines.operations.following import follow, follow_once
 from pipelines.operations.preference_links import fill_links, mailing_links
 from pipelines.operations.sessions import Session
-from pipelines.operations.workspace import dataverse_client, open_workspace
+from pipelines.operations.workspace import open_workspace
 
 PREFERENCES = typer.Typer(help="The people's door: preference page, links, webhooks.", no_args_is_help=True)
 _COLUMNS = ("contactid", "link", "List-Unsubscribe", "List-Unsubscribe-Post")
@@ -65,15 +66,14 @@ def sync(
     FOLLOWING.setLevel(logging.INFO)
     with speaking():
         workspace = open_workspace(settings_for(config))
-        crm = dataverse_client(workspace.settings, workspace.policy)
         try:
-            if not once:
-                follow(workspace, crm, until=_stopped().is_set)
-                return
-            followed = follow_once(workspace, crm)
+            with client_for(workspace) as crm:
+                if not once:
+                    follow(workspace, crm, until=_stopped().is_set)
+                    return
+                followed = follow_once(workspace, crm)
             sweep(Session(workspace))
         finally:
-            crm.close()
             workspace.engine.dispose()
     told = {
         "run_id": str(followed.run_id),
@@ -101,11 +101,8 @@ def links(
         if fill:
             CONSOLE.print(f"{fill_links(session)} addresses will get their link in the next run.")
             return
-        crm = dataverse_client(session.workspace.settings, session.workspace.policy)
-        try:
+        with client_for(session.workspace) as crm:
             made = mailing_links(session, crm, purpose=purpose, topic=topic)
-        finally:
-            crm.close()
     if as_json:
         print_json({"links": made.rows, "left_out": dict(made.left_out)})
         return

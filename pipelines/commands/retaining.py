@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import typer
 
 from connectors.store import retention as store
+from pipelines.commands.clients import client_or_none
 from pipelines.commands.console import (
     CONSOLE,
     INCOMPLETE,
@@ -19,7 +20,6 @@ from pipelines.commands.console import (
     print_table,
     session_for,
 )
-from pipelines.commands.erasing import client_or_none
 from pipelines.operations.certificates import as_told, certify, verify_certificate
 from pipelines.operations.erasure import find_person
 from pipelines.operations.restored import require_replayed

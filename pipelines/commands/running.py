@@ -1,7 +1,6 @@
 """`run` and `plan`: the job with its writes, and the same engine without them."""
 
 from collections import Counter
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from connectors.store import batches
 from connectors.store.server import require_dagster
+from pipelines.commands.clients import client_for
 from pipelines.commands.console import (
     CONSOLE,
     DONE,
@@ -37,7 +37,6 @@ from pipelines.operations.policy_versions import settle_policy
 from pipelines.operations.readback import read_back
 from pipelines.operations.sessions import Session, rehearse
 from pipelines.operations.unread import unread_window
-from pipelines.operations.workspace import dataverse_client
 from schemas.errors import ConfigurationError
 from schemas.intents import Intent
 from schemas.mappings import Source
@@ -186,7 +185,7 @@ def predict(
             _warn_stopped(stage_source(rehearsal, source))
             merge_staged(rehearsal, source)
         if workspace.settings.dataverse_url:
-            with closing(dataverse_client(workspace.settings, workspace.policy)) as crm:
+            with client_for(workspace) as crm:
                 require_own_organisation(rehearsal, crm)
                 read_back(rehearsal, crm)
                 look_up(rehearsal, crm)

@@ -5,7 +5,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from connectors.store.server import stop_server
+from pipelines.commands.clients import client_for
 from pipelines.commands.console import (
     CONSOLE,
     OUTSIDE_FAILED,
@@ -30,7 +31,7 @@ from pipelines.commands.running import SOURCES, print_counts, progress, report_o
 from pipelines.operations.planning import approve_plan
 from pipelines.operations.reconciliation import Reconciliation, reconcile
 from pipelines.operations.sessions import Session
-from pipelines.operations.workspace import dataverse_client, open_workspace
+from pipelines.operations.workspace import open_workspace
 from pipelines.settings import Settings, load_settings
 from schemas.records import Window
 
@@ -88,7 +89,7 @@ def run_demo(settings: Settings, *, people: int, days: int, seed: int) -> dict[s
             say = partial(_describe, bar, task, f"{window.first_on} to {window.last_on}: ")
             reports += _run_and_approve(session, window, approved, say=say)
             bar.advance(task)
-        with closing(dataverse_client(settings, session.workspace.policy)) as crm:
+        with client_for(session.workspace) as crm:
             outcome = reconcile(session, crm)
         session.workspace.engine.dispose()
     return _demo_result(reports, approved, outcome, settings)

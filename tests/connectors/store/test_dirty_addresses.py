@@ -1,5 +1,7 @@
 """Whom the CRM is behind of is kept beside the addresses, whatever changes their versions and whoever does."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,11 +16,11 @@ select n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where schemaname =
 
 
 @pytest.fixture
-def conn(store: ServerAddress) -> psycopg.Connection:
+def conn(store: ServerAddress) -> Iterator[psycopg.Connection]:
     """A transaction as the pipeline, which is taken back."""
-    conn = psycopg.connect(store.uri_adbc)
-    conn.execute(f"set role {PIPELINE_ROLE}")
-    return conn
+    with closing(psycopg.connect(store.uri_adbc)) as conn:
+        conn.execute(f"set role {PIPELINE_ROLE}")
+        yield conn
 
 
 def add(conn: psycopg.Connection, *, version: int = 1, acked: int = 0) -> UUID:

@@ -24,7 +24,6 @@ from tests.merging import (
     NOON,
     Row,
     acting,
-    close_engines,
     make_decision,
     make_policy,
     make_request,
@@ -40,6 +39,7 @@ GIVEN_KEYS = ("", "a", "aino", "anders", "bo")
 STEPS = [timedelta(seconds=s) for s in (0, 0, 1, 150, 299, 300, 301, 450, 600, 601)]
 VOIDS = "consent_void (event_key, base_key, reading_id, undo_run_id, voided_at)"
 State3 = dict[tuple[str, str], str]
+pytestmark = pytest.mark.usefixtures("engines")
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,6 @@ def owner(store: ServerAddress) -> Iterator[Connection]:
     """A connection as the owner; what a test writes is rolled back by the test."""
     with acting(store, role=None) as conn:
         yield conn
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
 
 
 def write(conn: Connection, histories: Sequence[History]) -> None:

@@ -1,7 +1,7 @@
 """Courses and events over many deliveries: each part as the newest row has it, whatever comes together and in what order."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from connectors.store.address import ServerAddress
 from pipelines.transforms.occasions import newest_of_each
 from pipelines.transforms.readings import conform
 from schemas.records import OCCASION_COLUMNS
-from tests.merging import NOON, acting, close_engines, make_row, merge_rows
+from tests.merging import NOON, acting, make_row, merge_rows
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count()
@@ -21,12 +21,7 @@ AS_KNOWN = (
     "select kind, name, starts_at, ends_at, starts_to, told_ends_at, field, earlier_ended_at, version_at, name_version_at,"
     " starts_version_at, ends_version_at, field_version_at from intake.occasion where occasion_id = :id"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
+pytestmark = pytest.mark.usefixtures("engines")
 
 
 def telling(day: int, *, kind: str = "event_registration", **told: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A submission that was taken in as good and is spam or trash by now: nothing that it agreed to or began counts any more."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,7 +18,6 @@ from tests.merging import (
     NOON,
     Batch,
     acting,
-    close_engines,
     make_decision,
     make_policy,
     make_request,
@@ -29,21 +27,9 @@ from tests.merging import (
 )
 from tests.outboxing import execute, query
 
-NUMBERS = itertools.count()
 HOUR = timedelta(hours=1)
 COUNTS = "rows_read", "quarantined", "withheld", "applied", "unchanged"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
-
-
-@pytest.fixture
-def email() -> str:
-    """An address of this test's own."""
-    return f"set.aside{next(NUMBERS)}@example.org"
+pytestmark = pytest.mark.usefixtures("engines")
 
 
 def entry(email: str, hours: int = 0, *decisions: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Undo in the store: what is void is what a mapping read, as schemas.consent says, and the list of it only grows."""
 
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,14 +11,10 @@ from connectors.store.undo import UndoRequest, undo_readings
 from pipelines.transforms.identity import resolve_subjects
 from schemas.consent import Actor, is_voidable
 from schemas.errors import StoreError
-from tests.merging import LATER, acting, close_engines, make_decision, make_policy, make_request, make_row, merge_rows
+from tests.merging import LATER, acting, make_decision, make_policy, make_request, make_row, merge_rows
 from tests.outboxing import execute, query
 
-
-@pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
+pytestmark = pytest.mark.usefixtures("engines")
 
 
 def undo(store: ServerAddress, run_id: UUID) -> int:

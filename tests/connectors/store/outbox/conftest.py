@@ -1,19 +1,15 @@
 """An intent of an address of its own, and the engines closed when a module's tests are done."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from connectors.store.address import ServerAddress
 from schemas.intents import Intent
-from tests.merging import close_engines
 from tests.outboxing import make_address, make_intent
 
 
 @pytest.fixture(scope="module", autouse=True)
-def engines(store: ServerAddress) -> Iterator[None]:
-    yield
-    close_engines()
+def closed(engines: None) -> None:
+    """For every module here."""
 
 
 @pytest.fixture
